@@ -1,0 +1,34 @@
+// Identity of inputs and documents. An id depends on the record, never on the run: it is how receipts, quarantine,
+// sampling and traces find the same document again.
+
+import { createXXHash128 } from 'hash-wasm'
+
+const hasher = await createXXHash128()
+
+/** xxh3-128 of a string's UTF-8, 32 hex digits. */
+export function hash128(text: string): string {
+  return hasher.init().update(text).digest('hex')
+}
+
+/**
+ * Id of a record, the same wherever its input lies: scheme and host are left out, so that a crawl file read over HTTPS,
+ * from s3 and from a mirror gives the same ids.
+ *
+ * @param offset byte offset, or row ordinal where the input has rows
+ * @param index ordinal of the document within its record, 0 for the first
+ */
+export function documentId(source: string, offset: number, index = 0): string {
+  return hash128(`${sourceName(source)}\n${offset}\n${index}`)
+}
+
+/** An input's URL without scheme and host: what identity is made of. Local files keep their base name only. */
+export function sourceName(source: string): string {
+  const match = /^([a-z][a-z0-9+.-]*):\/\/([^/]*)(\/.*)?$/i.exec(source)
+  if (!match || match[1].toLowerCase() === 'file') return source.slice(source.lastIndexOf('/') + 1)
+  return match[3] ?? '/'
+}
+
+/** A number in [0, 1) from an id and a purpose: sampling that every run and every worker repeats. */
+export function sampleFraction(id: string, purpose: string): number {
+  return Number.parseInt(hash128(`${purpose}\n${id}`).slice(0, 12), 16) / 2 ** 48
+}

@@ -41,7 +41,19 @@ export interface Document extends Item {
   readonly annotations?: Readonly<Record<string, number | string>>
 }
 
+/** What a token id means: which tokenizer made it. */
+export interface Vocabulary {
+  /** Of the tokenizer's file: token ids of equal hashes mean the same. */
+  readonly hash: string
+  readonly size: number
+  /** Id of the token that ends a document. */
+  readonly endOfText: number
+  /** Path of its tokenizer.json: shards carry a copy. */
+  readonly file: string
+}
+
 export interface TokenizedDocument extends Item {
+  readonly vocabulary: Vocabulary
   /** u16 where the vocabulary has at most 65,536 entries. */
   readonly tokens: Uint16Array | Uint32Array
   /** Per token, 1 where the loss counts; absent where it counts everywhere. */

@@ -1,0 +1,247 @@
+// The run folder: all state of a run, on disk, so that any process can take over after any other died. Data is written
+// under names that carry the attempt; one marker, written by rename, makes an attempt count; one seal per phase names the
+// attempts that readers follow.
+//
+//   run.json                         the frozen plan
+//   quarantine.json                  documents that later attempts leave out
+//   summary.json, manifest.json      when the run is done
+//   phases/<NN>-<hash>/tasks/        markers: <partition>@<attempt>.json
+//                      items/ collected/ statistics/ rejected/     data: <partition>@<attempt>.<extension>
+//                      merged/<step>/                              what a barrier's merge made
+//                      seal.json
+
+import { randomBytes } from 'node:crypto'
+import { existsSync } from 'node:fs'
+import { mkdir, open, readdir, readFile, rename, rm, unlink, writeFile } from 'node:fs/promises'
+import { hostname } from 'node:os'
+import { dirname, join } from 'node:path'
+import { z } from 'zod'
+import type { Json } from './document.ts'
+import { SluiceError, systemCode } from './errors.ts'
+import type { Partition, Shard } from './stage.ts'
+import type { QuarantineNote, Summary } from './summary.ts'
+
+/** Raised when a newer sluice can no longer read older run folders. */
+export const RUN_FORMAT = 1
+
+export interface FrozenStage {
+  readonly name: string
+  readonly kind: 'source' | 'map' | 'barrier' | 'sink' | 'apply'
+  readonly version: number
+  readonly options: Json
+}
+
+export interface FrozenPlan {
+  readonly format: typeof RUN_FORMAT
+  readonly pipeline: string
+  /** Pipeline file, as given. */
+  readonly file: string
+  readonly arguments: Json
+  readonly seed: number
+  readonly planHash: string
+  readonly sluice: string
+  readonly node: string
+  /** By phase, in order. */
+  readonly phases: readonly { readonly hash: string; readonly end: string; readonly stages: readonly FrozenStage[] }[]
+}
+
+/** Where a partition's attempt put its shards, for publishing. */
+export interface SinkOutput {
+  /** Folder of the attempt, inside the sink's path. */
+  readonly folder: string
+  /** The sink's path. */
+  readonly path: string
+  readonly shards: readonly (Shard & { readonly sha256: string })[]
+}
+
+/** Written once per finished task; its existence is what makes the task done. */
+export interface Marker {
+  readonly partition: string
+  readonly attempt: string
+  readonly input: Partition
+  /** Documents in the items file. */
+  readonly rows: number
+  readonly outputs: readonly SinkOutput[]
+  readonly summary: Summary
+}
+
+/** Written once per finished phase. */
+export interface Seal {
+  readonly hash: string
+  /** Chosen attempts in partition order. */
+  readonly tasks: readonly Marker[]
+  readonly summary: Summary
+}
+
+/** Writes a file whole or not at all: temporary name, fsync, rename. */
+export async function writeWhole(path: string, text: string): Promise<void> {
+  const temporary = `${path}.${randomBytes(4).toString('hex')}.tmp`
+  const file = await open(temporary, 'w')
+  try {
+    await file.writeFile(text)
+    await file.sync()
+  } finally {
+    await file.close()
+  }
+  await rename(temporary, path)
+}
+
+async function readJson<T>(path: string): Promise<T | undefined> {
+  let text: string
+  try {
+    text = await readFile(path, 'utf8')
+  } catch (error) {
+    if (systemCode(error) === 'ENOENT') return undefined
+    throw error
+  }
+  try {
+    return JSON.parse(text)
+  } catch (cause) {
+    throw new SluiceError('SLUICE_RUN_CORRUPT', 'a file of the run folder is not JSON', {
+      where: { file: path },
+      fix: 'remove the file: what it stood for is done again',
+      cause,
+    })
+  }
+}
+
+export class PhaseFolder {
+  readonly path: string
+  constructor(path: string) {
+    this.path = path
+  }
+
+  async create(): Promise<void> {
+    for (const name of ['tasks', 'items', 'collected', 'statistics', 'rejected', 'merged'])
+      await mkdir(join(this.path, name), { recursive: true })
+  }
+
+  data(kind: 'items' | 'collected' | 'statistics' | 'rejected', partition: string, attempt: string): string {
+    const extension = { items: 'arrow', collected: 'bin', statistics: 'parquet', rejected: 'parquet' }[kind]
+    return join(this.path, kind, `${partition}@${attempt}.${extension}`)
+  }
+
+  /** Folder of a finished merge step. */
+  merged(step: string): string {
+    return join(this.path, 'merged', step)
+  }
+
+  async writeMarker(marker: Marker): Promise<void> {
+    await writeWhole(join(this.path, 'tasks', `${marker.partition}@${marker.attempt}.json`), JSON.stringify(marker))
+  }
+
+  /** Finished tasks by partition; of two attempts at one partition, the first by name. */
+  async markers(): Promise<Map<string, Marker>> {
+    const folder = join(this.path, 'tasks')
+    const names = existsSync(folder) ? (await readdir(folder)).filter((name) => name.endsWith('.json')).sort() : []
+    const markers = new Map<string, Marker>()
+    for (const name of names) {
+      const marker = await readJson<Marker>(join(folder, name))
+      if (marker && !markers.has(marker.partition)) markers.set(marker.partition, marker)
+    }
+    return markers
+  }
+
+  seal(): Promise<Seal | undefined> {
+    return readJson<Seal>(join(this.path, 'seal.json'))
+  }
+
+  async writeSeal(seal: Seal): Promise<void> {
+    await writeWhole(join(this.path, 'seal.json'), JSON.stringify(seal))
+  }
+}
+
+const plan = z.looseObject({ format: z.number(), pipeline: z.string(), planHash: z.string() })
+
+export class RunFolder {
+  readonly path: string
+  constructor(path: string) {
+    this.path = path
+  }
+
+  phase(index: number, hash: string): PhaseFolder {
+    return new PhaseFolder(join(this.path, 'phases', `${String(index).padStart(2, '0')}-${hash.slice(0, 12)}`))
+  }
+
+  get noteFile(): string {
+    return join(this.path, 'in-flight')
+  }
+
+  /**
+   * The frozen plan, undefined where the folder is new.
+   *
+   * @throws SluiceError `SLUICE_RUN_FORMAT`, `SLUICE_RUN_CORRUPT`
+   */
+  async plan(): Promise<FrozenPlan | undefined> {
+    const file = join(this.path, 'run.json')
+    const read = await readJson<FrozenPlan>(file)
+    if (!read) return undefined
+    const parsed = plan.safeParse(read)
+    if (!parsed.success)
+      throw new SluiceError('SLUICE_RUN_CORRUPT', 'run.json is not a plan of sluice', { where: { file }, fix: 'give another run folder' })
+    if (parsed.data.format !== RUN_FORMAT) {
+      throw new SluiceError('SLUICE_RUN_FORMAT', `the run folder has format ${parsed.data.format}, this sluice reads ${RUN_FORMAT}`, {
+        where: { file },
+        fix: 'give another run folder, or use the sluice that made this one',
+      })
+    }
+    return read
+  }
+
+  async writePlan(frozen: FrozenPlan): Promise<void> {
+    await mkdir(this.path, { recursive: true })
+    await writeWhole(join(this.path, 'run.json'), JSON.stringify(frozen, undefined, 2))
+  }
+
+  async quarantine(): Promise<QuarantineNote[]> {
+    return (await readJson<QuarantineNote[]>(join(this.path, 'quarantine.json'))) ?? []
+  }
+
+  async addQuarantine(note: QuarantineNote): Promise<void> {
+    const notes = await this.quarantine()
+    if (!notes.some(({ id }) => id === note.id))
+      await writeWhole(join(this.path, 'quarantine.json'), JSON.stringify([...notes, note], undefined, 2))
+  }
+
+  summary(): Promise<Summary | undefined> {
+    return readJson<Summary>(join(this.path, 'summary.json'))
+  }
+
+  /**
+   * Takes the run for this process; two runs in one folder would write over each other.
+   *
+   * @throws SluiceError `SLUICE_RUN_LOCKED` where another living process has it
+   */
+  async lock(): Promise<AsyncDisposable> {
+    await mkdir(this.path, { recursive: true })
+    const file = join(this.path, 'lock')
+    const owner = { pid: process.pid, host: hostname(), since: new Date().toISOString() }
+    for (;;) {
+      try {
+        await writeFile(file, JSON.stringify(owner), { flag: 'wx' })
+        return { [Symbol.asyncDispose]: () => rm(file, { force: true }) }
+      } catch (error) {
+        if (systemCode(error) !== 'EEXIST') throw error
+      }
+      const holder = await readJson<typeof owner>(file).catch(() => undefined)
+      if (holder && isAlive(holder)) {
+        throw new SluiceError('SLUICE_RUN_LOCKED', `another sluice works in this run folder since ${holder.since}`, {
+          where: { folder: dirname(file), pid: holder.pid, host: holder.host },
+          fix: 'wait for it, stop it, or give another folder with --run',
+        })
+      }
+      await unlink(file).catch(() => undefined) // its owner died: try again
+    }
+  }
+}
+
+/** On another host nobody can tell, so the lock is respected. */
+function isAlive({ pid, host }: { pid: number; host: string }): boolean {
+  if (host !== hostname()) return true
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch (error) {
+    return systemCode(error) === 'EPERM'
+  }
+}

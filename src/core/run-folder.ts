@@ -18,6 +18,7 @@ import { dirname, join } from 'node:path'
 import { z } from 'zod'
 import type { Json } from './document.ts'
 import { SluiceError, systemCode } from './errors.ts'
+import type { RunChoices } from './plan.ts'
 import type { Partition, Shard } from './stage.ts'
 import type { QuarantineNote, Summary } from './summary.ts'
 
@@ -38,6 +39,7 @@ export interface FrozenPlan {
   readonly file: string
   readonly arguments: Json
   readonly seed: number
+  readonly choices: RunChoices
   readonly planHash: string
   readonly sluice: string
   readonly node: string
@@ -128,6 +130,10 @@ export class PhaseFolder {
 
   async writeMarker(marker: Marker): Promise<void> {
     await writeWhole(join(this.path, 'tasks', `${marker.partition}@${marker.attempt}.json`), JSON.stringify(marker))
+  }
+
+  marker(partition: string, attempt: string): Promise<Marker | undefined> {
+    return readJson<Marker>(join(this.path, 'tasks', `${partition}@${attempt}.json`))
   }
 
   /** Finished tasks by partition; of two attempts at one partition, the first by name. */

@@ -124,7 +124,7 @@ export function mergeSummaries(summaries: readonly Summary[], stageNames: readon
     for (const [host, count] of Object.entries(summary.hosts)) addCount(total.hosts, host, count)
     total.damages.push(...summary.damages.slice(0, NOTES - total.damages.length))
     total.quarantines.push(...summary.quarantines.slice(0, NOTES - total.quarantines.length))
-    summary.stages.forEach((stage, index) => mergeStage(total.stages[index], stage))
+    for (const [index, stage] of summary.stages.entries()) mergeStage(total.stages[index], stage)
   }
   total.hosts = largest(total.hosts, TOP_HOSTS)
   return total

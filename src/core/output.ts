@@ -1,0 +1,112 @@
+// Output folders. Shards appear by rename when all of a phase is sealed, with a manifest beside them; a folder belongs to
+// the pipeline that wrote it, and another pipeline's, or a folder of the user's own files, is refused before work begins.
+
+import { existsSync } from 'node:fs'
+import { mkdir, readdir, readFile, rename, rm } from 'node:fs/promises'
+import { join, resolve } from 'node:path'
+import { z } from 'zod'
+import { SluiceError } from './errors.ts'
+import { freezePlan, type Plan } from './plan.ts'
+import { type Seal, writeWhole } from './run-folder.ts'
+
+const MANIFEST = 'manifest.json'
+const ATTEMPTS = '.attempts'
+/** `<partition>-<part>.<extension>`: only such files are ever removed. */
+const SHARD_NAME = /^[0-9a-f]{16}-\d+\./
+
+const shard = z.object({ name: z.string(), rows: z.number(), bytes: z.number(), tokens: z.number().optional(), sha256: z.string() })
+const manifest = z.looseObject({ pipeline: z.string(), shards: z.array(shard) })
+
+export interface Output {
+  readonly path: string
+  readonly shards: readonly z.infer<typeof shard>[]
+}
+
+function sinksOf(plan: Plan) {
+  return [...plan.phases.flatMap(({ steps, end }) => [...steps, end])].filter((step) => step.kind === 'sink')
+}
+
+/**
+ * Makes the output folders and checks whose they are.
+ *
+ * @throws SluiceError `SLUICE_OUTPUT_TAKEN` where a folder has other files, `SLUICE_OUTPUT_OTHER` where another pipeline wrote it
+ */
+export async function claimOutputs(plan: Plan): Promise<void> {
+  for (const { path } of sinksOf(plan)) {
+    const folder = resolve(path)
+    await mkdir(folder, { recursive: true })
+    const names = (await readdir(folder)).filter((name) => name !== ATTEMPTS)
+    if (names.length === 0) continue
+    const owner = await readManifest(folder)
+    if (!owner && !existsSync(join(folder, ATTEMPTS))) {
+      throw new SluiceError('SLUICE_OUTPUT_TAKEN', 'the output folder holds files that no pipeline wrote', {
+        where: { folder, file: names[0] },
+        fix: 'give the sink an empty folder or a new one',
+      })
+    }
+    if (owner && owner.pipeline !== plan.pipeline.name) {
+      throw new SluiceError(
+        'SLUICE_OUTPUT_OTHER',
+        `the output folder belongs to the pipeline "${owner.pipeline}", this is "${plan.pipeline.name}"`,
+        {
+          where: { folder },
+          fix: 'give the sink another path, or remove the folder if its shards are no longer wanted',
+        },
+      )
+    }
+  }
+}
+
+/** Moves the sealed attempts' shards to their names and removes what an earlier plan left. May be repeated. */
+export async function publish(plan: Plan, seals: readonly Seal[]): Promise<Output[]> {
+  const outputs: Output[] = []
+  for (const { path } of sinksOf(plan)) {
+    const folder = resolve(path)
+    const parts = seals.flatMap(({ tasks }) => tasks.flatMap((task) => task.outputs)).filter((output) => output.path === folder)
+    const shards = new Map(parts.flatMap((part) => part.shards.map((made) => [made.name, made])))
+    for (const part of parts) {
+      for (const { name } of part.shards) {
+        const made = join(part.folder, name)
+        if (existsSync(made)) await rename(made, join(folder, name))
+      }
+    }
+    const listed = [...shards.values()]
+    await writeWhole(join(folder, MANIFEST), JSON.stringify(describe(plan, seals, listed), undefined, 2))
+    for (const name of await readdir(folder)) if (SHARD_NAME.test(name) && !shards.has(name)) await rm(join(folder, name), { force: true })
+    await rm(join(folder, ATTEMPTS), { recursive: true, force: true })
+    outputs.push({ path: folder, shards: listed })
+  }
+  return outputs
+}
+
+/** Digests of what is published, by path; the same name may hold the shard of another plan. */
+export async function publishedDigests(plan: Plan): Promise<Map<string, string>> {
+  const digests = new Map<string, string>()
+  for (const { path } of sinksOf(plan)) {
+    const folder = resolve(path)
+    for (const { name, sha256 } of (await readManifest(folder))?.shards ?? [])
+      if (existsSync(join(folder, name))) digests.set(join(folder, name), sha256)
+  }
+  return digests
+}
+
+/** Enough to make the shards again and to check them; nothing in it depends on when or where they were made. */
+function describe(plan: Plan, seals: readonly Seal[], shards: Output['shards']) {
+  const { pipeline, arguments: values, seed, planHash, choices, sluice, phases } = freezePlan(plan)
+  const inputs = seals[0].tasks.map(({ partition, input }) => ({ partition, ...input }))
+  return { pipeline, arguments: values, seed, planHash, choices, sluice, phases, inputs, shards }
+}
+
+async function readManifest(folder: string): Promise<z.infer<typeof manifest> | undefined> {
+  const file = join(folder, MANIFEST)
+  if (!existsSync(file)) return undefined
+  try {
+    return manifest.parse(JSON.parse(await readFile(file, 'utf8')))
+  } catch (cause) {
+    throw new SluiceError('SLUICE_OUTPUT_TAKEN', 'the output folder has a manifest.json that sluice did not write', {
+      where: { file },
+      fix: 'give the sink another path',
+      cause,
+    })
+  }
+}

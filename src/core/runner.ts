@@ -1,0 +1,365 @@
+// The gate: walks the phases in order, has the executor do the tasks that have no marker yet, checks that the counts
+// close, merges barriers, seals, publishes. Everything it knows is on disk, so it may die anywhere and be started again.
+
+import { randomBytes } from 'node:crypto'
+import { existsSync } from 'node:fs'
+import { mkdir, readdir, rename, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { SluiceError } from './errors.ts'
+import { hash128 } from './identity.ts'
+import { claimOutputs, publish, publishedDigests } from './output.ts'
+import type { ErasedBarrier } from './pipeline.ts'
+import { freezePlan, type Phase, type Plan, type PlannedPartition, phaseHash, planPartitions } from './plan.ts'
+import { type Marker, type PhaseFolder, type RunFolder, type Seal, writeWhole } from './run-folder.ts'
+import { assertCloses, chainSummaries, mergeSummaries, type QuarantineNote, type Summary } from './summary.ts'
+import type { TaskRequest } from './task.ts'
+
+/** One task of a merge step. */
+export interface MergeRequest {
+  readonly phase: number
+  readonly phaseHash: string
+  readonly step: number
+  readonly task: number
+  readonly collected: readonly { readonly path: string; readonly rows: number }[]
+  readonly folder: string
+  readonly previous?: string
+  readonly memoryBytes: number
+}
+
+/** Runs tasks somewhere. A task is done when its marker is there; a rejected promise fails the run. */
+export interface Executor {
+  readonly concurrency: number
+  readonly runTask: (request: TaskRequest) => Promise<void>
+  readonly runMerge: (request: MergeRequest) => Promise<void>
+  /** Since the executor was made: for the progress line. */
+  readonly progress: () => { readonly documents: number; readonly inputBytes: number }
+}
+
+/** Hears how the run goes. */
+export interface Reporter {
+  phaseStarted(info: { phase: Phase; phases: number; tasks: number; done: number }): void
+  taskDone(marker: Marker): void
+  mergeStarted(barrier: string, step: string): void
+  phaseDone(phase: Phase, summary: Summary, isNew: boolean): void
+}
+
+export interface RunOptions {
+  readonly signal: AbortSignal
+  readonly partitionBytes: number
+  /** Bytes for each task at work. */
+  readonly memoryBytes: number
+  /** Share of records that may be damaged or quarantined. */
+  readonly maxErrorRate: number
+}
+
+/** So many errors are borne whatever their share: a small input with one damaged record is no reason to stop. */
+const BORNE_ERRORS = 10
+
+export interface RunResult {
+  readonly summary: Summary
+  readonly outputs: readonly string[]
+  readonly shards: number
+}
+
+export async function runPlan(
+  plan: Plan,
+  folder: RunFolder,
+  executor: Executor,
+  reporter: Reporter,
+  options: RunOptions,
+): Promise<RunResult> {
+  const runner = new Runner(plan, folder, executor, reporter, options)
+  return await runner.run()
+}
+
+class Runner {
+  readonly #plan: Plan
+  readonly #folder: RunFolder
+  readonly #executor: Executor
+  readonly #reporter: Reporter
+  readonly #options: RunOptions
+  readonly #artifacts: Record<string, string> = {}
+  #quarantined: readonly QuarantineNote[] = []
+  #published: ReadonlyMap<string, string> = new Map()
+
+  constructor(plan: Plan, folder: RunFolder, executor: Executor, reporter: Reporter, options: RunOptions) {
+    this.#plan = plan
+    this.#folder = folder
+    this.#executor = executor
+    this.#reporter = reporter
+    this.#options = options
+  }
+
+  async run(): Promise<RunResult> {
+    await claimOutputs(this.#plan)
+    await this.#folder.writePlan(freezePlan(this.#plan))
+    this.#quarantined = await this.#folder.quarantine()
+    this.#published = await publishedDigests(this.#plan)
+    const partitions = await planPartitions(this.#plan, this.#options)
+    if (partitions.length === 0)
+      throw new SluiceError('SLUICE_NO_INPUT', 'the sources have no input at all', {
+        fix: 'check the paths of the sources: sluice plan shows what they found',
+      })
+
+    const seals: Seal[] = []
+    for (const phase of this.#plan.phases) seals.push(await this.#runPhase(phase, partitions, seals.at(-1)))
+    const summary = chainSummaries(seals.map((seal) => seal.summary))
+    assertCloses(summary, 'the run')
+    const outputs = await publish(this.#plan, seals)
+    await writeWhole(join(this.#folder.path, 'summary.json'), JSON.stringify(summary))
+    await writeWhole(join(this.#folder.path, 'manifest.json'), JSON.stringify({ ...freezePlan(this.#plan), outputs }, undefined, 2))
+    return { summary, outputs: outputs.map(({ path }) => path), shards: outputs.reduce((sum, { shards }) => sum + shards.length, 0) }
+  }
+
+  async #runPhase(phase: Phase, partitions: readonly PlannedPartition[], before: Seal | undefined): Promise<Seal> {
+    const hash = phaseHash(phase, before)
+    const folder = this.#folder.phase(phase.index, hash)
+    await folder.create()
+    const requests = makeRequests({
+      plan: this.#plan,
+      folder: this.#folder,
+      phase,
+      hash,
+      partitions,
+      before,
+      artifacts: this.#artifacts,
+      quarantined: this.#quarantined,
+      memoryBytes: this.#options.memoryBytes,
+    })
+    const markers = await folder.markers()
+    for (const [partition, marker] of markers) if (!isWhole(marker, this.#published)) markers.delete(partition)
+    const missing = requests.filter(({ partition }) => !markers.has(partition.id))
+
+    const sealed = await folder.seal()
+    const isSealed = missing.length === 0 && sealed !== undefined && sameTasks(sealed, requests)
+    this.#reporter.phaseStarted({ phase, phases: this.#plan.phases.length, tasks: requests.length, done: requests.length - missing.length })
+    if (!isSealed) await this.#runTasks(phase, folder, missing, markers)
+
+    const tasks = requests.map(({ partition }) => must(markers.get(partition.id), partition.id))
+    const summary = mergeSummaries(
+      tasks.map((task) => task.summary),
+      phase.stageNames,
+    )
+    this.#check(phase, summary, before)
+    if (phase.end.kind === 'barrier') this.#artifacts[phase.end.name] = await this.#merge(phase, phase.end, hash, folder, tasks)
+    const seal: Seal = { hash, tasks, summary }
+    if (!isSealed) {
+      await folder.writeSeal(seal)
+      await removeOtherAttempts(folder, tasks)
+    }
+    this.#reporter.phaseDone(phase, summary, !isSealed)
+    return seal
+  }
+
+  /** Runs what is missing, a few at a time; the first failure ends the run. */
+  async #runTasks(phase: Phase, folder: PhaseFolder, missing: readonly TaskRequest[], markers: Map<string, Marker>): Promise<void> {
+    const queue = missing.values()
+    const worker = async () => {
+      for (const request of queue) {
+        this.#options.signal.throwIfAborted()
+        await this.#executor.runTask(request)
+        const marker = must(await folder.marker(request.partition.id, request.attempt), request.partition.id)
+        markers.set(request.partition.id, marker)
+        this.#reporter.taskDone(marker)
+        this.#checkErrorRate([...markers.values()].map((task) => task.summary))
+      }
+    }
+    await Promise.all(Array.from({ length: Math.min(this.#executor.concurrency, missing.length) }, worker))
+    if (phase.index === 0) this.#checkSomethingRead([...markers.values()].map((task) => task.summary))
+  }
+
+  #check(phase: Phase, summary: Summary, before: Seal | undefined): void {
+    const closing = before ? { ...summary, records: summary.documents } : summary
+    assertCloses(closing, `phase ${phase.index}`)
+    if (before && before.summary.kept !== summary.documents) {
+      throw new SluiceError(
+        'SLUICE_ACCOUNT',
+        `phase ${phase.index} read ${summary.documents} documents, the phase before kept ${before.summary.kept}`,
+        {
+          fix: 'this is a fault in sluice: please report it',
+        },
+      )
+    }
+  }
+
+  #checkErrorRate(summaries: readonly Summary[]): void {
+    const sum = (count: (summary: Summary) => number) => summaries.reduce((total, summary) => total + count(summary), 0)
+    const damaged = sum((summary) => summary.damaged)
+    const quarantined = sum((summary) => summary.quarantined)
+    const records = Math.max(
+      1,
+      sum((summary) => summary.records || summary.documents),
+    )
+    const rate = (damaged + quarantined) / records
+    if (damaged + quarantined <= BORNE_ERRORS || rate <= this.#options.maxErrorRate) return
+    const first = summaries.flatMap(({ damages, quarantines }) => [...damages, ...quarantines])[0]
+    throw new SluiceError(
+      'SLUICE_ERROR_RATE',
+      `${damaged} damaged records and ${quarantined} quarantined documents of ${records}: ${(rate * 100).toFixed(1)} % is more than maxErrorRate allows (${this.#options.maxErrorRate * 100} %)`,
+      {
+        where: first && {
+          source: first.source,
+          offset: first.offset,
+          ...('stage' in first ? { stage: first.stage } : {}),
+          first: first.message,
+        },
+        fix: 'mend the input or the stage, or allow more with --max-error-rate; what is done stays done',
+      },
+    )
+  }
+
+  #checkSomethingRead(summaries: readonly Summary[]): void {
+    const total = mergeSummaries(
+      summaries.map((summary) => ({ ...summary, stages: [] })),
+      [],
+    )
+    const [damage] = total.damages
+    if (total.documents > 0 || !damage) return
+    throw new SluiceError('SLUICE_NOTHING_READ', `no document could be read: ${damage.message}`, {
+      where: { source: damage.source, offset: damage.offset, code: damage.code },
+      fix: 'check that the file is what the source expects (sluice warc check tells for WARC files)',
+    })
+  }
+
+  /** Runs a barrier's merge steps that are not there yet. */
+  async #merge(phase: Phase, barrier: ErasedBarrier, hash: string, folder: PhaseFolder, tasks: readonly Marker[]): Promise<string> {
+    const collected = tasks.map(({ partition, attempt, rows }) => ({ path: folder.data('collected', partition, attempt), rows }))
+    let previous: string | undefined
+    for (const [index, step] of barrier.merges.entries()) {
+      const final = mergedFolder(folder, step.name, tasks)
+      if (!existsSync(final)) {
+        this.#reporter.mergeStarted(barrier.name, step.name)
+        const working = `${final}.${randomBytes(4).toString('hex')}`
+        await mkdir(working, { recursive: true })
+        const queue = Array.from({ length: step.tasks }, (_, task) => task).values()
+        const worker = async () => {
+          for (const task of queue) {
+            this.#options.signal.throwIfAborted()
+            const { memoryBytes } = this.#options
+            await this.#executor.runMerge({
+              phase: phase.index,
+              phaseHash: hash,
+              step: index,
+              task,
+              collected,
+              folder: working,
+              previous,
+              memoryBytes,
+            })
+          }
+        }
+        await Promise.all(Array.from({ length: Math.min(this.#executor.concurrency, step.tasks) }, worker))
+        await rename(working, final)
+      }
+      previous = final
+    }
+    return must(previous, barrier.name)
+  }
+}
+
+// ---- requests ----
+
+interface RequestParts {
+  readonly plan: Plan
+  readonly folder: RunFolder
+  readonly phase: Phase
+  readonly hash: string
+  readonly partitions: readonly PlannedPartition[]
+  readonly before: Seal | undefined
+  readonly artifacts: Readonly<Record<string, string>>
+  readonly quarantined: readonly QuarantineNote[]
+  readonly memoryBytes: number
+}
+
+/** What is asked of the workers in a phase, one request a partition. */
+function makeRequests(parts: RequestParts): TaskRequest[] {
+  const { plan, folder, phase, hash, partitions, before, artifacts, quarantined, memoryBytes } = parts
+  const attempt = randomBytes(4).toString('hex')
+  const common = { phase: phase.index, phaseHash: hash, attempt, artifacts: { ...artifacts }, quarantined, memoryBytes }
+  const { limit } = plan.choices
+  if (!before) {
+    return partitions.map(({ id, sourceIndex, input }, index) => ({
+      ...common,
+      partition: { id, sourceIndex, index, input },
+      limit: limit === undefined ? undefined : share(limit, index, partitions.length),
+    }))
+  }
+  const upstream = folder.phase(phase.index - 1, before.hash)
+  return before.tasks.map((task, index) => ({
+    ...common,
+    partition: { id: task.partition, sourceIndex: partitions[index].sourceIndex, index, input: task.input },
+    upstream: upstream.data('items', task.partition, task.attempt),
+    merged: phase.apply ? artifacts[phase.apply.name] : undefined,
+  }))
+}
+
+/** What is merged depends on the set of partitions, so its name does. */
+function mergedFolder(folder: PhaseFolder, step: string, tasks: readonly Marker[]): string {
+  return folder.merged(`${hash128(JSON.stringify(tasks.map(({ partition }) => partition))).slice(0, 8)}-${step}`)
+}
+
+/**
+ * All requests of one phase, for whoever runs single tasks: an executor's job, the trial of a suspect.
+ *
+ * @throws SluiceError `SLUICE_PHASE_OPEN` where a phase before it is not sealed yet
+ */
+export async function phaseRequests(
+  plan: Plan,
+  folder: RunFolder,
+  phaseIndex: number,
+  options: Pick<RunOptions, 'signal' | 'partitionBytes' | 'memoryBytes'>,
+): Promise<TaskRequest[]> {
+  const partitions = await planPartitions(plan, options)
+  const quarantined = await folder.quarantine()
+  const artifacts: Record<string, string> = {}
+  let before: Seal | undefined
+  for (const phase of plan.phases) {
+    const hash = phaseHash(phase, before)
+    if (phase.index === phaseIndex)
+      return makeRequests({ plan, folder, phase, hash, partitions, before, artifacts, quarantined, memoryBytes: options.memoryBytes })
+    const phaseFolder = folder.phase(phase.index, hash)
+    before = await phaseFolder.seal()
+    if (!before)
+      throw new SluiceError('SLUICE_PHASE_OPEN', `phase ${phase.index} is not finished`, {
+        where: { folder: phaseFolder.path },
+        fix: 'run its tasks first',
+      })
+    if (phase.end.kind === 'barrier')
+      artifacts[phase.end.name] = mergedFolder(phaseFolder, must(phase.end.merges.at(-1), phase.end.name).name, before.tasks)
+  }
+  throw new SluiceError('SLUICE_PHASE_UNKNOWN', `the plan has ${plan.phases.length} phases, there is no phase ${phaseIndex}`, {
+    fix: 'phases count from 0: sluice plan lists them',
+  })
+}
+
+/** A marker counts only while what it promises is still there: in the attempt's folder, or published. */
+function isWhole(marker: Marker, published: ReadonlyMap<string, string>): boolean {
+  return marker.outputs.every(({ folder, path, shards }) =>
+    shards.every(({ name, sha256 }) => existsSync(join(folder, name)) || published.get(join(path, name)) === sha256),
+  )
+}
+
+function sameTasks(seal: Seal, requests: readonly TaskRequest[]): boolean {
+  return seal.tasks.length === requests.length && seal.tasks.every(({ partition }, index) => partition === requests[index].partition.id)
+}
+
+/** What died attempts left behind; only the sealed ones are read from now on. */
+async function removeOtherAttempts(folder: PhaseFolder, tasks: readonly Marker[]): Promise<void> {
+  const chosen = new Set(tasks.map(({ partition, attempt }) => `${partition}@${attempt}`))
+  for (const kind of ['tasks', 'items', 'collected', 'statistics', 'rejected']) {
+    for (const name of await readdir(join(folder.path, kind))) {
+      const attempt = /^[^@]+@[0-9a-f]+/.exec(name)?.[0]
+      if (attempt !== undefined && !chosen.has(attempt)) await rm(join(folder.path, kind, name), { force: true, recursive: true })
+    }
+  }
+}
+
+/** Part `index` of `count` nearly equal parts of a whole. */
+function share(whole: number, index: number, count: number): number {
+  return Math.floor(((index + 1) * whole) / count) - Math.floor((index * whole) / count)
+}
+
+function must<T>(value: T | undefined, what: string): T {
+  if (value === undefined) throw new SluiceError('SLUICE_INTERNAL', `the marker of ${what} is missing though its task ended`)
+  return value
+}

@@ -1,0 +1,235 @@
+// Sorted runs of small records on disk: what deduplication sorts in bounded memory and merges. A record is a few u32
+// words, compared one after the other; a file has sections (a band, a range of hashes), each with one or more sorted runs.
+//
+//   file = runs' records … | index: u32[4] a run (section, count, first byte low, high) | footer: u32[4]
+//   footer = words per record, number of runs, 0, magic
+
+import { type FileHandle, open } from 'node:fs/promises'
+import { SluiceError } from '../core/errors.ts'
+
+const magic = 0x31525353 // 'SSR1'
+const footerWords = 4
+const indexWords = 4
+/** A section is sorted and written at latest at this many records: its sort keys then fit a double's 53 bits. */
+const runRecords = 1 << 21
+const firstRecords = 256
+const bufferRecords = 4096
+const blockRecords = 1 << 17
+
+export interface Run {
+  readonly path: string
+  readonly section: number
+  readonly count: number
+  /** Where it begins in the file. */
+  readonly byte: number
+  /** Words a record. */
+  readonly words: number
+}
+
+/** Takes records in any order, writes them in sorted runs. */
+export class RecordWriter {
+  readonly #file: RunFile
+  readonly #words: number
+  readonly #memoryBytes: number
+  readonly #sections: { records: Uint32Array<ArrayBuffer>; count: number }[]
+  #heldBytes = 0
+
+  /** @param memoryBytes held before runs are written; at least a megabyte is used */
+  constructor(path: string, words: number, sections: number, memoryBytes: number) {
+    this.#file = new RunFile(path, words)
+    this.#words = words
+    // One half holds records; the other is for growing and for the sort of one section.
+    this.#memoryBytes = Math.max(1 << 20, memoryBytes) / 2
+    this.#sections = Array.from({ length: sections }, () => ({ records: new Uint32Array(0), count: 0 }))
+  }
+
+  /** True where `flush` is due before more is added. */
+  get isFull(): boolean {
+    return this.#heldBytes > this.#memoryBytes
+  }
+
+  /** @param record its first `words` words are copied */
+  add(section: number, record: ArrayLike<number>): void {
+    const words = this.#words
+    const held = this.#sections[section]
+    if ((held.count + 1) * words > held.records.length) this.#grow(held)
+    const at = held.count++ * words
+    for (let i = 0; i < words; i++) held.records[at + i] = record[i]
+  }
+
+  #grow(held: { records: Uint32Array<ArrayBuffer> }): void {
+    const grown = new Uint32Array(Math.max(firstRecords * this.#words, held.records.length * 2))
+    grown.set(held.records)
+    this.#heldBytes += grown.byteLength - held.records.byteLength
+    held.records = grown
+  }
+
+  /** Writes what is held as sorted runs. */
+  async flush(): Promise<void> {
+    const words = this.#words
+    for (const [section, held] of this.#sections.entries()) {
+      for (let from = 0; from < held.count; from += runRecords) {
+        const to = Math.min(held.count, from + runRecords)
+        await this.#file.appendRun(section, sortRecords(held.records.subarray(from * words, to * words), words))
+      }
+      held.count = 0
+      held.records = new Uint32Array(0)
+    }
+    this.#heldBytes = 0
+  }
+
+  async close(): Promise<void> {
+    await this.flush()
+    await this.#file.close()
+  }
+}
+
+/** A file of runs, written front to back. */
+export class RunFile {
+  readonly #path: string
+  readonly #words: number
+  readonly #index: number[] = []
+  readonly #buffer: Uint32Array<ArrayBuffer>
+  #buffered = 0
+  #byte = 0
+  #file: FileHandle | undefined
+
+  constructor(path: string, words: number) {
+    this.#path = path
+    this.#words = words
+    this.#buffer = new Uint32Array(bufferRecords * words)
+  }
+
+  async appendRun(section: number, sorted: Uint32Array): Promise<void> {
+    await this.#drain()
+    this.#beginRun(section)
+    this.#index[this.#index.length - 3] = sorted.length / this.#words
+    await this.#write(sorted)
+  }
+
+  /** Adds to the run of this section where it is the last one, else begins a run. A promise: wait for it. */
+  append(section: number, record: ArrayLike<number>): Promise<void> | undefined {
+    if (this.#index.at(-4) !== section) this.#beginRun(section)
+    this.#index[this.#index.length - 3]++
+    for (let i = 0; i < this.#words; i++) this.#buffer[this.#buffered++] = record[i]
+    return this.#buffered === this.#buffer.length ? this.#drain() : undefined
+  }
+
+  /** Writes the rest and the index. */
+  async close(): Promise<void> {
+    await this.#drain()
+    await this.#write(Uint32Array.from([...this.#index, this.#words, this.#index.length / indexWords, 0, magic]))
+    await this.#file?.close()
+  }
+
+  #beginRun(section: number): void {
+    const byte = this.#byte + this.#buffered * 4
+    this.#index.push(section, 0, byte % 2 ** 32, Math.floor(byte / 2 ** 32))
+  }
+
+  async #drain(): Promise<void> {
+    const words = this.#buffer.subarray(0, this.#buffered)
+    this.#buffered = 0
+    if (words.length > 0) await this.#write(words)
+  }
+
+  async #write(words: Uint32Array): Promise<void> {
+    this.#file ??= await open(this.#path, 'w')
+    await writeAll(this.#file, words)
+    this.#byte += words.byteLength
+  }
+}
+
+/** `FileHandle.write` may take less than it is given, 2 GiB at most. */
+async function writeAll(file: FileHandle, words: Uint32Array): Promise<void> {
+  const bytes = new Uint8Array(words.buffer, words.byteOffset, words.byteLength)
+  for (let done = 0; done < bytes.length; ) done += (await file.write(bytes, done, Math.min(1 << 24, bytes.length - done))).bytesWritten
+}
+
+/** A sorted copy. At most 2^21 records: their first words are sorted natively, with the ordinal in a double's low bits. */
+export function sortRecords(records: Uint32Array<ArrayBuffer>, words: number): Uint32Array<ArrayBuffer> {
+  const count = records.length / words
+  const keys = new Float64Array(count)
+  for (let i = 0; i < count; i++) keys[i] = records[i * words] * runRecords + i
+  keys.sort()
+  const order = Uint32Array.from(keys, (key) => key % runRecords)
+  for (let start = 0; start < count; ) {
+    const first = records[order[start] * words]
+    let end = start + 1
+    while (end < count && records[order[end] * words] === first) end++
+    if (end - start > 1) order.subarray(start, end).sort((a, b) => compareRecords(records, a * words, records, b * words, words))
+    start = end
+  }
+  const sorted = new Uint32Array(records.length)
+  for (let i = 0; i < count; i++) for (let w = 0; w < words; w++) sorted[i * words + w] = records[order[i] * words + w]
+  return sorted
+}
+
+function compareRecords(a: Uint32Array, atA: number, b: Uint32Array, atB: number, words: number): number {
+  for (let w = 0; w < words; w++) {
+    const difference = a[atA + w] - b[atB + w]
+    if (difference !== 0) return difference
+  }
+  return 0
+}
+
+/** The runs of a file, in the order they were written; with a section, those of it. */
+export async function readRuns(path: string, section?: number): Promise<Run[]> {
+  const file = await open(path, 'r')
+  try {
+    const { size } = await file.stat()
+    const footer = await readWords(file, size - footerWords * 4, footerWords, path)
+    const [words, runs] = footer
+    if (footer[3] !== magic) throw damaged(path)
+    const index = await readWords(file, size - (footerWords + runs * indexWords) * 4, runs * indexWords, path)
+    const all = Array.from({ length: runs }, (_, i) => ({
+      path,
+      section: index[i * indexWords],
+      count: index[i * indexWords + 1],
+      byte: index[i * indexWords + 2] + index[i * indexWords + 3] * 2 ** 32,
+      words,
+    }))
+    return section === undefined ? all : all.filter((run) => run.section === section)
+  } finally {
+    await file.close()
+  }
+}
+
+/** All records of a run. */
+export async function readRun(run: Run): Promise<Uint32Array<ArrayBuffer>> {
+  return readRecords(run, 0, run.count)
+}
+
+/** The records of a run in blocks. */
+export async function* readBlocks(run: Run): AsyncGenerator<Uint32Array> {
+  for (let first = 0; first < run.count; first += blockRecords)
+    yield await readRecords(run, first, Math.min(blockRecords, run.count - first))
+}
+
+/** Some records of a run. The file is opened anew each time: ten thousand runs need no ten thousand open files. */
+export async function readRecords({ path, byte, words }: Run, first: number, count: number): Promise<Uint32Array<ArrayBuffer>> {
+  const file = await open(path, 'r')
+  try {
+    return await readWords(file, byte + first * words * 4, count * words, path)
+  } finally {
+    await file.close()
+  }
+}
+
+async function readWords(file: FileHandle, byte: number, words: number, path: string): Promise<Uint32Array<ArrayBuffer>> {
+  const target = new Uint8Array(words * 4)
+  if (byte < 0) throw damaged(path)
+  for (let done = 0; done < target.length; ) {
+    const { bytesRead } = await file.read(target, done, target.length - done, byte + done)
+    if (bytesRead === 0) throw damaged(path)
+    done += bytesRead
+  }
+  return new Uint32Array(target.buffer)
+}
+
+function damaged(path: string): SluiceError {
+  return new SluiceError('SLUICE_DEDUP_DAMAGED', 'a deduplication file is damaged or was not written to its end', {
+    where: { file: path },
+    fix: 'remove the run folder and run again',
+  })
+}

@@ -1,0 +1,163 @@
+// Drops near-duplicates by MinHash and banding. Broder 1997; as datatrove 0.10 does it (Penedo et al. 2024, FineWeb,
+// arxiv.org/abs/2406.17557), whose signatures and clusters it gives. Which document of a cluster stays is a choice here.
+
+import { join } from 'node:path'
+import { z } from 'zod'
+import type { Document } from '../src/core/document.ts'
+import { SluiceError } from '../src/core/errors.ts'
+import { type Barrier, type CollectContext, type CollectRun, type MergeContext, named } from '../src/core/stage.ts'
+import { measureClusters, UnionFind } from '../src/dedup/clusters.ts'
+import { collectedRuns, mergeRuns } from '../src/dedup/merge.ts'
+import { createSigner, fineWebParameters } from '../src/dedup/minhash.ts'
+import { RecordWriter, RunFile, readBlocks, readRuns } from '../src/dedup/records.ts'
+import { hasPreference, keepOption, preference } from '../src/dedup/survivor.ts'
+import { applyVerdicts, noSurvivor, partitionStarts, VerdictWriter } from '../src/dedup/verdicts.ts'
+import { simplify } from '../src/text/simplify.ts'
+import { splitWords } from '../src/text/words.ts'
+
+export const minhashDedupOptions = z
+  .strictObject({
+    shingleWords: z.int().min(1).max(32).default(fineWebParameters.shingleWords).describe('words per shingle'),
+    bands: z.int().min(1).default(fineWebParameters.bands).describe('a pair that agrees on any one band is taken for duplicates'),
+    hashesPerBand: z.int().min(1).default(fineWebParameters.hashesPerBand).describe('all of them must agree within the band'),
+    seed: z.uint32().default(fineWebParameters.seed).describe('of the permutations: same seed, same signatures'),
+    hash: z.enum(['xxhash', 'sha1']).default(fineWebParameters.hash).describe('of the shingles'),
+    precision: z
+      .union([z.literal(32), z.literal(64)])
+      .default(64)
+      .describe('bits of hashes and minima; 32 is faster'),
+    words: z
+      .enum(['english', 'blanks'])
+      .default('english')
+      .describe('spaCy’s English tokenizer, as the reference, or what blanks separate'),
+    keep: keepOption,
+  })
+  .refine((o) => o.bands * o.hashesPerBand <= 1024, { path: ['bands'], error: 'bands × hashesPerBand exceeds 1024: lower one of them' })
+export type MinhashDedupOptions = z.input<typeof minhashDedupOptions>
+type Resolved = z.output<typeof minhashDedupOptions>
+
+/** hash high, hash low, row; in the section behind the bands: row and preference. */
+const recordWords = 3
+
+/**
+ * Keeps one document of each cluster of near-duplicates, with the annotation `minhash_cluster_size`.
+ * Reason: `minhash_duplicate`. A document of fewer words than a shingle has no duplicates.
+ */
+export function minhashDedup(options: MinhashDedupOptions = {}): Barrier<Document> {
+  const resolved = minhashDedupOptions.parse(options)
+  return {
+    kind: 'barrier',
+    ...named('minhashDedup', { options: resolved }),
+    collect: async (context) => collect(context, resolved),
+    merges: [
+      { name: 'pairs', tasks: resolved.bands, run: findPairs },
+      { name: 'clusters', tasks: 1, run: (context) => findClusters(context, resolved) },
+    ],
+    apply: (context) => applyVerdicts(context, { reason: 'minhash_duplicate', annotation: 'minhash_cluster_size' }),
+  }
+}
+
+/** The words that shingles are made of. */
+export function shingleWords(text: string, splitter: Resolved['words']): string[] {
+  const simplified = simplify(text)
+  if (splitter === 'english') return splitWords(simplified)
+  return simplified === '' ? [] : simplified.split(' ')
+}
+
+function collect(context: CollectContext, options: Resolved): CollectRun<Document> {
+  const { bands, keep } = options
+  const signer = createSigner(options)
+  const writer = new RecordWriter(context.path, recordWords, bands + 1, context.memoryBytes)
+  const record = new Uint32Array(recordWords)
+  const preferred = new Float64Array(1)
+  const preferredWords = new Uint32Array(preferred.buffer)
+  const collectOne = (document: Document, row: number) => {
+    const words = shingleWords(document.text, options.words)
+    if (!signer.sign(words)) return
+    const hashes = signer.bandHashes()
+    record[2] = row
+    for (let band = 0; band < bands; band++) {
+      record[0] = hashes[2 * band + 1]
+      record[1] = hashes[2 * band]
+      writer.add(band, record)
+    }
+    if (!hasPreference(keep)) return
+    preferred[0] = preference(document, keep)
+    writer.add(bands, [row, preferredWords[0], preferredWords[1]])
+  }
+  return {
+    process: (batch, rows) => {
+      for (const [i, document] of batch.entries()) context.examine(document, () => collectOne(document, rows[i]))
+      return writer.isFull ? writer.flush() : undefined
+    },
+    close: () => writer.close(),
+  }
+}
+
+/** One band over all partitions: pairs of ordinals, the first document of a hash with each other one. */
+async function findPairs(context: MergeContext, band: number): Promise<void> {
+  const starts = partitionStarts(context.collected)
+  const sources = await collectedRuns(context, band)
+  const pairs = new RunFile(join(context.folder, pairsName(band)), 2)
+  const pair = new Uint32Array(2)
+  let high = -1
+  let low = -1
+  const { memoryBytes, signal } = context
+  await mergeRuns(sources, { words: recordWords, orderWords: 2, memoryBytes, signal }, (records, at, partition) => {
+    const ordinal = starts[partition] + records[at + 2]
+    if (records[at] === high && records[at + 1] === low) {
+      pair[1] = ordinal
+      return pairs.append(0, pair)
+    }
+    high = records[at]
+    low = records[at + 1]
+    pair[0] = ordinal
+  })
+  await pairs.close()
+}
+
+const pairsName = (band: number) => `pairs-${band}`
+
+async function findClusters(context: MergeContext, { bands, keep }: Resolved): Promise<void> {
+  const starts = partitionStarts(context.collected)
+  const documents = starts[starts.length - 1]
+  const neededBytes = documents * (hasPreference(keep) ? 20 : 8)
+  if (neededBytes > context.memoryBytes)
+    throw new SluiceError('SLUICE_DEDUP_MEMORY', `clustering ${documents} documents needs ${neededBytes} bytes of memory`, {
+      where: { memoryBytes: context.memoryBytes },
+      fix: 'give more memory, or deduplicate smaller parts first',
+    })
+  const sets = new UnionFind(documents)
+  for (let band = 0; band < bands; band++) {
+    context.signal.throwIfAborted()
+    const path = join(context.previous ?? '', pairsName(band))
+    for (const run of await readRuns(path))
+      for await (const pairs of readBlocks(run)) for (let i = 0; i < pairs.length; i += 2) sets.union(pairs[i], pairs[i + 1])
+  }
+  const preferences = hasPreference(keep) ? await readPreferences(context, bands, starts) : undefined
+  const { size, survivor } = measureClusters(sets, documents, preferences)
+  const verdicts = new VerdictWriter(context.folder, starts)
+  for (let ordinal = 0; ordinal < documents; ordinal++) {
+    const root = sets.find(ordinal)
+    if (size[root] === 1) continue
+    const pause = verdicts.add(ordinal, size[root], keep === 'none' ? noSurvivor : survivor ? survivor[root] : root)
+    if (pause) await pause
+  }
+  await verdicts.close()
+}
+
+async function readPreferences(context: MergeContext, section: number, starts: Float64Array): Promise<Float64Array> {
+  const preferences = new Float64Array(starts[starts.length - 1])
+  const value = new Float64Array(1)
+  const words = new Uint32Array(value.buffer)
+  for (const [partition, { path }] of context.collected.entries()) {
+    for (const run of await readRuns(path, section))
+      for await (const records of readBlocks(run))
+        for (let at = 0; at < records.length; at += recordWords) {
+          words[0] = records[at + 1]
+          words[1] = records[at + 2]
+          preferences[starts[partition] + records[at]] = value[0]
+        }
+  }
+  return preferences
+}

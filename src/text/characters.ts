@@ -69,6 +69,14 @@ export const TERMINAL_PUNCTUATION: ReadonlySet<string> = new Set(
     '𑥄𑥆𑩂𑩃𑪛𑪜𑱁𑱂𑻷𑻸\u{11f43}\u{11f44}𖩮𖩯𖫵𖬷𖬸𖭄𖺘𛲟𝪈',
 )
 
+/** Terminal marks to datatrove that spaCy 3.8 does not know, most of them newer than Unicode 11. */
+const unknownToSpacy = new Set('\u061d؞࠷࠹࠽࠾។៕៖៙៚\u1b7d\u1b7e\u2e53\u2e54𐽕𐽖𐽗𐽘𐽙\u{10f86}\u{10f87}\u{10f88}\u{10f89}𑥄𑥆𑻷𑻸\u{11f43}\u{11f44}𖺘')
+
+/** Does a word, on its own, end a sentence for spaCy's sentencizer? */
+export function isTerminalWord(word: string): boolean {
+  return TERMINAL_PUNCTUATION.has(word) && !unknownToSpacy.has(word)
+}
+
 /** What simplification turns into blanks: datatrove's PUNCTUATION, control characters included. `•` is not among them. */
 export const PUNCTUATION: ReadonlySet<string> = new Set(
   '!/—”:％１〈&(、━\\【#%「」，】；+^]~“《„\';’{|∶´[=-`*．（–？！：$～«〉,><》)?）。…@_."}►»\0\x01\x02\x03\x04\x05\x06\x07\b\v\f\r' +

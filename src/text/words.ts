@@ -1,174 +1,182 @@
-// Words of a text, exactly as datatrove 0.10 sees them: spaCy's English tokenizer without the blanks. Fast because a text
-// falls apart at blanks into few distinct chunks: their words are remembered. What the rules do to a chunk: word-rules.ts.
+// Words and sentence ends of a text, exactly as datatrove 0.10 sees them: spaCy's English tokenizer without the blanks,
+// and its sentencizer. One pass over the text: it falls apart at blanks into chunks that the lexicon mostly knows.
+// What the rules do to a chunk: word-rules.ts and word-merging.ts.
 
 import { isBlank } from './characters.ts'
-import { exceptions, splitBlankFree, tornExceptions } from './word-rules.ts'
+import { HAS_TERMINAL, Lexicon, OPEN_END, OPEN_START, PUNCTUATION_ONLY, TERMINAL } from './lexicon.ts'
+import { mayStandSideBySide, mergeExceptions } from './word-merging.ts'
+import { splitBlankFree } from './word-rules.ts'
 
-/** A blank-free stretch of text; its words, joined, give it. */
-export interface Chunk {
-  readonly words: readonly string[]
-  /** Words before special strings were put together, where a neighbour could have a part in that. */
-  readonly torn?: readonly string[]
+export interface Tokens {
+  /** What the ids mean. */
+  readonly lexicon: Lexicon
+  /** Words in order, blanks left out. */
+  readonly ids: Int32Array
+  /** Offsets at which a sentence ends, other than the end of the text; ascending, in UTF-16 units. */
+  readonly sentenceEnds: Int32Array
 }
 
 /** Words of the text in order, blanks left out: every one is non-empty and blank-free. */
 export function splitWords(text: string): string[] {
-  const words: string[] = []
-  for (const chunk of splitChunks(text).chunks) {
-    for (const word of chunk.words) words.push(word)
-  }
+  return wordsOf(tokenize(text))
+}
+
+export function wordsOf(tokens: Tokens): string[] {
+  const words = new Array<string>(tokens.ids.length)
+  for (let i = 0; i < words.length; i++) words[i] = tokens.lexicon.words[tokens.ids[i]]
   return words
 }
 
-export interface Chunks {
-  readonly chunks: readonly Chunk[]
-  /** Offset of each chunk in the text, in UTF-16 units. */
-  readonly starts: readonly number[]
+let lexicon = new Lexicon()
+
+export function tokenize(text: string): Tokens {
+  if (lexicon.isFull) lexicon = new Lexicon()
+  const scan = new Scan(lexicon, unitsOf(text), text.length)
+  scan.run()
+  return { lexicon, ids: scan.ids.slice(0, scan.words), sentenceEnds: Int32Array.from(scan.sentenceEnds) }
 }
 
-export function splitChunks(text: string): Chunks {
-  const chunks: Chunk[] = []
-  const starts: number[] = []
-  const length = text.length
-  let groupStart = 0 // chunks from here to the last one may share a special string
-  let end = -2
-  for (let i = 0; i < length; i++) {
-    if (isBlank(text.charCodeAt(i))) continue
-    const start = i
-    do i++
-    while (i < length && !isBlank(text.charCodeAt(i)))
-    const chunk = chunkOf(text.slice(start, i))
-    const isLinked =
-      chunk.torn !== undefined && start === end + 1 && text.charCodeAt(end) === 32 && canLink(chunks[chunks.length - 1], chunk)
-    if (!isLinked) {
-      if (chunks.length - groupStart > 1) mergeGroup(chunks, groupStart)
-      groupStart = chunks.length
+// ---- reused between texts ----
+
+const BLANK = new Uint8Array(1 << 16)
+for (let unit = 0; unit < BLANK.length; unit++) BLANK[unit] = isBlank(unit) ? 1 : 0
+
+let unitBuffer = Buffer.alloc(1 << 17)
+let idBuffer = new Int32Array(1 << 15)
+
+/** The text's UTF-16 units, valid until the next call. Reading an array is several times faster than asking a string. */
+function unitsOf(text: string): Uint16Array {
+  if (text.length * 2 > unitBuffer.length) unitBuffer = Buffer.alloc(text.length * 3)
+  unitBuffer.write(text, 0, 'utf16le')
+  if (text.length > idBuffer.length) idBuffer = new Int32Array(text.length * 2)
+  return new Uint16Array(unitBuffer.buffer, unitBuffer.byteOffset, text.length)
+}
+
+class Scan {
+  /** Large enough for one word a unit. */
+  readonly ids = idBuffer
+  words = 0
+  readonly sentenceEnds: number[] = []
+  readonly #lexicon: Lexicon
+  readonly #units: Uint16Array
+  readonly #length: number
+  /** End of the last word. */
+  #position = 0
+  #seenTerminal = false
+  /** Chunks held back, because a special string may reach from one into the next. */
+  #group: { start: number; end: number; torn: readonly string[] }[] = []
+  #groupChunk = -1
+
+  constructor(lexicon: Lexicon, units: Uint16Array, length: number) {
+    this.#lexicon = lexicon
+    this.#units = units
+    this.#length = length
+  }
+
+  run(): void {
+    const lexicon = this.#lexicon
+    const units = this.#units
+    const length = this.#length
+    for (let i = 0; i < length; i++) {
+      let unit = units[i]
+      if (BLANK[unit] === 1) continue
+      const start = i
+      let hash = 0
+      do {
+        hash = (Math.imul(hash, 0x01000193) + unit) | 0
+        unit = ++i < length ? units[i] : 32
+      } while (BLANK[unit] === 0)
+      const chunk = lexicon.chunk(units, start, i, hash)
+      if (chunk < 0) this.#addLong(start, i)
+      else this.#add(chunk, start, i)
     }
-    chunks.push(chunk)
-    starts.push(start)
-    end = i
+    this.#endGroup()
+    if (this.#seenTerminal && this.#position < length && this.#isBlankWord(length)) this.sentenceEnds.push(this.#position)
   }
-  if (chunks.length - groupStart > 1) mergeGroup(chunks, groupStart)
-  return { chunks, starts }
-}
 
-// ---- remembering ----
-
-const CACHED_CHUNKS = 1 << 18
-const CACHED_CHUNK_LENGTH = 40
-let cache = new Map<string, Chunk>()
-
-function chunkOf(string: string): Chunk {
-  const cached = cache.get(string)
-  if (cached !== undefined) return cached
-  if (string.length > CACHED_CHUNK_LENGTH) return makeChunk(string)
-  // A slice keeps its whole text alive; going through a copy one unit longer keeps only that.
-  const own = `${string} `.slice(0, -1)
-  const chunk = makeChunk(own)
-  if (cache.size >= CACHED_CHUNKS) cache = new Map()
-  cache.set(own, chunk)
-  return chunk
-}
-
-function makeChunk(string: string): Chunk {
-  const torn = splitBlankFree(string)
-  const words = mergeExceptions(torn, [torn.length])
-  const mayLink = nonFinal.has(torn[torn.length - 1]) || nonFirst.has(torn[0])
-  return mayLink ? { words, torn } : { words }
-}
-
-// ---- special strings that the rules tore apart ----
-// The reference looks for them in the whole text's sequence of words, single blanks between words notwithstanding. A match
-// across a blank then changes nothing, but matches that overlap it are off: longer before shorter, left before right.
-
-interface Pattern {
-  readonly next: Map<string, Pattern>
-  isEnd: boolean
-}
-
-const patterns: Pattern = { next: new Map(), isEnd: false }
-/** Words that a pattern goes on after, with those it goes on with; and all of the latter. */
-const nonFinal = new Map<string, Set<string>>()
-const nonFirst = new Set<string>()
-for (const words of tornExceptions().values()) {
-  let node = patterns
-  for (const [i, word] of words.entries()) {
-    let next = node.next.get(word)
-    if (next === undefined) node.next.set(word, (next = { next: new Map(), isEnd: false }))
-    node = next
-    if (i === 0) continue
-    nonFirst.add(word)
-    const before = words[i - 1]
-    const followers = nonFinal.get(before)
-    if (followers) followers.add(word)
-    else nonFinal.set(before, new Set([word]))
+  #add(chunk: number, start: number, end: number): void {
+    const lexicon = this.#lexicon
+    const traits = lexicon.chunkTraits[chunk]
+    if (this.#group.length > 0 || (traits & OPEN_END) !== 0) {
+      const torn = (traits & (OPEN_START | OPEN_END)) === 0 ? undefined : lexicon.torn.get(chunk)
+      if (torn && this.#group.length > 0 && this.#isLinked(start, torn)) {
+        this.#group.push({ start, end, torn })
+        return
+      }
+      this.#endGroup()
+      if (torn && (traits & OPEN_END) !== 0) {
+        this.#group.push({ start, end, torn })
+        this.#groupChunk = chunk
+        return
+      }
+    }
+    const { chunkWords, chunkStarts } = lexicon
+    this.#emit(chunkWords, chunkStarts[chunk], chunkStarts[chunk + 1], start, end, (traits & HAS_TERMINAL) !== 0)
   }
-  node.isEnd = true
-}
 
-function canLink(left: Chunk, right: Chunk): boolean {
-  if (left.torn === undefined || right.torn === undefined) return false
-  return nonFinal.get(left.torn[left.torn.length - 1])?.has(right.torn[0]) === true
-}
+  /** A chunk too long to be remembered: split anew each time. */
+  #addLong(start: number, end: number): void {
+    const torn = splitBlankFree(Buffer.from(this.#units.buffer, this.#units.byteOffset + start * 2, (end - start) * 2).toString('utf16le'))
+    if (this.#group.length > 0 && !this.#isLinked(start, torn)) this.#endGroup()
+    this.#group.push({ start, end, torn })
+    this.#groupChunk = -1
+  }
 
-/** Splits the last chunks, from `start` on, again, this time seen together. */
-function mergeGroup(chunks: Chunk[], start: number): void {
-  const words: string[] = []
-  const ends: number[] = []
-  for (let c = start; c < chunks.length; c++) {
-    const { torn } = chunks[c]
-    for (const word of torn ?? chunks[c].words) words.push(word)
-    ends.push(words.length)
+  /** Could a special string reach from the chunks held back into this one, across a single space? */
+  #isLinked(start: number, torn: readonly string[]): boolean {
+    const last = this.#group[this.#group.length - 1]
+    if (start - last.end !== 1 || this.#units[start - 1] !== 32) return false
+    return mayStandSideBySide(last.torn[last.torn.length - 1], torn[0])
   }
-  const merged = mergeExceptions(words, ends)
-  for (let c = start, from = 0; c < chunks.length; c++) {
-    let length = 0
-    for (const word of words.slice(c === start ? 0 : ends[c - start - 1], ends[c - start])) length += word.length
-    let to = from
-    for (; length > 0; to++) length -= merged[to].length
-    chunks[c] = { words: merged.slice(from, to) }
-    from = to
-  }
-}
 
-/**
- * Puts special strings together that the rules tore apart.
- *
- * @param words words of one or several chunks
- * @param ends index of the word after each chunk's last, ascending
- */
-function mergeExceptions(words: readonly string[], ends: readonly number[]): readonly string[] {
-  const matches = findPatterns(words)
-  if (matches.length === 0) return words
-  matches.sort((a, b) => b.end - b.start - (a.end - a.start) || a.start - b.start)
-  const isTaken = new Uint8Array(words.length)
-  const replaced = new Map<number, number>()
-  for (const { start, end } of matches) {
-    if (isTaken[start] === 0 && isTaken[end - 1] === 0) replaced.set(start, end)
-    isTaken.fill(1, start, end)
-  }
-  const merged: string[] = []
-  let chunk = 0
-  for (let i = 0; i < words.length; ) {
-    while (ends[chunk] <= i) chunk++
-    const end = replaced.get(i)
-    const parts = end === undefined || end > ends[chunk] ? undefined : exceptions.get(words.slice(i, end).join(''))
-    if (parts) merged.push(...parts)
-    else for (let k = i; k < (end ?? i + 1); k++) merged.push(words[k])
-    i = end ?? i + 1
-  }
-  return merged
-}
-
-function findPatterns(words: readonly string[]): { start: number; end: number }[] {
-  const matches: { start: number; end: number }[] = []
-  for (let start = 0; start < words.length; start++) {
-    let node = patterns.next.get(words[start])
-    for (let end = start + 1; node !== undefined; end++) {
-      if (node.isEnd) matches.push({ start, end })
-      if (end === words.length) break
-      node = node.next.get(words[end])
+  #endGroup(): void {
+    const group = this.#group
+    if (group.length === 0) return
+    this.#group = []
+    if (group.length === 1 && this.#groupChunk >= 0) {
+      const { chunkWords, chunkStarts } = this.#lexicon
+      this.#emit(chunkWords, chunkStarts[this.#groupChunk], chunkStarts[this.#groupChunk + 1], group[0].start, group[0].end, true)
+      return
+    }
+    const words: string[] = []
+    const ends: number[] = []
+    for (const { torn } of group) {
+      for (const word of torn) words.push(word)
+      ends.push(words.length)
+    }
+    for (const [i, merged] of mergeExceptions(words, ends).entries()) {
+      const ids = Int32Array.from(merged, (word) => this.#lexicon.wordId(word))
+      this.#emit(ids, 0, ids.length, group[i].start, group[i].end, true)
     }
   }
-  return matches
+
+  #emit(words: Int32Array, from: number, to: number, start: number, end: number, mayHoldTerminal: boolean): void {
+    // Blanks other than a single space are a word to the reference, and no punctuation.
+    if (this.#seenTerminal && this.#isBlankWord(start)) this.#endSentence()
+    if (mayHoldTerminal || this.#seenTerminal) this.#emitJudging(words, from, to, start)
+    else for (let i = from; i < to; i++) this.ids[this.words++] = words[i]
+    this.#position = end
+  }
+
+  #emitJudging(words: Int32Array, from: number, to: number, start: number): void {
+    const { traits, words: strings } = this.#lexicon
+    let position = start
+    for (let i = from; i < to; i++) {
+      const id = words[i]
+      if ((traits[id] & TERMINAL) !== 0) this.#seenTerminal = true
+      else if (this.#seenTerminal && (traits[id] & PUNCTUATION_ONLY) === 0) this.#endSentence()
+      this.ids[this.words++] = id
+      position += strings[id].length
+      this.#position = position
+    }
+  }
+
+  #endSentence(): void {
+    this.sentenceEnds.push(this.#position)
+    this.#seenTerminal = false
+  }
+
+  #isBlankWord(end: number): boolean {
+    return end - this.#position !== 1 || this.#units[this.#position] !== 32
+  }
 }

@@ -4,10 +4,12 @@
 import { Command } from 'commander'
 import { describeError, packError, SluiceError } from '../core/errors.ts'
 import { packageVersion } from '../core/version.ts'
+import { exitCodes } from './exit-codes.ts'
 
 interface CommandFile {
-  /** Given the program, so that options of all commands read the same in `--help`. */
   readonly command: Command
+  /** More for `--help`, depending on the other words: the arguments of a pipeline, the options of a stage. */
+  readonly extraHelp?: (words: readonly string[]) => Promise<string>
 }
 
 const commands: Record<string, { summary: string; load: () => Promise<CommandFile> }> = {
@@ -24,9 +26,6 @@ const commands: Record<string, { summary: string; load: () => Promise<CommandFil
   doctor: { summary: 'check this machine: Node, kernels, threads, disk', load: () => import('./doctor.ts') },
 }
 
-/** Exit codes of every command, as `docs/cli.md` lists them. */
-export const exitCodes = { done: 0, failed: 1, usage: 2, tryAgain: 75, doNotRetry: 64, interrupted: 130 }
-
 // A command that this one starts must be free to find its own Node again.
 delete process.env.SLUICE_REEXECUTED
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
@@ -40,26 +39,47 @@ const program = new Command('sluice')
   .showSuggestionAfterError()
   .addHelpText('after', '\nEach command has its own --help. Start with: sluice run pipelines/quickstart.ts')
 
-const name = process.argv[2]
-for (const [commandName, { summary, load }] of Object.entries(commands)) {
-  if (commandName === name)
-    program.addCommand((await load()).command.name(commandName).description(summary).showHelpAfterError('(--help lists the options)'))
-  else program.command(commandName).description(summary)
+/** What to do about errors of the system's that no code of ours has put into words. */
+const SYSTEM_ADVICE: Record<string, string> = {
+  ENOSPC: 'free some space on the disk, then run the same command again: what is finished stays',
+  EDQUOT: 'the quota is used up: free some space, then run the same command again',
+  EACCES: 'check the rights on this path',
+  EPERM: 'check the rights on this path',
+  EROFS: 'the file system is read-only: choose another folder',
+  ENOENT: 'check the path',
+  ENOTDIR: 'a part of this path is a file, not a folder',
+  EISDIR: 'this path is a folder, not a file',
+  EMFILE: 'raise the limit of open files (ulimit -n), or use fewer --threads',
 }
 
 try {
+  await addCommands(process.argv[2], process.argv.slice(3))
   await program.parseAsync()
 } catch (error) {
   fail(error)
 }
 
+/** The one that is called is loaded; of the others the name and summary do. */
+async function addCommands(called: string | undefined, words: readonly string[]): Promise<void> {
+  for (const [name, { summary, load }] of Object.entries(commands)) {
+    if (name !== called) {
+      program.command(name).description(summary)
+      continue
+    }
+    const { command, extraHelp } = await load()
+    command.name(name).description(summary).showHelpAfterError('(--help lists the options)')
+    if (extraHelp && words.some((word) => word === '--help' || word === '-h')) command.addHelpText('after', await extraHelp(words))
+    program.addCommand(command)
+  }
+}
+
 /** Prints an error as a person needs it and ends. A stack is shown only where the fault is ours. */
 function fail(error: unknown): never {
-  if (error instanceof SluiceError) process.stderr.write(`sluice: ${describeError(error)}\n`)
-  else {
-    const packed = packError(error)
+  const packed = packError(error)
+  const advice = SYSTEM_ADVICE[packed.code]
+  if (packed.code === 'SLUICE_INTERNAL' || (!(error instanceof SluiceError) && advice === undefined)) {
     process.stderr.write(`sluice: unexpected error: ${packed.message}\n${packed.stack ?? ''}\n`)
     process.stderr.write('This is a fault in sluice, not in your input: please report it with the lines above.\n')
-  }
+  } else process.stderr.write(`sluice: ${describeError({ ...packed, fix: packed.fix ?? advice })}\n`)
   process.exit(exitCodes.failed)
 }

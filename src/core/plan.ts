@@ -43,13 +43,18 @@ export interface Phase {
 export interface Plan {
   readonly pipeline: Pipeline
   readonly file: string
-  readonly arguments: Json
+  readonly arguments: Readonly<Record<string, Json>>
   readonly choices: RunChoices
   readonly phases: readonly Phase[]
   readonly hash: string
 }
 
-export async function makePlan(pipeline: Pipeline, file: string, values: Json, choices: RunChoices): Promise<Plan> {
+export async function makePlan(
+  pipeline: Pipeline,
+  file: string,
+  values: Readonly<Record<string, Json>>,
+  choices: RunChoices,
+): Promise<Plan> {
   const needsModule =
     pipeline.steps.some((step) => step.kind !== 'checkpoint' && step.isUserCode) || pipeline.sources.some((source) => source.isUserCode)
   const userCode = needsModule ? await moduleHash(file) : ''

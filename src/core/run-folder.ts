@@ -37,7 +37,7 @@ export interface FrozenPlan {
   readonly pipeline: string
   /** Pipeline file, as given. */
   readonly file: string
-  readonly arguments: Json
+  readonly arguments: Readonly<Record<string, Json>>
   readonly seed: number
   readonly choices: RunChoices
   readonly planHash: string

@@ -101,14 +101,31 @@ class Runner {
         fix: 'check the paths of the sources: sluice plan shows what they found',
       })
 
-    const seals: Seal[] = []
-    for (const phase of this.#plan.phases) seals.push(await this.#runPhase(phase, partitions, seals.at(-1)))
+    const seals = (await this.#finishedBefore(partitions)) ?? (await this.#runPhases(partitions))
     const summary = chainSummaries(seals.map((seal) => seal.summary))
     assertCloses(summary, 'the run')
     const outputs = await publish(this.#plan, seals)
     await writeWhole(join(this.#folder.path, 'summary.json'), JSON.stringify(summary))
     await writeWhole(join(this.#folder.path, 'manifest.json'), JSON.stringify({ ...freezePlan(this.#plan), outputs }, undefined, 2))
     return { summary, outputs: outputs.map(({ path }) => path), shards: outputs.reduce((sum, { shards }) => sum + shards.length, 0) }
+  }
+
+  async #runPhases(partitions: readonly PlannedPartition[]): Promise<Seal[]> {
+    const seals: Seal[] = []
+    for (const phase of this.#plan.phases) seals.push(await this.#runPhase(phase, partitions, seals.at(-1)))
+    return seals
+  }
+
+  /** All seals, where this very run over these very inputs is done and its shards are there: then its working files may be gone. */
+  async #finishedBefore(partitions: readonly PlannedPartition[]): Promise<Seal[] | undefined> {
+    const seals: Seal[] = []
+    for (const phase of this.#plan.phases) {
+      const seal = await this.#folder.phase(phase.index, phaseHash(phase, seals.at(-1))).seal()
+      if (!seal || !sameTasks(seal, partitions) || !seal.tasks.every((task) => isWhole(task, this.#published))) return undefined
+      seals.push(seal)
+    }
+    for (const [index, phase] of this.#plan.phases.entries()) this.#reporter.phaseDone(phase, seals[index].summary, false)
+    return seals
   }
 
   async #runPhase(phase: Phase, partitions: readonly PlannedPartition[], before: Seal | undefined): Promise<Seal> {
@@ -131,7 +148,13 @@ class Runner {
     const missing = requests.filter(({ partition }) => !markers.has(partition.id))
 
     const sealed = await folder.seal()
-    const isSealed = missing.length === 0 && sealed !== undefined && sameTasks(sealed, requests)
+    const isSealed =
+      missing.length === 0 &&
+      sealed !== undefined &&
+      sameTasks(
+        sealed,
+        requests.map(({ partition }) => partition),
+      )
     this.#reporter.phaseStarted({ phase, phases: this.#plan.phases.length, tasks: requests.length, done: requests.length - missing.length })
     if (!isSealed) await this.#runTasks(phase, folder, missing, markers)
 
@@ -339,8 +362,8 @@ function isWhole(marker: Marker, published: ReadonlyMap<string, string>): boolea
   )
 }
 
-function sameTasks(seal: Seal, requests: readonly TaskRequest[]): boolean {
-  return seal.tasks.length === requests.length && seal.tasks.every(({ partition }, index) => partition === requests[index].partition.id)
+function sameTasks(seal: Seal, partitions: readonly { readonly id: string }[]): boolean {
+  return seal.tasks.length === partitions.length && seal.tasks.every(({ partition }, index) => partition === partitions[index].id)
 }
 
 /** What died attempts left behind; only the sealed ones are read from now on. */

@@ -1,0 +1,178 @@
+// Options that `run`, `plan` and `task` share: which pipeline with which arguments, and what a run may use.
+
+import { availableParallelism, totalmem } from 'node:os'
+import { type Command, InvalidArgumentError, Option } from 'commander'
+import { z } from 'zod'
+import type { Json } from '../core/document.ts'
+import { SluiceError } from '../core/errors.ts'
+import { importPipeline, type PipelineExport } from '../core/pipeline-file.ts'
+import type { RunChoices } from '../core/plan.ts'
+
+/** Memory a worker thread needs before its stages hold anything: V8, a model, batches in flight. */
+const WORKER_BYTES = 400e6
+
+export interface RunFlags {
+  readonly run?: string
+  readonly threads?: number
+  readonly memory: number
+  readonly limit?: number
+  readonly sample?: number
+  readonly partitionSize: number
+  readonly maxErrorRate: number
+  readonly documentTimeout: number
+  readonly statistics: RunChoices['statistics']
+  readonly rejected: RunChoices['rejected']
+  readonly rejectedText: RunChoices['rejectedText']
+  readonly shadows: number
+  readonly json?: boolean
+}
+
+export function withRunOptions(command: Command): Command {
+  return command
+    .argument('<file>', 'pipeline file (TypeScript or JavaScript) with a pipeline as its default export')
+    .option('--run <folder>', 'run folder: state, statistics, rejected documents (default: runs/<pipeline name>)')
+    .option('--threads <n>', 'worker threads (default: one a core, fewer where --memory is small)', wholeNumber)
+    .option('--memory <bytes>', 'resident memory of all workers together, such as 4GB', byteSize, defaultMemory())
+    .option('--limit <n>', 'take about n documents, spread evenly over the partitions', wholeNumber)
+    .option('--sample <share>', 'take a share of the documents by hash of their ids, such as 0.1%', shareOf)
+    .option('--partition-size <bytes>', 'cut large inputs into pieces of about this size', byteSize, 256e6)
+    .option('--max-error-rate <share>', 'fail when more records than this are damaged or quarantined', shareOf, 0.05)
+    .option('--document-timeout <seconds>', 'quarantine a document that one stage does not finish in this time', seconds, 60)
+    .addOption(
+      new Option('--statistics <which>', 'documents that get a row of statistics').choices(['all', 'sample', 'off']).default('all'),
+    )
+    .addOption(
+      new Option('--rejected <which>', 'dropped documents kept for reading: 1 % and the first of each reason, or all')
+        .choices(['all', 'sample', 'off'])
+        .default('sample'),
+    )
+    .addOption(
+      new Option('--rejected-text <how>', 'their text: personal data replaced, as it is, or left out')
+        .choices(['redacted', 'raw', 'off'])
+        .default('redacted'),
+    )
+    .option('--shadows <share>', 'share of dropped documents on which the remaining rules still run, for their receipts', shareOf, 0.01)
+    .option('--json', 'progress and result as JSON')
+}
+
+export function choicesOf(flags: RunFlags): RunChoices {
+  const { limit, sample, statistics, rejected, rejectedText, shadows } = flags
+  return { limit, sample, statistics, rejected, rejectedText, shadows }
+}
+
+/** How many threads, and why: a choice made for the user is told with its cause. */
+export function threadsOf(flags: RunFlags): { threads: number; cause: string } {
+  if (flags.threads !== undefined) return { threads: flags.threads, cause: 'as asked' }
+  const cores = availableParallelism()
+  const fitting = Math.max(1, Math.floor(flags.memory / WORKER_BYTES))
+  if (fitting < cores) return { threads: fitting, cause: `${cores} cores, but ${formatBytes(flags.memory)} of memory` }
+  return { threads: cores, cause: `${cores} cores` }
+}
+
+/** What is left for stages to hold, a worker. */
+export function taskMemory(flags: RunFlags, threads: number): number {
+  return Math.max(64e6, (flags.memory - threads * WORKER_BYTES) / threads / 2)
+}
+
+// ---- a pipeline's own arguments ----
+
+/**
+ * Parses the words that commander did not know as arguments of the pipeline: `--crawl CC-MAIN-2026-43 --dry`.
+ *
+ * @throws SluiceError `SLUICE_ARGUMENTS` for a name that the pipeline does not have
+ */
+export async function pipelineArguments(file: string, words: readonly string[]): Promise<Record<string, Json>> {
+  if (words.length === 0) return {}
+  const types = argumentTypes(await importPipeline(file))
+  const values: Record<string, Json> = {}
+  for (let i = 0; i < words.length; i++) {
+    const match = /^--([a-z][\w-]*)(?:=(.*))?$/i.exec(words[i])
+    const name = match?.[1].replace(/-(\w)/g, (_, letter: string) => letter.toUpperCase())
+    if (!match || name === undefined || !(name in types)) {
+      const known = Object.keys(types).map(kebab).join(', ')
+      throw new SluiceError('SLUICE_ARGUMENTS', `neither sluice run nor this pipeline knows ${words[i]}`, {
+        fix:
+          known === ''
+            ? 'sluice run --help lists the options; this pipeline takes no arguments'
+            : `the pipeline takes ${known}; sluice run --help lists the others`,
+      })
+    }
+    values[name] = typed(types[name], match[2] ?? (types[name] === 'boolean' ? 'true' : (words[++i] ?? '')))
+  }
+  return values
+}
+
+/** Lines for `--help`: one an argument, with description and default. */
+export function describeArguments(exported: PipelineExport): string {
+  if (!('parameters' in exported)) return '\nThis pipeline takes no arguments of its own.'
+  const { properties = {} } = jsonSchema(exported)
+  const lines = Object.entries(properties).map(([name, { type, description, default: standard }]) => {
+    const flag = `  ${kebab(name)}${type === 'boolean' ? '' : ` <${type ?? 'value'}>`}`
+    return `${flag.padEnd(30)} ${description ?? ''}${standard === undefined ? '' : ` (default: ${JSON.stringify(standard)})`}`
+  })
+  return `\nArguments of this pipeline:\n${lines.join('\n')}`
+}
+
+const property = z.looseObject({ type: z.string().optional(), description: z.string().optional(), default: z.json().optional() })
+const objectSchema = z.looseObject({ properties: z.record(z.string(), property).optional() })
+
+function jsonSchema(exported: Exclude<PipelineExport, { steps: unknown }>) {
+  return objectSchema.parse(z.toJSONSchema(exported.parameters, { io: 'input', unrepresentable: 'any' }))
+}
+
+function argumentTypes(exported: PipelineExport): Record<string, string> {
+  if (!('parameters' in exported)) return {}
+  return Object.fromEntries(Object.entries(jsonSchema(exported).properties ?? {}).map(([name, { type }]) => [name, type ?? 'string']))
+}
+
+function typed(type: string, text: string): Json {
+  if (type === 'number' || type === 'integer') return Number(text)
+  if (type === 'boolean') return text !== 'false'
+  if (type === 'array') return text.split(',')
+  return text
+}
+
+function kebab(name: string): string {
+  return `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`
+}
+
+// ---- values ----
+
+export function wholeNumber(text: string): number {
+  const value = Number(text)
+  if (!Number.isInteger(value) || value < 1) throw new InvalidArgumentError('give a whole number from 1')
+  return value
+}
+
+function seconds(text: string): number {
+  const value = Number(text)
+  if (!(value > 0)) throw new InvalidArgumentError('give seconds, such as 60')
+  return value
+}
+
+export function shareOf(text: string): number {
+  const value = text.endsWith('%') ? Number(text.slice(0, -1)) / 100 : Number(text)
+  if (!(value >= 0 && value <= 1)) throw new InvalidArgumentError('give a share from 0 to 1, or a percentage such as 0.1%')
+  return value
+}
+
+export function byteSize(text: string): number {
+  const match = /^(\d+(?:\.\d+)?)\s*([kmgt]?)(i?)b?$/i.exec(text)
+  if (!match) throw new InvalidArgumentError('give a size such as 512MB or 4GiB')
+  const power = ['', 'k', 'm', 'g', 't'].indexOf(match[2].toLowerCase())
+  return Math.round(Number(match[1]) * (match[3] === '' ? 1000 : 1024) ** power)
+}
+
+export function formatBytes(bytes: number): string {
+  const units = ['B', 'kB', 'MB', 'GB', 'TB', 'PB']
+  const power = bytes < 1 ? 0 : Math.min(units.length - 1, Math.floor(Math.log10(bytes) / 3))
+  const value = bytes / 1000 ** power
+  return `${power === 0 ? value : value.toFixed(value < 10 ? 1 : 0)} ${units[power]}`
+}
+
+/** Four fifths of what this process may have: the machine's, or its control group's. */
+function defaultMemory(): number {
+  const constrained = process.constrainedMemory()
+  const total = constrained > 0 && constrained < totalmem() ? constrained : totalmem()
+  return Math.floor(total * 0.8)
+}

@@ -1,0 +1,234 @@
+// `sluice stage`: one stage on JSON-lines documents from standard input, one line out for each line in. The way to try a
+// stage on a handful of documents, and to test it from outside.
+
+import { createInterface } from 'node:readline'
+import { Command } from 'commander'
+import { z } from 'zod'
+import type { Document, Item, Json, WebPage } from '../core/document.ts'
+import { type PackedError, SluiceError } from '../core/errors.ts'
+import type { ErasedBarrier, ErasedStage } from '../core/pipeline.ts'
+import { examineAll, type Outcome } from '../core/standalone.ts'
+import { exitCodes } from './exit-codes.ts'
+
+/** Lines handed to the stage at a time; fewer where the input ends. */
+const BATCH_LINES = 256
+
+export const command = new Command()
+  .argument('[name]', 'stage, such as gopherQuality; without one, all are listed')
+  .option('--options <json>', "the stage's options as JSON", '{}')
+  .option('--seed <n>', 'seed for stages that sample', Number, 0)
+  .addHelpText(
+    'after',
+    `
+Each input line is a document: {"id", "text"}, or for extraction {"id", "html" or "html_base64", "url", "content_type"}.
+Further fields (url, date, language, metadata) are optional. Each output line answers the input line of the same place:
+  {"id", "verdict": "keep" | "drop" | "error", "reason", "statistics", and what the stage made: "text", "tokens", …}
+Barrier stages (deduplication, tokenizer training) answer when the input ends.
+
+Examples:
+  echo '{"id":"a","text":"To be or not to be."}' | sluice stage gopherQuality
+  sluice stage minhashDedup < documents.jsonl
+  sluice stage redactPii --options '{"set":"datatrove"}' < documents.jsonl
+  sluice stage gopherQuality --help     (lists the options of that stage)
+
+Exit codes: 0 done (drops included), 1 a line could not be read or the stage failed on it.`,
+  )
+  .action(async (name: string | undefined, flags: { options: string; seed: number }) => {
+    if (name === undefined) return listStages()
+    const stage = await makeStage(name, flags.options)
+    const isClean = await answer(stage, flags.seed)
+    if (!isClean) process.exitCode = exitCodes.failed
+  })
+
+/** The options of the stage named among the words. */
+export async function extraHelp(words: readonly string[]): Promise<string> {
+  const exported = await publicStages()
+  const name = words.find((word) => word in exported)
+  const schema = name === undefined ? undefined : exported[`${name}Options`]
+  if (!(schema instanceof z.ZodType)) return ''
+  const { properties = {} } = z
+    .looseObject({ properties: z.record(z.string(), z.looseObject({})).optional() })
+    .parse(z.toJSONSchema(schema, { io: 'input', unrepresentable: 'any' }))
+  const lines = Object.entries(properties).map(([option, { type, enum: choices, description, default: standard }]) => {
+    const kind = Array.isArray(choices) ? choices.join('|') : String(type ?? 'value')
+    return `  ${`${option} (${kind})`.padEnd(34)} ${description ?? ''}${standard === undefined ? '' : ` (default: ${JSON.stringify(standard)})`}`
+  })
+  return `\nOptions of ${name}:\n${lines.join('\n') || '  none'}`
+}
+
+// ---- the stage ----
+
+async function publicStages(): Promise<Record<string, unknown>> {
+  return { ...(await import('../../stages/index.ts')) }
+}
+
+async function listStages(): Promise<void> {
+  const exported = await publicStages()
+  const names = Object.keys(exported).filter((name) => typeof exported[name] === 'function' && `${name}Options` in exported)
+  process.stdout.write(`${names.sort().join('\n')}\n`)
+}
+
+async function makeStage(name: string, json: string): Promise<ErasedStage | ErasedBarrier> {
+  const factory = (await publicStages())[name]
+  if (typeof factory !== 'function') {
+    throw new SluiceError('SLUICE_STAGE_UNKNOWN', `there is no stage "${name}"`, { fix: 'sluice stage without a name lists them' })
+  }
+  const options = parseOptions(json)
+  const part = construct(name, () => Reflect.apply(factory, undefined, [options]))
+  if (isRunnable(part)) return part
+  throw new SluiceError('SLUICE_STAGE_KIND', `"${name}" is no stage that takes documents one by one`, {
+    fix: 'sources and sinks run in a pipeline: sluice run',
+  })
+}
+
+function construct(name: string, make: () => unknown): unknown {
+  try {
+    return make()
+  } catch (cause) {
+    if (!(cause instanceof z.ZodError)) throw cause
+    throw new SluiceError('SLUICE_OPTIONS', `the options of ${name} do not fit:\n${z.prettifyError(cause)}`, {
+      fix: `sluice stage ${name} --help lists them`,
+      cause,
+    })
+  }
+}
+
+function parseOptions(json: string): Json {
+  try {
+    return JSON.parse(json)
+  } catch (cause) {
+    throw new SluiceError('SLUICE_OPTIONS', `--options is not JSON: ${cause instanceof Error ? cause.message : cause}`, {
+      fix: `quote it for the shell: --options '{"minScore":0.5}'`,
+      cause,
+    })
+  }
+}
+
+function isRunnable(part: unknown): part is ErasedStage | ErasedBarrier {
+  return typeof part === 'object' && part !== null && 'kind' in part && (part.kind === 'map' || part.kind === 'barrier')
+}
+
+// ---- lines in, lines out ----
+
+const line = z
+  .looseObject({
+    id: z.union([z.string(), z.number()]).optional(),
+    text: z.string().optional(),
+    html: z.string().optional(),
+    html_base64: z.base64().optional(),
+    content_type: z.string().optional(),
+    url: z.string().nullish(),
+    date: z.string().nullish(),
+    language: z.string().nullish(),
+    language_score: z.number().nullish(),
+    metadata: z.record(z.string(), z.json()).nullish(),
+  })
+  .refine((fields) => [fields.text, fields.html, fields.html_base64].filter((content) => content !== undefined).length === 1, {
+    error: 'give exactly one of text, html and html_base64',
+  })
+type Line = z.output<typeof line>
+
+interface Entry {
+  readonly id: string | number
+  readonly item?: Document | WebPage
+  readonly error?: PackedError
+}
+
+/** @returns true where every line could be read and judged */
+async function answer(stage: ErasedStage | ErasedBarrier, seed: number): Promise<boolean> {
+  const waiting: Entry[] = []
+  let isClean = true
+  const batches = async function* () {
+    let batch: Item[] = []
+    for await (const entry of readEntries()) {
+      waiting.push(entry)
+      if (entry.item) batch.push(entry.item)
+      if (batch.length < BATCH_LINES) continue
+      yield batch
+      batch = []
+    }
+    if (batch.length > 0) yield batch
+  }
+  for await (const outcomes of examineAll(stage, batches(), seed)) {
+    const settled = outcomes.values()
+    const entries = waiting.splice(0)
+    for (const entry of entries) {
+      const outcome = entry.item ? settled.next().value : undefined
+      isClean = write(entry, outcome) && isClean
+    }
+  }
+  for (const entry of waiting) isClean = write(entry, undefined) && isClean
+  return isClean
+}
+
+async function* readEntries(): AsyncGenerator<Entry> {
+  let ordinal = 0
+  for await (const text of createInterface({ input: process.stdin, crlfDelay: Number.POSITIVE_INFINITY })) {
+    if (text.trim() === '') continue
+    yield parseEntry(text, ordinal++)
+  }
+}
+
+function parseEntry(text: string, ordinal: number): Entry {
+  let json: unknown
+  try {
+    json = JSON.parse(text)
+  } catch (error) {
+    return {
+      id: ordinal,
+      error: { code: 'SLUICE_LINE', message: `line ${ordinal + 1} is not JSON: ${error instanceof Error ? error.message : error}` },
+    }
+  }
+  const parsed = line.safeParse(json)
+  if (!parsed.success)
+    return { id: ordinal, error: { code: 'SLUICE_LINE', message: `line ${ordinal + 1}: ${z.prettifyError(parsed.error)}` } }
+  return { id: parsed.data.id ?? ordinal, item: itemOf(parsed.data, ordinal) }
+}
+
+/** Inside, ids are ordinals: two lines may carry the same. */
+function itemOf(fields: Line, ordinal: number): Document | WebPage {
+  const common = {
+    id: String(ordinal),
+    source: 'stdin',
+    offset: ordinal,
+    length: 0,
+    url: fields.url ?? undefined,
+    date: fields.date ?? undefined,
+    metadata: fields.metadata ?? {},
+  }
+  if (fields.text !== undefined) {
+    return {
+      ...common,
+      text: fields.text.toWellFormed(),
+      language: fields.language ?? undefined,
+      languageScore: fields.language_score ?? undefined,
+    }
+  }
+  if (fields.html_base64 !== undefined)
+    return { ...common, html: Buffer.from(fields.html_base64, 'base64'), contentType: fields.content_type }
+  return { ...common, html: Buffer.from(fields.html ?? ''), contentType: fields.content_type ?? 'text/html; charset=utf-8' }
+}
+
+/** @returns false for an error */
+function write({ id, item, error }: Entry, outcome: Outcome | undefined): boolean {
+  const failure = error ?? outcome?.error
+  if (failure || !outcome) {
+    process.stdout.write(`${JSON.stringify({ id, verdict: 'error', reason: failure?.code, message: failure?.message })}\n`)
+    return false
+  }
+  const { verdict, reason, statistics } = outcome
+  process.stdout.write(`${JSON.stringify({ id, verdict, reason, statistics, ...made(item, outcome.item) })}\n`)
+  return true
+}
+
+/** What the stage made of a kept item: its text, and whatever else differs from the input. */
+function made(before: Item | undefined, after: (Item & Partial<Document>) | undefined): Record<string, unknown> {
+  if (!after) return {}
+  const tokens =
+    'tokens' in after && (after.tokens instanceof Uint16Array || after.tokens instanceof Uint32Array)
+      ? { tokens: Array.from(after.tokens) }
+      : {}
+  const { text, url, date, language, languageScore, annotations, metadata } = after
+  const changed = JSON.stringify(metadata) === JSON.stringify(before?.metadata) ? {} : { metadata }
+  return { text, url, date, language, language_score: languageScore, annotations, ...changed, ...tokens }
+}

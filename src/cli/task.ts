@@ -1,0 +1,89 @@
+// `sluice task`: one task of a run, as a scheduler starts it. All state is in the run folder: a task whose marker is there
+// is done, whoever did it.
+
+import { Command, InvalidArgumentError } from 'commander'
+import { describeError, SluiceError } from '../core/errors.ts'
+import { RunFolder } from '../core/run-folder.ts'
+import { phaseRequests } from '../core/runner.ts'
+import { inlineExecutor } from '../executors/inline.ts'
+import { assertSamePlan, planOf } from '../executors/setup.ts'
+import { exitCodes } from './exit-codes.ts'
+import { byteSize } from './run-options.ts'
+
+/** Where schedulers say which task of an array this is. */
+const INDEX_VARIABLES = ['SLURM_ARRAY_TASK_ID', 'JOB_COMPLETION_INDEX', 'AWS_BATCH_JOB_ARRAY_INDEX']
+
+export const command = new Command()
+  .requiredOption('--run <folder>', 'run folder that sluice run made, with its frozen plan')
+  .option('--phase <n>', 'phase, from 0', ordinal, 0)
+  .option('--index <n>', `partition, from 0 (default: ${INDEX_VARIABLES.join(', ')})`, ordinal)
+  .option('--of <n>', 'number of tasks: each then takes the partitions index, index + n, …', ordinal)
+  .option('--memory <bytes>', 'what stages may hold before they spill', byteSize, 1e9)
+  .option('--partition-size <bytes>', 'as the run was started', byteSize, 256e6)
+  .addHelpText('after', '\nExit codes: 0 done, 75 try again, 64 do not retry (the plan or the input is wrong).')
+  .action(async (flags: TaskFlags) => {
+    try {
+      await runShare(flags)
+    } catch (error) {
+      if (!(error instanceof SluiceError)) throw error
+      process.stderr.write(`sluice: ${describeError(error)}\n`)
+      process.exit(RETRIED.has(error.code) ? exitCodes.tryAgain : exitCodes.doNotRetry)
+    }
+  })
+
+/** What another attempt may find better: an earlier phase that is not sealed, a server, a disk. */
+const RETRIED = new Set(['SLUICE_PHASE_OPEN', 'SLUICE_HTTP', 'SLUICE_DISK_FULL', 'ENOSPC'])
+
+interface TaskFlags {
+  readonly run: string
+  readonly phase: number
+  readonly index?: number
+  readonly of?: number
+  readonly memory: number
+  readonly partitionSize: number
+}
+
+async function runShare(flags: TaskFlags): Promise<void> {
+  const folder = new RunFolder(flags.run)
+  const frozen = await folder.plan()
+  if (!frozen)
+    throw new SluiceError('SLUICE_RUN_MISSING', 'the folder holds no run', {
+      where: { folder: flags.run },
+      fix: 'start the run first with sluice run',
+    })
+  const plan = await planOf({ file: frozen.file, arguments: frozen.arguments, choices: frozen.choices, run: flags.run })
+  assertSamePlan(plan, frozen.planHash)
+
+  const abort = new AbortController()
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => process.exit(exitCodes.tryAgain))
+  const options = { signal: abort.signal, partitionBytes: flags.partitionSize, memoryBytes: flags.memory }
+  const requests = await phaseRequests(plan, folder, flags.phase, options)
+  const index = flags.index ?? indexFromEnvironment()
+  const mine = requests.filter((_, ordinal) => (flags.of === undefined ? ordinal === index : ordinal % flags.of === index))
+  if (mine.length === 0)
+    throw new SluiceError('SLUICE_TASK_INDEX', `phase ${flags.phase} has ${requests.length} tasks, there is no task ${index}`, {
+      fix: 'indexes count from 0',
+    })
+
+  using executor = inlineExecutor(plan, folder, abort.signal)
+  for (const request of mine) {
+    const phase = folder.phase(request.phase, request.phaseHash)
+    await phase.create()
+    if ((await phase.markers()).has(request.partition.id)) process.stderr.write(`${request.partition.id} was done before\n`)
+    else await executor.runTask(request)
+  }
+}
+
+function indexFromEnvironment(): number {
+  const variable = INDEX_VARIABLES.find((name) => process.env[name] !== undefined)
+  if (variable !== undefined) return ordinal(process.env[variable] ?? '')
+  throw new SluiceError('SLUICE_TASK_INDEX', 'no task index', {
+    fix: `give --index, or start it from a scheduler that sets ${INDEX_VARIABLES.join(' or ')}`,
+  })
+}
+
+function ordinal(text: string): number {
+  const value = Number(text)
+  if (!Number.isInteger(value) || value < 0) throw new InvalidArgumentError('give a whole number from 0')
+  return value
+}

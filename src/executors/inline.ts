@@ -1,0 +1,32 @@
+// Runs tasks in this very thread, one after another: for `sluice task`, pilots and tests.
+
+import { clearNotes, NoteSlot } from '../core/notes.ts'
+import type { Plan } from '../core/plan.ts'
+import type { RunFolder } from '../core/run-folder.ts'
+import type { Executor } from '../core/runner.ts'
+import { runTask } from '../core/task.ts'
+import { redactText } from '../pii/redact.ts'
+
+export function inlineExecutor(plan: Plan, folder: RunFolder, signal: AbortSignal): Executor & Disposable {
+  clearNotes(folder.noteFile)
+  const notes = new NoteSlot(folder.noteFile, 0)
+  const counts = { documents: 0, inputBytes: 0 }
+  const progress = (documents: number, inputBytes: number) => {
+    counts.documents += documents
+    counts.inputBytes += inputBytes
+  }
+  return {
+    concurrency: 1,
+    runTask: async (request) => {
+      const phase = folder.phase(request.phase, request.phaseHash)
+      const marker = await runTask(plan, phase, request, { signal, notes, progress, redact: redactText })
+      if (marker) await phase.writeMarker(marker)
+    },
+    runMerge: async ({ phase, step, task, ...request }) => {
+      const { end } = plan.phases[phase]
+      if (end.kind === 'barrier') await end.merges[step].run({ ...request, seed: plan.pipeline.seed, signal }, task)
+    },
+    progress: () => counts,
+    [Symbol.dispose]: () => notes.close(),
+  }
+}

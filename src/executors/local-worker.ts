@@ -1,0 +1,51 @@
+// A worker thread of the local executor: rebuilds the plan once, then runs the tasks it is handed.
+
+import { threadId } from 'node:worker_threads'
+import { Piscina } from 'piscina'
+import { packError } from '../core/errors.ts'
+import { NoteSlot } from '../core/notes.ts'
+import type { Plan } from '../core/plan.ts'
+import { RunFolder } from '../core/run-folder.ts'
+import type { MergeRequest } from '../core/runner.ts'
+import { runTask, type TaskRequest } from '../core/task.ts'
+import { redactText } from '../pii/redact.ts'
+import { type Answer, assertSamePlan, COUNTER_SLOTS, planOf, type Work, type WorkerSetup } from './setup.ts'
+
+const setup: WorkerSetup = Piscina.workerData
+const folder = new RunFolder(setup.run)
+const notes = new NoteSlot(folder.noteFile, threadId)
+const counters = new Float64Array(setup.counters, (threadId % COUNTER_SLOTS) * 16, 2)
+const { signal } = new AbortController() // an abort ends the whole thread
+let plan: Plan | undefined
+
+export default async function work(message: Work): Promise<Answer> {
+  try {
+    plan ??= await rebuild()
+    if ('task' in message) await task(plan, message.task)
+    else await merge(plan, message.merge)
+    return {}
+  } catch (error) {
+    return { error: packError(error) }
+  }
+}
+
+async function rebuild(): Promise<Plan> {
+  const rebuilt = await planOf(setup)
+  assertSamePlan(rebuilt, setup.planHash)
+  return rebuilt
+}
+
+async function task(plan: Plan, request: TaskRequest): Promise<void> {
+  const phase = folder.phase(request.phase, request.phaseHash)
+  const progress = (documents: number, inputBytes: number) => {
+    counters[0] += documents
+    counters[1] += inputBytes
+  }
+  const marker = await runTask(plan, phase, request, { signal, notes, progress, redact: redactText })
+  if (marker) await phase.writeMarker(marker)
+}
+
+async function merge(plan: Plan, { phase, step, task, ...request }: MergeRequest): Promise<void> {
+  const { end } = plan.phases[phase]
+  if (end.kind === 'barrier') await end.merges[step].run({ ...request, seed: plan.pipeline.seed, signal }, task)
+}

@@ -1,0 +1,84 @@
+// Phone numbers, validated by libphonenumber's metadata. Precise rather than greedy: an international form, or a national
+// one that its country writes in just this way, or a number behind a word that announces one.
+
+import { type CountryCode, parsePhoneNumberFromString } from 'libphonenumber-js/max'
+import type { Find } from './spans.ts'
+
+const separator = '[ \\u00a0.\\-\\u2010\\u2011\\u2013/]'
+/** At most 17 digits, no more than two separators or brackets between two of them. */
+const tail = `(?:(?:${separator}|[()]){0,2}\\d){6,16}`
+const international = new RegExp(`(?<![\\w+])\\+(?:\\(0\\))?\\d${tail}(?!\\d)`, 'g')
+const candidate = new RegExp(`(?<![\\w+.,/$€£%#=-]|\\d[ \\u00a0])(?:\\(\\d{2,5}\\)|\\d)${tail}(?![\\w%$€£]|[.,/-]\\d)`, 'g')
+
+/** Country and how it writes its numbers, where that is hard to mistake for something else. */
+const nationalForms: readonly [CountryCode, RegExp][] = [
+  ['US', /^(?:1[-. ])?(?:\(\d{3}\) ?\d{3}[-. ]\d{4}|\d{3}-\d{3}-\d{4}|\d{3}\.\d{3}\.\d{4})$/],
+  ['FR', /^0[1-9]([ .-])\d\d\1\d\d\1\d\d\1\d\d$/],
+  ['GB', /^(?:\(?0\d{2}\)? \d{4} \d{4}|\(?0\d{3}\)? \d{3} \d{4}|\(?0\d{4}\)? \d{3} ?\d{3}|07\d{3} \d{6})$/],
+  ['AU', /^\(0\d\) \d{4} \d{4}$/],
+  ['BR', /^\(\d\d\) 9?\d{4}-\d{4}$/],
+]
+const announced =
+  /(?:\b(?:tel|telephone|telefon|telefono|teléfono|tél|téléphone|phone|ph|fax|mobile|mob|cell|cellphone|handy|móvil|whatsapp|sms|hotline|call|dial)s?\b|[☎📞📱✆])[^\d\n]{0,16}$/iu
+const countries: readonly CountryCode[] = [
+  'US',
+  'GB',
+  'DE',
+  'FR',
+  'ES',
+  'IT',
+  'NL',
+  'PL',
+  'SE',
+  'CH',
+  'AT',
+  'BE',
+  'PT',
+  'BR',
+  'MX',
+  'IN',
+  'AU',
+  'NZ',
+  'ZA',
+  'JP',
+  'CN',
+]
+const contextLength = 32
+
+export const findPhones: Find = (text, found) => {
+  const spans: [number, number][] = []
+  if (text.includes('+')) {
+    for (const match of text.matchAll(international)) {
+      const end = longestValid(match[0])
+      if (end > 0) spans.push([match.index, match.index + end])
+    }
+  }
+  let at = 0
+  for (const match of text.matchAll(candidate)) {
+    const start = match.index
+    while (at < spans.length && spans[at][1] <= start) at++
+    if (at < spans.length && spans[at][0] < start + match[0].length) continue
+    const end = nationalEnd(match[0], text.slice(Math.max(0, start - contextLength), start))
+    if (end > 0) spans.splice(at++, 0, [start, start + end])
+  }
+  for (const [start, end] of spans) found(start, end)
+}
+
+/** Length of the longest part, cut where a group of digits ends, that is a valid international number; 0 for none. */
+function longestValid(written: string): number {
+  for (let end = written.length; end > 7; end = groupEndBefore(written, end))
+    if (parsePhoneNumberFromString(written.slice(0, end))?.isValid()) return end
+  return 0
+}
+
+/** End of the group of digits before the last one. */
+function groupEndBefore(written: string, end: number): number {
+  return /^(.*\d)\D+\d*$/s.exec(written.slice(0, end))?.[1].length ?? 0
+}
+
+function nationalEnd(written: string, before: string): number {
+  for (const [country, form] of nationalForms)
+    if (form.test(written) && parsePhoneNumberFromString(written, country)?.isValid()) return written.length
+  if (!announced.test(before)) return 0
+  return countries.some((country) => parsePhoneNumberFromString(written, country)?.isValid()) ? written.length : 0
+}

@@ -1,0 +1,37 @@
+# Two targets do all the set-up on a fresh machine with Node 20 or newer, npm and make.
+#
+#   make quickstart                    install, build, run a pipeline on real pages, train a model, write, audit
+#   make quickstart CRAWL=CC-MAIN-…    the same over a slice of Common Crawl (network, about 1 GB)
+#   make test                          install, type-check, lint, all tests
+
+CRAWL ?=
+STEPS ?= 300
+SLUICE := npx sluice
+CRAWL_ARGUMENT := $(if $(CRAWL),--crawl $(CRAWL))
+
+.PHONY: quickstart test install kernels
+.SILENT:
+
+install:
+	echo "── installing (npm only)"
+	npm ci
+
+kernels: install
+	npm run --silent build:kernels
+
+quickstart: kernels
+	npm run --silent quickstart:input
+	echo "── 1/4 pipeline: extract, filter, deduplicate, redact, tokenize"
+	$(SLUICE) run pipelines/quickstart.ts $(CRAWL_ARGUMENT)
+	echo "── 2/4 audit"
+	$(SLUICE) audit runs/quickstart
+	echo "── 3/4 train a small transformer on the token shards"
+	$(SLUICE) train quickstart/tokens --out models/quickstart --steps $(STEPS)
+	echo "── 4/4 sample from it"
+	$(SLUICE) sample models/quickstart --prompt "The President of the United States" --tokens 80
+	npm run --silent quickstart:end
+
+test: kernels
+	npm run --silent typecheck
+	npm run --silent lint
+	npm test

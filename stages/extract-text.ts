@@ -1,0 +1,44 @@
+// Main-content extraction: a web page becomes a document of readable text, without navigation, advertising and comments.
+// What decides is in src/html; a document that is text already passes through unchanged.
+
+import { z } from 'zod'
+import type { Document, Json, WebPage } from '../src/core/document.ts'
+import { type Drop, drop, mapStage, type Report, type Stage } from '../src/core/stage.ts'
+import { decodeHtml } from '../src/html/encoding.ts'
+import { type Extraction, extract } from '../src/html/extract.ts'
+
+export const extractTextOptions = z.strictObject({
+  mode: z.enum(['balanced', 'precision', 'recall']).default('balanced').describe('precision leaves out what is doubtful, recall keeps it'),
+  format: z.enum(['text', 'markdown']).default('text').describe('plain text, or Markdown with headings, lists, tables and code'),
+  comments: z.boolean().default(false).describe("keep readers' comments"),
+  minCharacters: z.int().min(0).default(1).describe('a page with less text than this is dropped as too_short'),
+  maxHtmlBytes: z.int().min(1).default(20_000_000).describe('a page with more bytes than this is dropped as too_large, unread'),
+})
+export type ExtractTextOptions = z.input<typeof extractTextOptions>
+type Settings = z.output<typeof extractTextOptions>
+
+/** Turns pages into documents. Reasons: `too_large`, `no_content`, `too_short`. */
+export function extractText(options: ExtractTextOptions = {}): Stage<WebPage | Document, Document> {
+  const settings = extractTextOptions.parse(options)
+  return mapStage('extractText', {
+    options: settings,
+    prepare: () => (item: WebPage | Document, report: Report) => ('text' in item ? item : extractPage(item, settings, report)),
+  })
+}
+
+function extractPage(page: WebPage, settings: Settings, report: Report): Document | Drop {
+  if (page.html.byteLength > settings.maxHtmlBytes) return drop('too_large')
+  const { text: html, encoding } = decodeHtml(page.html, page.contentType)
+  const extraction = extract(html, settings)
+  report({ ...extraction.statistics })
+  if (extraction.text === '') return drop('no_content')
+  if (extraction.text.length < settings.minCharacters) return drop('too_short')
+  const { html: _, contentType: __, ...item } = page
+  return { ...item, text: extraction.text, metadata: { ...page.metadata, ...metadataOf(extraction), encoding } }
+}
+
+/** The page's own statements under the names that readers of the shards see. */
+function metadataOf({ metadata }: Extraction): Record<string, Json> {
+  const { articleBody: _, ...rest } = metadata
+  return rest
+}

@@ -40,10 +40,16 @@ if (process.argv.includes('--dist')) cpSync(output, distribution, { recursive: t
 async function compile(name: string): Promise<void> {
   const file = new URL(`${name}.ts`, sources)
   const source = readFileSync(file, 'utf8')
+  const parts = new URL(`${name}/`, sources) // what a kernel imports lies in a folder of its name
+  const imported = existsSync(parts)
+    ? readdirSync(parts)
+        .sort()
+        .map((part) => readFileSync(new URL(part, parts), 'utf8'))
+    : []
   const ownFlags = /^\/\/ asc: (.*)/.exec(source)?.[1].split(' ') ?? []
   const flags = [...commonFlags, ...ownFlags]
   const hash = createHash('sha256')
-    .update(JSON.stringify([compilerVersion, flags, source]))
+    .update(JSON.stringify([compilerVersion, flags, source, ...imported]))
     .digest('hex')
   const wasm = new URL(`${name}.wasm`, output)
   const stamp = new URL(`${name}.hash`, output)

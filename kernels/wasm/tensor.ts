@@ -1,0 +1,14 @@
+// asc: --importMemory --sharedMemory --maximumMemory 65536
+// The kernels of the CPU device, one module over the memory that its threads share. Each is (arguments, block, scratch);
+// blocks of one launch may run at once and in any order, and depend on shapes alone: any number of threads, the same bits.
+
+import { ATTENTION_SCRATCH_FLOATS } from './tensor/attention'
+import { GEMM_SCRATCH_FLOATS } from './tensor/gemm'
+
+export { attention, attentionBackward, attentionCached, rope } from './tensor/attention'
+export { activation, activationBackward, adamw, add, squareSum, swiglu, swigluBackward } from './tensor/elements'
+export { columnSums, gemm, rowTimesMatrix } from './tensor/gemm'
+export { crossEntropy, embedding, embeddingBackward, norm, normBackward, normWeightBackward } from './tensor/rows'
+
+/** Bytes of scratch that each thread needs. attentionCached takes it all as scores: a cache of at most that many positions. */
+export function scratchBytes(): i32 { return (GEMM_SCRATCH_FLOATS + ATTENTION_SCRATCH_FLOATS) << 2 }

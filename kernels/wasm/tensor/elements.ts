@@ -1,0 +1,136 @@
+// Kernels that work element by element: activations, sums, the optimizer. Tensors begin at a multiple of 64 bytes and are
+// padded to one, so that a last vector may reach past the end.
+
+import { address, exp4, float, floats, int, smaller, sumLanes } from './math'
+
+/** Elements of a block. */
+export const ELEMENTS: i32 = 16384
+
+// @ts-ignore: decorator
+@inline
+function blockEnd(n: i32, block: i32): usize { return floats(smaller(n, (block + 1) * ELEMENTS)) }
+
+// @ts-ignore: decorator
+@inline
+function sigmoid(x: v128): v128 {
+  return f32x4.div(f32x4.splat(1), f32x4.add(f32x4.splat(1), exp4(f32x4.neg(x))))
+}
+
+// gelu_tanh(x) = x·σ(2u), u = √(2/π)(x + 0.044715 x³), for (1 + tanh u)/2 = σ(2u). Hendrycks & Gimpel 2016.
+const GELU_LINEAR: f32 = 1.5957691216057308
+const GELU_CUBE: f32 = 0.07135481282553526
+
+// @ts-ignore: decorator
+@inline
+function geluGate(x: v128): v128 {
+  const inner = f32x4.relaxed_madd(f32x4.mul(x, x), f32x4.splat(GELU_CUBE), f32x4.splat(GELU_LINEAR))
+  return sigmoid(f32x4.mul(x, inner))
+}
+
+/** Arguments: x, y, n, kind (0 gelu_tanh, 1 silu, 2 relu²). */
+export function activation(p: usize, block: i32, scratch: usize): void {
+  const x = address(p, 0), y = address(p, 1), kind = int(p, 3), end = blockEnd(int(p, 2), block)
+  let at = floats(block * ELEMENTS)
+  if (kind == 0) for (; at < end; at += 16) { const v = v128.load(x + at); v128.store(y + at, f32x4.mul(v, geluGate(v))) }
+  else if (kind == 1) for (; at < end; at += 16) { const v = v128.load(x + at); v128.store(y + at, f32x4.mul(v, sigmoid(v))) }
+  else for (; at < end; at += 16) { const v = f32x4.pmax(v128.load(x + at), f32x4.splat(0)); v128.store(y + at, f32x4.mul(v, v)) }
+}
+
+/** Arguments: x, dy, dx, add, n, kind. */
+export function activationBackward(p: usize, block: i32, scratch: usize): void {
+  const x = address(p, 0), dy = address(p, 1), dx = address(p, 2), add = int(p, 3) != 0, kind = int(p, 5)
+  const end = blockEnd(int(p, 4), block), one = f32x4.splat(1)
+  for (let at = floats(block * ELEMENTS); at < end; at += 16) {
+    const v = v128.load(x + at)
+    let slope: v128
+    if (kind == 0) {
+      const s = geluGate(v)
+      const inner = f32x4.relaxed_madd(f32x4.mul(v, v), f32x4.splat(3 * GELU_CUBE), f32x4.splat(GELU_LINEAR))
+      slope = f32x4.mul(s, f32x4.relaxed_madd(f32x4.mul(v, f32x4.sub(one, s)), inner, one))
+    } else if (kind == 1) {
+      const s = sigmoid(v)
+      slope = f32x4.mul(s, f32x4.relaxed_madd(v, f32x4.sub(one, s), one))
+    } else slope = f32x4.mul(f32x4.splat(2), f32x4.pmax(v, f32x4.splat(0)))
+    let value = f32x4.mul(slope, v128.load(dy + at))
+    if (add) value = f32x4.add(value, v128.load(dx + at))
+    v128.store(dx + at, value)
+  }
+}
+
+/** SwiGLU (Shazeer 2020): y[i,j] = silu(x[i,j])·x[i,F+j]. F is a multiple of 4. Arguments: x, y, rows, F, rows of a block. */
+export function swiglu(p: usize, block: i32, scratch: usize): void {
+  const F = int(p, 3), size = int(p, 4), width = floats(F)
+  for (let i = block * size, to = smaller(int(p, 2), i + size); i < to; i++) {
+    const gate = address(p, 0) + <usize>i * 2 * width, y = address(p, 1) + <usize>i * width
+    for (let at: usize = 0; at < width; at += 16) {
+      const g = v128.load(gate + at)
+      v128.store(y + at, f32x4.mul(f32x4.mul(g, sigmoid(g)), v128.load(gate + width + at)))
+    }
+  }
+}
+
+/** Arguments: x, dy, dx, add, rows, F, rows of a block. */
+export function swigluBackward(p: usize, block: i32, scratch: usize): void {
+  const F = int(p, 5), size = int(p, 6), width = floats(F), add = int(p, 3) != 0, one = f32x4.splat(1)
+  for (let i = block * size, to = smaller(int(p, 4), i + size); i < to; i++) {
+    const gate = address(p, 0) + <usize>i * 2 * width, dy = address(p, 1) + <usize>i * width, dx = address(p, 2) + <usize>i * 2 * width
+    for (let at: usize = 0; at < width; at += 16) {
+      const g = v128.load(gate + at), up = v128.load(gate + width + at), d = v128.load(dy + at), s = sigmoid(g)
+      let dGate = f32x4.mul(f32x4.mul(d, up), f32x4.mul(s, f32x4.relaxed_madd(g, f32x4.sub(one, s), one)))
+      let dUp = f32x4.mul(d, f32x4.mul(g, s))
+      if (add) {
+        dGate = f32x4.add(dGate, v128.load(dx + at))
+        dUp = f32x4.add(dUp, v128.load(dx + width + at))
+      }
+      v128.store(dx + at, dGate)
+      v128.store(dx + width + at, dUp)
+    }
+  }
+}
+
+/** y = a + b; b = 0 copies. y may be a or b. Arguments: a, b, y, n. */
+export function add(p: usize, block: i32, scratch: usize): void {
+  const a = address(p, 0), b = address(p, 1), y = address(p, 2), end = blockEnd(int(p, 3), block)
+  let at = floats(block * ELEMENTS)
+  if (b == 0) memory.copy(y + at, a + at, end - at)
+  else for (; at < end; at += 16) v128.store(y + at, f32x4.add(v128.load(a + at), v128.load(b + at)))
+}
+
+/** Σ x² of a block of a gradient whose padding is zero, as an f64 at out[block]. Arguments: x, out, n. */
+export function squareSum(p: usize, block: i32, scratch: usize): void {
+  const x = address(p, 0), end = blockEnd(int(p, 2), block)
+  let low = f64x2.splat(0), high = low
+  for (let at = floats(block * ELEMENTS); at < end; at += 16) {
+    const v = v128.load(x + at)
+    const a = f64x2.promote_low_f32x4(v), b = f64x2.promote_low_f32x4(v128.shuffle<i64>(v, v, 1, 1))
+    low = f64x2.add(low, f64x2.mul(a, a))
+    high = f64x2.add(high, f64x2.mul(b, b))
+  }
+  low = f64x2.add(low, high)
+  store<f64>(address(p, 1) + ((<usize>block) << 3), f64x2.extract_lane(low, 0) + f64x2.extract_lane(low, 1))
+}
+
+/**
+ * AdamW with decoupled decay (Loshchilov & Hutter 2019, algorithm 2); the gradient is cleared on the way.
+ * Arguments: parameter, gradient, first moment, second moment, n, decays, hyper: learning rate, beta1, beta2, epsilon, decay,
+ * scale of the gradient, 1/(1 − beta1^t), 1/(1 − beta2^t), 1 − beta1, 1 − beta2.
+ */
+export function adamw(p: usize, block: i32, scratch: usize): void {
+  const w = address(p, 0), gradient = address(p, 1), first = address(p, 2), second = address(p, 3), hyper = address(p, 6)
+  const end = blockEnd(int(p, 4), block)
+  const rate = v128.load_splat<f32>(hyper), beta1 = v128.load_splat<f32>(hyper, 4), beta2 = v128.load_splat<f32>(hyper, 8)
+  const epsilon = v128.load_splat<f32>(hyper, 12), scale = v128.load_splat<f32>(hyper, 20)
+  const keep = f32x4.splat(1 - load<f32>(hyper) * (int(p, 5) != 0 ? load<f32>(hyper, 16) : 0))
+  const correct1 = v128.load_splat<f32>(hyper, 24), correct2 = v128.load_splat<f32>(hyper, 28)
+  const new1 = v128.load_splat<f32>(hyper, 32), new2 = v128.load_splat<f32>(hyper, 36)
+  for (let at = floats(block * ELEMENTS); at < end; at += 16) {
+    const g = f32x4.mul(v128.load(gradient + at), scale)
+    const m = f32x4.relaxed_madd(beta1, v128.load(first + at), f32x4.mul(new1, g))
+    const v = f32x4.relaxed_madd(beta2, v128.load(second + at), f32x4.mul(new2, f32x4.mul(g, g)))
+    v128.store(first + at, m)
+    v128.store(second + at, v)
+    const update = f32x4.div(f32x4.mul(m, correct1), f32x4.add(f32x4.sqrt(f32x4.mul(v, correct2)), epsilon))
+    v128.store(w + at, f32x4.sub(f32x4.mul(v128.load(w + at), keep), f32x4.mul(rate, update)))
+    v128.store(gradient + at, f32x4.splat(0))
+  }
+}

@@ -1,0 +1,128 @@
+// The CPU device: WASM kernels with relaxed SIMD over one shared memory, on the calling thread and threads − 1 workers.
+// Results have the same bits for any number of threads on one machine; between machines relaxed_madd may or may not fuse.
+
+import { once } from 'node:events'
+import { extname } from 'node:path'
+import { Worker } from 'node:worker_threads'
+import { SluiceError } from '../../core/errors.ts'
+import { loadKernel } from '../../core/kernels.ts'
+import type { Device, Program } from '../device.ts'
+import { type Launch, launchesOf } from './launches.ts'
+import { CONTROL_WORDS, COUNT, FIRST, joinTeam, LAUNCH_WORDS, RUN, type TeamSetup, writeLaunches } from './team.ts'
+
+/** Below this the kernels keep data of their own. */
+const ARENA_START = 65536
+const PAGE_BYTES = 65536
+const MAXIMUM_PAGES = 65536
+/** Launches of all programs together: 100 bytes each. */
+const LAUNCH_CAPACITY = 16384
+
+export interface CpuProgram extends Program {
+  readonly address: number
+  readonly launches: readonly Launch[]
+  /** The record that each launch belongs to. */
+  readonly recordOf: readonly number[]
+}
+
+export interface CpuDeviceOptions {
+  /** Bytes that plans may use, from ARENA_START on. */
+  readonly arenaBytes: number
+  readonly threads: number
+}
+
+export const cpuArenaStart = ARENA_START
+
+/** @throws SluiceError SLUICE_TENSOR_MEMORY where the arena does not fit a WASM memory of 4 GiB */
+export async function createCpuDevice({ arenaBytes, threads }: CpuDeviceOptions): Promise<Device<CpuProgram>> {
+  const module = loadKernel('tensor')
+  const scratchBytes = scratchBytesOf(module)
+  const arenaEnd = ARENA_START + arenaBytes
+  const launchStart = Math.ceil(arenaEnd / 64) * 64
+  const scratchStart = launchStart + LAUNCH_CAPACITY * LAUNCH_WORDS * 4
+  const pages = Math.ceil((scratchStart + threads * scratchBytes) / PAGE_BYTES)
+  if (pages > MAXIMUM_PAGES)
+    throw new SluiceError(
+      'SLUICE_TENSOR_MEMORY',
+      `the model and its activations need ${(arenaBytes / 2 ** 30).toFixed(1)} GiB, the CPU device has at most 4 GiB`,
+      { fix: 'take a smaller model, fewer rows a step, or shorter rows' },
+    )
+  const memory = new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true })
+  const control = new Int32Array(new SharedArrayBuffer(CONTROL_WORDS * 4))
+  const setupOf = (thread: number): TeamSetup => ({ module, memory, control, threads, scratch: scratchStart + thread * scratchBytes })
+  const workers = await Promise.all(Array.from({ length: threads - 1 }, (_, i) => startWorker(setupOf(i + 1))))
+  const main = joinTeam(setupOf(0))
+  const words = new Int32Array(memory.buffer)
+  let nextLaunch = 0
+
+  function compile(records: Program['records'], at: Parameters<Device['compile']>[1]): CpuProgram {
+    const recordOf: number[] = []
+    const launches = records.flatMap((record, index) => {
+      const own = launchesOf(record, at)
+      for (let i = 0; i < own.length; i++) recordOf.push(index)
+      return own
+    })
+    if (nextLaunch + launches.length > LAUNCH_CAPACITY)
+      throw new SluiceError('SLUICE_TENSOR_PROGRAM', `a program of ${launches.length} launches does not fit ${LAUNCH_CAPACITY}`, {
+        fix: 'take fewer rows a step',
+      })
+    const address = launchStart + nextLaunch * LAUNCH_WORDS * 4
+    writeLaunches(words, address, launches)
+    nextLaunch += launches.length
+    return { records, launches, recordOf, address }
+  }
+
+  function run(program: CpuProgram, recordMs?: Float64Array): void {
+    const launchMs = recordMs ? new Float64Array(program.launches.length) : undefined
+    if (threads > 1) {
+      control[FIRST] = program.address | 0
+      control[COUNT] = program.launches.length
+      Atomics.add(control, RUN, 1)
+      Atomics.notify(control, RUN)
+    }
+    main.walk(program.address, program.launches.length, launchMs)
+    if (recordMs && launchMs) for (let i = 0; i < launchMs.length; i++) recordMs[program.recordOf[i]] += launchMs[i]
+  }
+
+  return {
+    kind: 'cpu',
+    name: `cpu, WASM SIMD, ${threads} ${threads === 1 ? 'thread' : 'threads'}`,
+    arenaStart: ARENA_START,
+    arenaEnd,
+    compile,
+    run,
+    upload(address, values) {
+      if (values instanceof Float32Array) new Float32Array(memory.buffer, address, values.length).set(values)
+      else new Int32Array(memory.buffer, address, values.length).set(values)
+    },
+    download(address, out) {
+      out.set(new Float32Array(memory.buffer, address, out.length))
+    },
+    downloadDoubles(address, out) {
+      out.set(new Float64Array(memory.buffer, address, out.length))
+    },
+    fill(address, count, value) {
+      new Float32Array(memory.buffer, address, count).fill(value)
+    },
+    async dispose() {
+      control[COUNT] = 0
+      Atomics.add(control, RUN, 1)
+      Atomics.notify(control, RUN)
+      await Promise.all(workers.map((worker) => worker.terminate()))
+    },
+  }
+}
+
+function scratchBytesOf(module: WebAssembly.Module): number {
+  const memory = new WebAssembly.Memory({ initial: 1, maximum: 1, shared: true })
+  const { scratchBytes } = new WebAssembly.Instance(module, { env: { memory } }).exports
+  if (typeof scratchBytes !== 'function') throw new TypeError('the tensor kernels export no scratchBytes')
+  return scratchBytes()
+}
+
+/** Resolves when the thread waits for work. It does not keep the process alive. */
+async function startWorker(setup: TeamSetup): Promise<Worker> {
+  const worker = new Worker(new URL(`./worker${extname(import.meta.url)}`, import.meta.url), { workerData: setup })
+  await once(worker, 'message')
+  worker.unref()
+  return worker
+}

@@ -1,0 +1,329 @@
+// How the CPU device runs each record: which WASM kernels, with which arguments, cut into how many blocks. The cut depends on
+// shapes alone, and no two blocks write the same float, so the results have the same bits for any number of threads.
+
+import type { KernelName, OpRecord, Tensor } from '../graph.ts'
+import { elements, rowCount, rowLength } from '../shape.ts'
+
+/** Kernels of kernels/wasm/tensor.ts. A launch names one by its index here. */
+export const KERNELS = [
+  'gemm',
+  'rowTimesMatrix',
+  'columnSums',
+  'norm',
+  'normBackward',
+  'normWeightBackward',
+  'embedding',
+  'embeddingBackward',
+  'rope',
+  'attention',
+  'attentionBackward',
+  'attentionCached',
+  'activation',
+  'activationBackward',
+  'swiglu',
+  'swigluBackward',
+  'add',
+  'crossEntropy',
+  'squareSum',
+  'adamw',
+] as const
+export type WasmKernel = (typeof KERNELS)[number]
+
+export interface Launch {
+  readonly kernel: WasmKernel
+  readonly blocks: number
+  /** 32-bit words: integers, addresses, bits of floats. */
+  readonly words: readonly number[]
+}
+
+export type Address = (tensor: Tensor) => number
+
+/** As in kernels/wasm/tensor/elements.ts. */
+export const ELEMENTS_PER_BLOCK = 16384
+const ROWS_PER_BLOCK = 32
+const COLUMNS_PER_BLOCK = 64
+/** Outputs of a block of rowTimesMatrix: about 32 KiB of weights at a width of 128. */
+const OUTPUTS_PER_BLOCK = 64
+/** Up to this many rows a product reads the weights in place instead of packing them. */
+const FEW_ROWS = 3
+
+const floatBits = new DataView(new ArrayBuffer(4))
+
+/** A float as the word that carries it. */
+export function bits(value: number): number {
+  floatBits.setFloat32(0, value)
+  return floatBits.getInt32(0)
+}
+
+const blocksOf = (n: number, size: number) => Math.ceil(n / size)
+const adds = (record: OpRecord, name: string) => Number(record.adds.includes(name))
+
+/** The launches of one record, in order; each begins when the one before is complete. */
+export function launchesOf(record: OpRecord, at: Address): Launch[] {
+  return lowerings[record.kernel](record, (tensor) => (tensor ? at(tensor) : 0))
+}
+
+/** An absent operand has address 0. */
+type Where = (tensor: Tensor | undefined) => number
+
+interface Matrix {
+  address: number
+  row: number
+  column: number
+}
+
+interface Product {
+  M: number
+  N: number
+  K: number
+  a: Matrix
+  b: Matrix
+  c: number
+  adds: number
+  bias?: number
+}
+
+function gemm({ M, N, K, a, b, c, adds, bias = 0 }: Product): Launch {
+  const { rows, columns } = gemmBlock(M, N)
+  return {
+    kernel: 'gemm',
+    blocks: blocksOf(M, rows) * blocksOf(N, columns),
+    words: [M, N, K, a.address, a.row, a.column, b.address, b.row, b.column, c, N, adds, bias, rows, columns],
+  }
+}
+
+/** Rows (a multiple of 6) and columns (of 8) of C that one thread computes at a time: large, for packing is shared, but at least a few. */
+function gemmBlock(M: number, N: number): { rows: number; columns: number } {
+  let rowBlocks = Math.ceil(M / 384)
+  let columnBlocks = Math.ceil(N / 512)
+  while (rowBlocks * columnBlocks < 4) {
+    const rows = M / rowBlocks
+    const columns = N / columnBlocks
+    if (rows * columns < 64 * 64) break
+    if (rows >= columns) rowBlocks++
+    else columnBlocks++
+  }
+  return { rows: Math.ceil(M / rowBlocks / 6) * 6, columns: Math.ceil(N / columnBlocks / 8) * 8 }
+}
+
+const rowMajor = (address: number, columns: number): Matrix => ({ address, row: columns, column: 1 })
+const transposed = (address: number, columns: number): Matrix => ({ address, row: 1, column: columns })
+
+function elementwise(kernel: WasmKernel, words: readonly number[], n: number): Launch {
+  return { kernel, blocks: blocksOf(n, ELEMENTS_PER_BLOCK), words }
+}
+
+function linear({ reads: { x, w, b }, writes: { y }, attributes: { inOut } }: OpRecord, at: Where): Launch[] {
+  const N = rowCount(x.shape)
+  const K = rowLength(x.shape)
+  const M = rowLength(y.shape)
+  if (N <= FEW_ROWS)
+    return [
+      {
+        kernel: 'rowTimesMatrix',
+        blocks: blocksOf(M, OUTPUTS_PER_BLOCK),
+        words: [N, M, K, at(x), at(w), at(y), at(b), inOut, OUTPUTS_PER_BLOCK],
+      },
+    ]
+  const weights = inOut ? rowMajor(at(w), M) : transposed(at(w), K)
+  return [gemm({ M: N, N: M, K, a: rowMajor(at(x), K), b: weights, c: at(y), adds: 0, bias: at(b) })]
+}
+
+function linearBackward(record: OpRecord, at: Where): Launch[] {
+  const { x, w, dy } = record.reads
+  const { dx, dw, db } = record.writes
+  const { inOut } = record.attributes
+  const N = rowCount(x.shape)
+  const K = rowLength(x.shape)
+  const M = rowLength(dy.shape)
+  const launches: Launch[] = []
+  if (dw) {
+    const product = inOut
+      ? { M: K, N: M, K: N, a: transposed(at(x), K), b: rowMajor(at(dy), M) }
+      : { M, N: K, K: N, a: transposed(at(dy), M), b: rowMajor(at(x), K) }
+    launches.push(gemm({ ...product, c: at(dw), adds: adds(record, 'dw') }))
+  }
+  if (db) launches.push({ kernel: 'columnSums', blocks: blocksOf(M, COLUMNS_PER_BLOCK), words: [at(dy), N, M, at(db), COLUMNS_PER_BLOCK] })
+  if (dx) {
+    const weights = inOut ? transposed(at(w), M) : rowMajor(at(w), K)
+    launches.push(gemm({ M: N, N: K, K: M, a: rowMajor(at(dy), M), b: weights, c: at(dx), adds: adds(record, 'dx') }))
+  }
+  return launches
+}
+
+function normBackward(record: OpRecord, at: Where): Launch[] {
+  const { x, w, rstd, mean, dy } = record.reads
+  const { dx, dw, db } = record.writes
+  const N = rowCount(x.shape)
+  const C = rowLength(x.shape)
+  return [
+    {
+      kernel: 'normWeightBackward',
+      blocks: blocksOf(C, COLUMNS_PER_BLOCK),
+      words: [at(x), at(mean), at(rstd), at(dy), at(dw), at(db), N, C, COLUMNS_PER_BLOCK],
+    },
+    {
+      kernel: 'normBackward',
+      blocks: blocksOf(N, ROWS_PER_BLOCK),
+      words: [at(x), at(w), at(mean), at(rstd), at(dy), at(dx), adds(record, 'dx'), N, C, ROWS_PER_BLOCK],
+    },
+  ]
+}
+
+function rope(x: Tensor, record: OpRecord, turn: number, at: Where): Launch[] {
+  const { positions, cosines, sines } = record.reads
+  const { heads, headSize } = record.attributes
+  const N = rowCount(x.shape)
+  return [
+    {
+      kernel: 'rope',
+      blocks: blocksOf(N, ROWS_PER_BLOCK),
+      words: [at(x), rowLength(x.shape), at(positions), at(cosines), at(sines), N, heads, headSize, bits(turn), ROWS_PER_BLOCK],
+    },
+  ]
+}
+
+/** Queries of a tile, as in kernels/wasm/tensor/attention.ts. */
+const ATTENTION_QUERIES = 96
+
+function attentionShape({ reads: { qkv }, attributes }: OpRecord) {
+  const { heads, kvHeads, headSize, length, scale } = attributes
+  const rows = rowCount(qkv.shape) / length
+  return { rows, length, heads, kvHeads, words: [rows, length, heads, kvHeads, headSize, bits(scale)] }
+}
+
+/** `chunk` tokens at a time: logits, losses and the logits' gradient in place, and from that the gradients of x and w. */
+function headLoss(record: OpRecord, training: boolean, at: Where): Launch[] {
+  const { x, w, targets, scale } = record.reads
+  const { y, dx, dw } = record.writes
+  const { logits } = record.scratch
+  const N = rowCount(x.shape)
+  const [V, C] = w.shape
+  const chunk = logits.shape[0]
+  const launches: Launch[] = []
+  for (let from = 0; from < N; from += chunk) {
+    const rows = Math.min(chunk, N - from)
+    const part = (tensor: Tensor, width: number) => at(tensor) + from * width * 4
+    launches.push(gemm({ M: rows, N: V, K: C, a: rowMajor(part(x, C), C), b: transposed(at(w), C), c: at(logits), adds: 0 }), {
+      kernel: 'crossEntropy',
+      blocks: blocksOf(rows, 8),
+      words: [at(logits), part(targets, 1), part(y, 1), at(scale), rows, V, Number(training), 8],
+    })
+    if (!training) continue
+    launches.push(
+      gemm({ M: V, N: C, K: rows, a: transposed(at(logits), V), b: rowMajor(part(x, C), C), c: at(dw), adds: 1 }),
+      gemm({ M: rows, N: C, K: V, a: rowMajor(at(logits), V), b: rowMajor(at(w), C), c: part(dx, C), adds: adds(record, 'dx') }),
+    )
+  }
+  return launches
+}
+
+const lowerings: Readonly<Record<KernelName, (record: OpRecord, at: Where) => Launch[]>> = {
+  linear,
+  linear_backward: linearBackward,
+
+  embedding: ({ reads: { ids, w }, writes: { y } }, at) => [
+    {
+      kernel: 'embedding',
+      blocks: blocksOf(elements(ids.shape), ROWS_PER_BLOCK),
+      words: [at(ids), at(w), at(y), elements(ids.shape), rowLength(w.shape), ROWS_PER_BLOCK],
+    },
+  ],
+  embedding_backward: ({ reads: { ids, dy }, writes: { dw } }, at) => [
+    {
+      kernel: 'embeddingBackward',
+      blocks: blocksOf(rowLength(dw.shape), COLUMNS_PER_BLOCK),
+      words: [at(ids), at(dy), at(dw), elements(ids.shape), rowLength(dw.shape), COLUMNS_PER_BLOCK],
+    },
+  ],
+
+  norm: ({ reads: { x, w, b }, writes: { y, mean, rstd }, attributes: { epsilon } }, at) => [
+    {
+      kernel: 'norm',
+      blocks: blocksOf(rowCount(x.shape), ROWS_PER_BLOCK),
+      words: [at(x), at(w), at(b), at(y), at(mean), at(rstd), rowCount(x.shape), rowLength(x.shape), bits(epsilon), ROWS_PER_BLOCK],
+    },
+  ],
+  norm_backward: normBackward,
+
+  rope: (record, at) => rope(record.writes.y, record, 1, at),
+  rope_backward: (record, at) => rope(record.writes.dx, record, -1, at),
+
+  attention: (record, at) => {
+    const { rows, length, heads, words } = attentionShape(record)
+    const { qkv, lo } = record.reads
+    const { y, lse } = record.writes
+    return [
+      {
+        kernel: 'attention',
+        blocks: rows * heads * blocksOf(length, ATTENTION_QUERIES),
+        words: [at(qkv), at(lo), at(y), at(lse), ...words],
+      },
+    ]
+  },
+  attention_backward: (record, at) => {
+    const { rows, kvHeads, words } = attentionShape(record)
+    const { qkv, lo, y, lse, dy } = record.reads
+    return [
+      {
+        kernel: 'attentionBackward',
+        blocks: rows * kvHeads,
+        words: [at(qkv), at(lo), at(y), at(lse), at(dy), at(record.writes.dqkv), ...words],
+      },
+    ]
+  },
+  attention_cached: ({ reads, writes, attributes: { heads, kvHeads, headSize, scale } }, at) => [
+    {
+      kernel: 'attentionCached',
+      blocks: kvHeads,
+      words: [at(reads.qkv), at(reads.keys), at(reads.values), at(reads.position), at(writes.y), heads, kvHeads, headSize, bits(scale)],
+    },
+  ],
+  attention_cached_backward: () => [],
+
+  activation: ({ reads: { x }, writes: { y }, attributes: { kind } }, at) => [
+    elementwise('activation', [at(x), at(y), elements(x.shape), kind], elements(x.shape)),
+  ],
+  activation_backward: (record, at) => {
+    const { x, dy } = record.reads
+    const n = elements(x.shape)
+    return [elementwise('activationBackward', [at(x), at(dy), at(record.writes.dx), adds(record, 'dx'), n, record.attributes.kind], n)]
+  },
+
+  swiglu: ({ reads: { x }, writes: { y } }, at) => [
+    {
+      kernel: 'swiglu',
+      blocks: blocksOf(rowCount(y.shape), ROWS_PER_BLOCK),
+      words: [at(x), at(y), rowCount(y.shape), rowLength(y.shape), ROWS_PER_BLOCK],
+    },
+  ],
+  swiglu_backward: (record, at) => {
+    const { x, dy } = record.reads
+    return [
+      {
+        kernel: 'swigluBackward',
+        blocks: blocksOf(rowCount(dy.shape), ROWS_PER_BLOCK),
+        words: [at(x), at(dy), at(record.writes.dx), adds(record, 'dx'), rowCount(dy.shape), rowLength(dy.shape), ROWS_PER_BLOCK],
+      },
+    ]
+  },
+
+  add: ({ reads: { a, b }, writes: { y } }, at) => [elementwise('add', [at(a), at(b), at(y), elements(a.shape)], elements(a.shape))],
+  add_backward: (record, at) => {
+    const dx = at(record.writes.dx)
+    const n = elements(record.reads.dy.shape)
+    return [elementwise('add', [at(record.reads.dy), adds(record, 'dx') ? dx : 0, dx, n], n)]
+  },
+
+  head_loss: (record, at) => headLoss(record, false, at),
+  head_loss_backward: (record, at) => headLoss(record, true, at),
+
+  square_sum: ({ reads: { x }, writes: { partials } }, at) => [
+    elementwise('squareSum', [at(x), at(partials), elements(x.shape)], elements(x.shape)),
+  ],
+  adamw: ({ reads: { hyper }, writes, attributes: { decays } }, at) => {
+    const { parameter, gradient, first, second } = writes
+    const n = elements(parameter.shape)
+    return [elementwise('adamw', [at(parameter), at(gradient), at(first), at(second), n, decays, at(hyper)], n)]
+  },
+}

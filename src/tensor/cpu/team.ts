@@ -1,0 +1,95 @@
+// How the threads of the CPU device walk a list of launches together. They share one WebAssembly memory that holds the
+// arena, the launches and each thread's scratch, and a few control words. Every thread walks the same list: it takes blocks
+// of the current launch from a counter until none are left, then waits for the others. One wake-up a program, none a launch.
+
+import { KERNELS, type Launch } from './launches.ts'
+
+/** Control words, an Int32Array over a SharedArrayBuffer. */
+export const RUN = 0 // counts programs; workers sleep on it
+export const FIRST = 1 // byte address of the first launch
+export const COUNT = 2 // launches to walk; 0 sends the workers home
+const NEXT_BLOCK = 16 // each on a cache line of its own
+const ARRIVED = 32
+const ROUND = 48 // counts barriers
+export const CONTROL_WORDS = 64
+
+/** Words of a launch: index of its kernel, number of blocks, then its arguments. */
+export const LAUNCH_WORDS = 24
+const ARGUMENTS = 2
+
+/** How often a thread looks before it sleeps at a barrier: some 20 µs, the price of a wake-up. */
+const SPINS = 4000
+
+export interface TeamSetup {
+  readonly module: WebAssembly.Module
+  readonly memory: WebAssembly.Memory
+  readonly control: Int32Array<SharedArrayBuffer>
+  readonly threads: number
+  /** Byte address of this thread's scratch. */
+  readonly scratch: number
+}
+
+type Kernel = (words: number, block: number, scratch: number) => void
+
+/** One thread's part of the team. */
+export interface Member {
+  /** Walks the launches; returns when every thread is through. `launchMs` is added to, one number a launch. */
+  walk(first: number, count: number, launchMs?: Float64Array): void
+}
+
+export function joinTeam({ module, memory, control, threads, scratch }: TeamSetup): Member {
+  const { exports } = new WebAssembly.Instance(module, { env: { memory } })
+  const kernels = KERNELS.map((name) => kernelOf(exports, name))
+  const words = new Int32Array(memory.buffer)
+
+  function barrier(): void {
+    const round = Atomics.load(control, ROUND)
+    if (Atomics.add(control, ARRIVED, 1) === threads - 1) {
+      Atomics.store(control, ARRIVED, 0)
+      Atomics.store(control, NEXT_BLOCK, 0)
+      Atomics.add(control, ROUND, 1)
+      Atomics.notify(control, ROUND)
+      return
+    }
+    for (let spin = 0; spin < SPINS; spin++) if (Atomics.load(control, ROUND) !== round) return
+    while (Atomics.load(control, ROUND) === round) Atomics.wait(control, ROUND, round)
+  }
+
+  function walk(first: number, count: number, launchMs?: Float64Array): void {
+    let before = launchMs ? performance.now() : 0
+    for (let i = 0; i < count; i++) {
+      const launch = first + i * LAUNCH_WORDS * 4
+      const kernel = kernels[words[launch >>> 2]]
+      const blocks = words[(launch >>> 2) + 1]
+      const args = launch + ARGUMENTS * 4
+      if (threads === 1) for (let block = 0; block < blocks; block++) kernel(args, block, scratch)
+      else {
+        for (let block = Atomics.add(control, NEXT_BLOCK, 1); block < blocks; block = Atomics.add(control, NEXT_BLOCK, 1))
+          kernel(args, block, scratch)
+        barrier()
+      }
+      if (!launchMs) continue
+      const now = performance.now()
+      launchMs[i] += now - before
+      before = now
+    }
+  }
+  return { walk }
+}
+
+function kernelOf(exports: WebAssembly.Exports, name: string): Kernel {
+  const exported = exports[name]
+  if (typeof exported !== 'function') throw new TypeError(`the tensor kernels export no ${name}`)
+  return (words, block, scratch) => exported(words, block, scratch)
+}
+
+/** Writes launches to shared memory at a byte address. */
+export function writeLaunches(words: Int32Array, address: number, launches: readonly Launch[]): void {
+  launches.forEach((launch, i) => {
+    const start = address / 4 + i * LAUNCH_WORDS
+    if (launch.words.length > LAUNCH_WORDS - ARGUMENTS) throw new RangeError(`${launch.kernel} has ${launch.words.length} arguments`)
+    words[start] = KERNELS.indexOf(launch.kernel)
+    words[start + 1] = launch.blocks
+    words.set(launch.words, start + ARGUMENTS)
+  })
+}

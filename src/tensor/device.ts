@@ -1,0 +1,26 @@
+// What runs a program. A device owns one arena of bytes; tensors are addresses in it, given by the memory plan.
+
+import type { OpRecord, Tensor } from './graph.ts'
+
+/** Records with every address resolved: running it allocates nothing. */
+export interface Program {
+  readonly records: readonly OpRecord[]
+}
+
+export interface Device<P extends Program = Program> {
+  readonly kind: 'cpu' | 'reference'
+  readonly name: string
+  /** First byte that a plan may use, and the first that it may not. */
+  readonly arenaStart: number
+  readonly arenaEnd: number
+  compile(records: readonly OpRecord[], at: (tensor: Tensor) => number): P
+  /** Runs to the end. `recordMs`, one number a record, is added to where it is given. */
+  run(program: P, recordMs?: Float64Array): void
+  upload(address: number, values: Float32Array | Int32Array): void
+  /** Copies f32s out. */
+  download(address: number, out: Float32Array): void
+  /** f64 partial sums that a kernel left. */
+  downloadDoubles(address: number, out: Float64Array): void
+  fill(address: number, count: number, value: number): void
+  dispose(): Promise<void>
+}

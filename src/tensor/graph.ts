@@ -1,0 +1,77 @@
+// The tape: a model is a function over symbolic tensors, and running it once leaves the list of operations. Nothing is
+// computed here; shapes are fixed, so what follows (backward records, memory plan, launches) is computed once as well.
+
+import { type OpName, operations } from './ops.ts'
+import type { DType, Shape } from './shape.ts'
+
+/**
+ * What a tensor is to the memory plan: an `activation` lives from its first writer to its last reader, everything else as
+ * long as the device.
+ */
+export type Role = 'parameter' | 'gradient' | 'moment' | 'input' | 'constant' | 'state' | 'activation'
+
+export interface Tensor {
+  readonly id: number
+  readonly name: string
+  readonly shape: Shape
+  readonly dtype: DType
+  readonly role: Role
+  /** The tensor whose memory this one is, where an operation works in place. */
+  readonly storage?: Tensor
+}
+
+export type Operands = Readonly<Record<string, Tensor>>
+export type Attributes = Readonly<Record<string, number>>
+
+/** What only the update of the parameters runs, beside the operations of models. */
+export type KernelName = OpName | `${OpName}_backward` | 'square_sum' | 'adamw'
+
+export interface OpRecord {
+  readonly kernel: KernelName
+  readonly reads: Operands
+  readonly writes: Operands
+  /** Names in `writes` that are added to instead of overwritten. */
+  readonly adds: readonly string[]
+  /** Memory that means nothing before and after. */
+  readonly scratch: Operands
+  readonly attributes: Attributes
+}
+
+export class Graph {
+  readonly tensors: Tensor[] = []
+  readonly records: OpRecord[] = []
+
+  tensor(name: string, shape: Shape, role: Role, dtype: DType = 'f32', storage?: Tensor): Tensor {
+    const tensor: Tensor = { id: this.tensors.length, name, shape, dtype, role, storage }
+    this.tensors.push(tensor)
+    return tensor
+  }
+
+  /** Records one operation and returns what it writes: `y`, and what it saves for the backward pass. */
+  apply(kernel: OpName, reads: Operands, attributes: Attributes = {}): Operands {
+    const definition = operations[kernel]
+    const writes: Record<string, Tensor> = {}
+    for (const [name, shape] of Object.entries(definition.shapes(reads, attributes)))
+      writes[name] = this.tensor(
+        `${kernel}.${name}`,
+        shape,
+        'activation',
+        'f32',
+        definition.inPlace && name === 'y' ? reads[definition.inPlace] : undefined,
+      )
+    const record: OpRecord = { kernel, reads, writes, adds: [], scratch: this.scratch(kernel, reads, attributes), attributes }
+    this.records.push(record)
+    return writes
+  }
+
+  /** The scratch tensors that one record of this operation needs. */
+  scratch(kernel: OpName, reads: Operands, attributes: Attributes): Operands {
+    const shapes = operations[kernel].scratch?.(reads, attributes) ?? {}
+    return Object.fromEntries(Object.entries(shapes).map(([name, shape]) => [name, this.tensor(`${kernel}.${name}`, shape, 'activation')]))
+  }
+}
+
+/** The tensor that owns the memory. */
+export function storageOf(tensor: Tensor): Tensor {
+  return tensor.storage ? storageOf(tensor.storage) : tensor
+}

@@ -1,0 +1,169 @@
+// The operations, one table: what each writes, what its backward kernel reads again, which inputs get a gradient, its cost.
+// A backward kernel is named `<op>_backward`, reads the saved operands and `dy`, and writes `d<input>`.
+// N = rows·length tokens, C model width, H query heads, G key and value heads, D head size, F hidden width, V vocabulary.
+
+import type { Attributes, Graph, Operands, Tensor } from './graph.ts'
+import { elements, rowCount, rowLength, type Shape } from './shape.ts'
+
+export type OpName =
+  | 'linear'
+  | 'embedding'
+  | 'norm'
+  | 'rope'
+  | 'attention'
+  | 'attention_cached'
+  | 'activation'
+  | 'swiglu'
+  | 'add'
+  | 'head_loss'
+
+export interface OpDefinition {
+  /** Shape of `y` and of everything else that the forward kernel writes. */
+  shapes(reads: Operands, attributes: Attributes): Readonly<Record<string, Shape>>
+  scratch?(reads: Operands, attributes: Attributes): Readonly<Record<string, Shape>>
+  /** Operands, read or written, that the backward kernel reads. */
+  readonly saves: readonly string[]
+  /** Inputs that get a gradient, where they are there and belong to the model. */
+  readonly differentiable: readonly string[]
+  /** The input that y overwrites. Its gradient is overwritten in the same way. */
+  readonly inPlace?: string
+  /** True where the backward kernel computes the forward's results too, so that training runs it alone. */
+  readonly fusesForward?: boolean
+  /** Multiplications and additions of the forward pass; the backward pass has twice as many. */
+  flops?(reads: Operands, attributes: Attributes): number
+}
+
+const like = (name: string) => (reads: Operands) => ({ y: reads[name].shape })
+
+export const ACTIVATIONS = ['gelu_tanh', 'silu', 'relu2'] as const
+export type Activation = (typeof ACTIVATIONS)[number]
+
+export const operations: Readonly<Record<OpName, OpDefinition>> = {
+  // y[N,M] = x[N,K]·wᵀ (+ b[M]); w is [M,K], or [K,M] where the attribute inOut is 1
+  linear: {
+    shapes: ({ x, w }, { inOut }) => ({ y: [...x.shape.slice(0, -1), w.shape[inOut]] }),
+    saves: ['x', 'w'],
+    differentiable: ['x', 'w', 'b'],
+    flops: ({ x, w }) => 2 * rowCount(x.shape) * elements(w.shape),
+  },
+  // y[N,C] = w[ids[N]]
+  embedding: {
+    shapes: ({ ids, w }) => ({ y: [elements(ids.shape), rowLength(w.shape)] }),
+    saves: ['ids'],
+    differentiable: ['w'],
+  },
+  // LayerNorm where the attribute centred is 1 (then with mean, and b by choice), else RMSNorm
+  norm: {
+    shapes: ({ x }, { centred }): Record<string, Shape> => {
+      const N = rowCount(x.shape)
+      return centred ? { y: x.shape, rstd: [N], mean: [N] } : { y: x.shape, rstd: [N] }
+    },
+    saves: ['x', 'w', 'rstd', 'mean'],
+    differentiable: ['x', 'w', 'b'],
+  },
+  // rotates the first `heads` heads of size `headSize` in each row of x by positions[N]; in place
+  rope: { shapes: like('x'), saves: ['positions', 'cosines', 'sines'], differentiable: ['x'], inPlace: 'x' },
+  // qkv[N,(H+2G)·D], lo[N] → y[N,H·D]; rows of `length` positions, of which t sees lo[t] ≤ j ≤ t
+  attention: {
+    shapes: ({ qkv }, { heads, headSize }) => ({
+      y: [rowCount(qkv.shape), heads * headSize],
+      lse: [rowCount(qkv.shape), heads],
+    }),
+    saves: ['qkv', 'lo', 'y', 'lse'],
+    differentiable: ['qkv'],
+    // the lower triangle of two products
+    flops: ({ qkv }, { heads, headSize, length }) => 2 * rowCount(qkv.shape) * heads * headSize * length,
+  },
+  // one token against a cache that it joins; decoding only
+  attention_cached: {
+    shapes: (_, { heads, headSize }) => ({ y: [1, heads * headSize] }),
+    saves: [],
+    differentiable: [],
+  },
+  // the attribute kind is an index of ACTIVATIONS
+  activation: { shapes: like('x'), saves: ['x'], differentiable: ['x'] },
+  // x[N,2F], gate then up → y[N,F]
+  swiglu: {
+    shapes: ({ x }) => ({ y: [rowCount(x.shape), rowLength(x.shape) / 2] }),
+    saves: ['x'],
+    differentiable: ['x'],
+  },
+  add: { shapes: like('a'), saves: [], differentiable: ['a', 'b'] },
+  // losses[N] = cross entropy of x[N,C]·w[V,C]ᵀ and targets[N], `chunk` tokens at a time; gradients are of scale·Σ losses
+  head_loss: {
+    shapes: ({ x }) => ({ y: [rowCount(x.shape)] }),
+    scratch: ({ x, w }, { chunk }) => ({ logits: [Math.min(chunk, rowCount(x.shape)), w.shape[0]] }),
+    saves: ['x', 'w', 'targets', 'scale'],
+    differentiable: ['x', 'w'],
+    fusesForward: true,
+    flops: ({ x, w }) => 2 * rowCount(x.shape) * elements(w.shape),
+  },
+}
+
+export function linear(graph: Graph, x: Tensor, w: Tensor, b?: Tensor, inOut = false): Tensor {
+  return graph.apply('linear', b ? { x, w, b } : { x, w }, { inOut: Number(inOut) }).y
+}
+
+export function embedding(graph: Graph, ids: Tensor, w: Tensor): Tensor {
+  return graph.apply('embedding', { ids, w }).y
+}
+
+export function rmsNorm(graph: Graph, x: Tensor, w: Tensor, epsilon: number): Tensor {
+  return graph.apply('norm', { x, w }, { centred: 0, epsilon }).y
+}
+
+export function layerNorm(graph: Graph, x: Tensor, w: Tensor, b: Tensor | undefined, epsilon: number): Tensor {
+  return graph.apply('norm', b ? { x, w, b } : { x, w }, { centred: 1, epsilon }).y
+}
+
+/** @param tables cosines and sines, f32[positions, D/2] */
+export function rope(
+  graph: Graph,
+  x: Tensor,
+  positions: Tensor,
+  tables: { cosines: Tensor; sines: Tensor },
+  shape: { heads: number; headSize: number },
+): Tensor {
+  return graph.apply('rope', { x, positions, ...tables }, { ...shape }).y
+}
+
+export interface HeadShape {
+  readonly heads: number
+  readonly kvHeads: number
+  readonly headSize: number
+}
+
+export function attention(graph: Graph, qkv: Tensor, lo: Tensor, shape: HeadShape & { length: number }): Tensor {
+  return graph.apply('attention', { qkv, lo }, { ...shape, scale: shape.headSize ** -0.5 }).y
+}
+
+export function attentionCached(
+  graph: Graph,
+  qkv: Tensor,
+  cache: { keys: Tensor; values: Tensor; position: Tensor },
+  shape: HeadShape,
+): Tensor {
+  return graph.apply('attention_cached', { qkv, ...cache }, { ...shape, scale: shape.headSize ** -0.5 }).y
+}
+
+export function activation(graph: Graph, x: Tensor, kind: Activation): Tensor {
+  return graph.apply('activation', { x }, { kind: ACTIVATIONS.indexOf(kind) }).y
+}
+
+export function swiglu(graph: Graph, x: Tensor): Tensor {
+  return graph.apply('swiglu', { x }).y
+}
+
+export function add(graph: Graph, a: Tensor, b: Tensor): Tensor {
+  return graph.apply('add', { a, b }).y
+}
+
+/** Floats of logits that exist at one time: 16 MiB, small enough for a last-level cache. */
+const LOGIT_FLOATS = 1 << 22
+/** Below this many tokens a chunk, reading the head's weights again would cost more than the cache gains. */
+const MINIMUM_CHUNK = 256
+
+export function headLoss(graph: Graph, x: Tensor, w: Tensor, targets: Tensor, scale: Tensor): Tensor {
+  const chunk = Math.max(MINIMUM_CHUNK, Math.floor(LOGIT_FLOATS / w.shape[0]))
+  return graph.apply('head_loss', { x, w, targets, scale }, { chunk }).y
+}

@@ -1,0 +1,84 @@
+// The memory plan: shapes are known before the first step, so every tensor has a fixed place in one arena and nothing is
+// allocated in the loop. An activation lives from its first to its last record; two may share bytes if their lives do not meet.
+
+import type { OpRecord, Tensor } from './graph.ts'
+import { storageOf } from './graph.ts'
+import { paddedBytes } from './shape.ts'
+
+export interface Placement {
+  /** Byte offset of each tensor that owns memory. */
+  readonly offsets: ReadonlyMap<Tensor, number>
+  /** Where the next free byte is. */
+  readonly endBytes: number
+}
+
+export interface Life {
+  readonly tensor: Tensor
+  /** Indexes of records, both inclusive. */
+  readonly first: number
+  readonly last: number
+}
+
+/** Everything that outlives a step, one after another in the order of the tape. */
+export function placePersistent(tensors: readonly Tensor[], startBytes: number): Placement {
+  const offsets = new Map<Tensor, number>()
+  let endBytes = startBytes
+  for (const tensor of tensors) {
+    if (tensor.role === 'activation' || tensor.storage) continue
+    offsets.set(tensor, endBytes)
+    endBytes += paddedBytes(tensor.shape)
+  }
+  return { offsets, endBytes }
+}
+
+/**
+ * Activations of one program: the largest first, each at the lowest offset where no tensor with a crossing life lies.
+ *
+ * @param kept tensors that are read after the program's end
+ */
+export function placeActivations(records: readonly OpRecord[], kept: ReadonlySet<Tensor>, startBytes: number): Placement {
+  const placed: { life: Life; start: number; end: number }[] = []
+  let endBytes = startBytes
+  const bySize = lives(records, kept).sort((a, b) => paddedBytes(b.tensor.shape) - paddedBytes(a.tensor.shape) || a.tensor.id - b.tensor.id)
+  for (const life of bySize) {
+    const size = paddedBytes(life.tensor.shape)
+    const inTheWay = placed
+      .filter((other) => other.life.first <= life.last && life.first <= other.life.last)
+      .sort((a, b) => a.start - b.start)
+    let start = startBytes
+    for (const other of inTheWay) {
+      if (start + size <= other.start) break
+      start = Math.max(start, other.end)
+    }
+    placed.push({ life, start, end: start + size })
+    endBytes = Math.max(endBytes, start + size)
+  }
+  return { offsets: new Map(placed.map(({ life, start }) => [life.tensor, start])), endBytes }
+}
+
+/** From the first record that touches the memory of an activation to the last. */
+export function lives(records: readonly OpRecord[], kept: ReadonlySet<Tensor>): Life[] {
+  const found = new Map<Tensor, { first: number; last: number }>()
+  records.forEach((record, index) => {
+    for (const operand of [...Object.values(record.reads), ...Object.values(record.writes), ...Object.values(record.scratch)]) {
+      const tensor = storageOf(operand)
+      if (tensor.role !== 'activation') continue
+      const life = found.get(tensor) ?? { first: index, last: index }
+      life.last = kept.has(operand) ? records.length : Math.max(life.last, index)
+      found.set(tensor, life)
+    }
+  })
+  return [...found].map(([tensor, life]) => ({ tensor, ...life }))
+}
+
+/** The address of any operand, of a placement or of several. */
+export function addresses(...placements: readonly Placement[]): (tensor: Tensor) => number {
+  return (tensor) => {
+    const owner = storageOf(tensor)
+    for (const { offsets } of placements) {
+      const offset = offsets.get(owner)
+      if (offset !== undefined) return offset
+    }
+    throw new RangeError(`no memory is planned for ${tensor.name} (${tensor.role})`)
+  }
+}

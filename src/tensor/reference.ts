@@ -1,0 +1,367 @@
+// The reference device: every kernel as plain loops over f64, the judge of all others. Numerical gradients are taken on it.
+
+import type { Device, Program } from './device.ts'
+import type { KernelName, OpRecord, Tensor } from './graph.ts'
+import { ACTIVATIONS } from './ops.ts'
+import { elements, rowLength } from './shape.ts'
+
+type Values = Float64Array
+type View = (tensor: Tensor) => Values
+type Kernel = (record: OpRecord, view: View) => void
+
+/** Integers are kept as f64 too, one number where another device has four bytes. */
+export function createReferenceDevice(arenaBytes: number): Device & { values(address: number, count: number): Float64Array } {
+  const memory = new Float64Array(arenaBytes / 4)
+  const values = (address: number, count: number) => memory.subarray(address / 4, address / 4 + count)
+  const places = new WeakMap<Program, (tensor: Tensor) => number>()
+  return {
+    kind: 'reference',
+    name: 'reference, f64',
+    arenaStart: 0,
+    arenaEnd: arenaBytes,
+    values,
+    compile(records, at) {
+      const program = { records }
+      places.set(program, at)
+      return program
+    },
+    run(program) {
+      const at = places.get(program)
+      if (!at) throw new TypeError('this program was compiled for another device')
+      const view: View = (tensor) => values(at(tensor), elements(tensor.shape))
+      for (const record of program.records) {
+        clearOutputs(record, view)
+        kernels[record.kernel](record, view)
+      }
+    },
+    upload: (address, source) => values(address, source.length).set(source),
+    download: (address, out) => out.set(values(address, out.length)),
+    // a double takes the place of two floats elsewhere: here the kernels use the first half
+    downloadDoubles: (address, out) => out.set(values(address, out.length)),
+    fill: (address, count, value) => void values(address, count).fill(value),
+    dispose: async () => {},
+  }
+}
+
+/** So that every kernel may add. What works in place reads its outputs, so it keeps them. */
+function clearOutputs(record: OpRecord, view: View): void {
+  for (const [name, tensor] of Object.entries(record.writes))
+    if (!record.adds.includes(name) && !tensor.storage && record.kernel !== 'adamw') view(tensor).fill(0)
+}
+
+function linear({ reads, writes, attributes: { inOut } }: OpRecord, view: View): void {
+  const x = view(reads.x)
+  const w = view(reads.w)
+  const y = view(writes.y)
+  const K = rowLength(reads.x.shape)
+  const M = rowLength(writes.y.shape)
+  for (let i = 0; i < y.length / M; i++)
+    for (let j = 0; j < M; j++) {
+      let sum = reads.b ? view(reads.b)[j] : 0
+      for (let k = 0; k < K; k++) sum += x[i * K + k] * (inOut ? w[k * M + j] : w[j * K + k])
+      y[i * M + j] += sum
+    }
+}
+
+function linearBackward({ reads, writes, attributes: { inOut } }: OpRecord, view: View): void {
+  const x = view(reads.x)
+  const w = view(reads.w)
+  const dy = view(reads.dy)
+  const dx = writes.dx && view(writes.dx)
+  const dw = writes.dw && view(writes.dw)
+  const db = writes.db && view(writes.db)
+  const K = rowLength(reads.x.shape)
+  const M = rowLength(reads.dy.shape)
+  for (let i = 0; i < dy.length / M; i++)
+    for (let j = 0; j < M; j++) {
+      const slope = dy[i * M + j]
+      if (db) db[j] += slope
+      for (let k = 0; k < K; k++) {
+        const weight = inOut ? k * M + j : j * K + k
+        if (dx) dx[i * K + k] += slope * w[weight]
+        if (dw) dw[weight] += slope * x[i * K + k]
+      }
+    }
+}
+
+function norm({ reads, writes, attributes: { centred, epsilon } }: OpRecord, view: View): void {
+  const x = view(reads.x)
+  const w = view(reads.w)
+  const y = view(writes.y)
+  const C = w.length
+  for (let i = 0; i < x.length / C; i++) {
+    const row = x.subarray(i * C, (i + 1) * C)
+    const mean = centred ? row.reduce((a, b) => a + b, 0) / C : 0
+    const rstd = 1 / Math.sqrt(row.reduce((a, b) => a + (b - mean) ** 2, 0) / C + epsilon)
+    view(writes.rstd)[i] = rstd
+    if (centred) view(writes.mean)[i] = mean
+    for (let c = 0; c < C; c++) y[i * C + c] += (row[c] - mean) * rstd * w[c] + (reads.b ? view(reads.b)[c] : 0)
+  }
+}
+
+function normBackward({ reads, writes, attributes: { centred } }: OpRecord, view: View): void {
+  const x = view(reads.x)
+  const w = view(reads.w)
+  const dy = view(reads.dy)
+  const C = w.length
+  for (let i = 0; i < x.length / C; i++) {
+    const mean = centred ? view(reads.mean)[i] : 0
+    const rstd = view(reads.rstd)[i]
+    let level = 0
+    let along = 0
+    for (let c = 0; c < C; c++) {
+      const g = dy[i * C + c] * w[c]
+      level += centred ? g / C : 0
+      along += (g * (x[i * C + c] - mean) * rstd) / C
+    }
+    for (let c = 0; c < C; c++) {
+      const h = (x[i * C + c] - mean) * rstd
+      if (writes.dx) view(writes.dx)[i * C + c] += rstd * (dy[i * C + c] * w[c] - level - h * along)
+      if (writes.dw) view(writes.dw)[c] += dy[i * C + c] * h
+      if (writes.db) view(writes.db)[c] += dy[i * C + c]
+    }
+  }
+}
+
+function rope(x: Values, width: number, { reads, attributes: { heads, headSize } }: OpRecord, turn: number, view: View): void {
+  const positions = view(reads.positions)
+  const half = headSize / 2
+  for (let i = 0; i < positions.length; i++)
+    for (let head = 0; head < heads; head++)
+      for (let d = 0; d < half; d++) {
+        const at = i * width + head * headSize + d
+        const cosine = view(reads.cosines)[positions[i] * half + d]
+        const sine = view(reads.sines)[positions[i] * half + d] * turn
+        const a = x[at]
+        const b = x[at + half]
+        x[at] = a * cosine - b * sine
+        x[at + half] = b * cosine + a * sine
+      }
+}
+
+/** Calls back for every row, head and query with the offsets of its vectors in qkv and the keys that it sees. */
+function eachQuery(
+  { reads, attributes: { heads, kvHeads, headSize, length } }: OpRecord,
+  view: View,
+  body: (at: { token: number; head: number; q: number; k: (j: number) => number; v: (j: number) => number; lo: number; t: number }) => void,
+): void {
+  const lo = view(reads.lo)
+  const stride = (heads + 2 * kvHeads) * headSize
+  for (let token = 0; token < lo.length; token++) {
+    const t = token % length
+    const row = token - t
+    for (let head = 0; head < heads; head++) {
+      const group = Math.floor(head / (heads / kvHeads))
+      body({
+        token,
+        head,
+        t,
+        lo: lo[token],
+        q: token * stride + head * headSize,
+        k: (j) => (row + j) * stride + (heads + group) * headSize,
+        v: (j) => (row + j) * stride + (heads + kvHeads + group) * headSize,
+      })
+    }
+  }
+}
+
+function attention(record: OpRecord, view: View): void {
+  const { heads, headSize, scale } = record.attributes
+  const qkv = view(record.reads.qkv)
+  const y = view(record.writes.y)
+  const lse = view(record.writes.lse)
+  eachQuery(record, view, ({ token, head, q, k, v, lo, t }) => {
+    const scores: number[] = []
+    for (let j = lo; j <= t; j++) scores.push(scale * dot(qkv, q, k(j), headSize))
+    const top = Math.max(...scores)
+    const total = scores.reduce((sum, score) => sum + Math.exp(score - top), 0)
+    lse[token * heads + head] = top + Math.log(total)
+    for (let j = lo; j <= t; j++)
+      for (let d = 0; d < headSize; d++)
+        y[(token * heads + head) * headSize + d] += (Math.exp(scores[j - lo] - top) / total) * qkv[v(j) + d]
+  })
+}
+
+function attentionBackward(record: OpRecord, view: View): void {
+  const { heads, headSize, scale } = record.attributes
+  const qkv = view(record.reads.qkv)
+  const y = view(record.reads.y)
+  const dy = view(record.reads.dy)
+  const lse = view(record.reads.lse)
+  const dqkv = view(record.writes.dqkv)
+  eachQuery(record, view, ({ token, head, q, k, v, lo, t }) => {
+    const out = (token * heads + head) * headSize
+    let delta = 0
+    for (let d = 0; d < headSize; d++) delta += y[out + d] * dy[out + d]
+    for (let j = lo; j <= t; j++) {
+      const probability = Math.exp(scale * dot(qkv, q, k(j), headSize) - lse[token * heads + head])
+      let slope = 0
+      for (let d = 0; d < headSize; d++) slope += dy[out + d] * qkv[v(j) + d]
+      slope = probability * (slope - delta) * scale
+      for (let d = 0; d < headSize; d++) {
+        dqkv[q + d] += slope * qkv[k(j) + d]
+        dqkv[k(j) + d] += slope * qkv[q + d]
+        dqkv[v(j) + d] += probability * dy[out + d]
+      }
+    }
+  })
+}
+
+function attentionCached({ reads, writes, attributes: { heads, kvHeads, headSize, scale } }: OpRecord, view: View): void {
+  const qkv = view(reads.qkv)
+  const keys = view(reads.keys)
+  const values = view(reads.values)
+  const position = view(reads.position)[0]
+  const width = kvHeads * headSize
+  keys.set(qkv.subarray(heads * headSize, heads * headSize + width), position * width)
+  values.set(qkv.subarray(heads * headSize + width, heads * headSize + 2 * width), position * width)
+  for (let head = 0; head < heads; head++) {
+    const group = Math.floor(head / (heads / kvHeads)) * headSize
+    const weights: number[] = []
+    for (let j = 0; j <= position; j++) {
+      let score = 0
+      for (let d = 0; d < headSize; d++) score += qkv[head * headSize + d] * keys[j * width + group + d]
+      weights.push(Math.exp(score * scale))
+    }
+    const total = weights.reduce((a, b) => a + b, 0)
+    for (let j = 0; j <= position; j++)
+      for (let d = 0; d < headSize; d++) view(writes.y)[head * headSize + d] += (weights[j] / total) * values[j * width + group + d]
+  }
+}
+
+function dot(x: Values, a: number, b: number, n: number): number {
+  let sum = 0
+  for (let i = 0; i < n; i++) sum += x[a + i] * x[b + i]
+  return sum
+}
+
+const sigmoid = (x: number) => 1 / (1 + Math.exp(-x))
+const GELU_FACTOR = Math.sqrt(2 / Math.PI)
+const geluInner = (x: number) => Math.tanh(GELU_FACTOR * (x + 0.044715 * x ** 3))
+
+/** Value and slope of each activation. */
+const curves: Readonly<Record<(typeof ACTIVATIONS)[number], { value(x: number): number; slope(x: number): number }>> = {
+  gelu_tanh: {
+    value: (x) => 0.5 * x * (1 + geluInner(x)),
+    slope: (x) => 0.5 * (1 + geluInner(x)) + 0.5 * x * (1 - geluInner(x) ** 2) * GELU_FACTOR * (1 + 3 * 0.044715 * x * x),
+  },
+  silu: { value: (x) => x * sigmoid(x), slope: (x) => sigmoid(x) * (1 + x * (1 - sigmoid(x))) },
+  relu2: { value: (x) => Math.max(x, 0) ** 2, slope: (x) => 2 * Math.max(x, 0) },
+}
+
+function headLoss({ reads, writes }: OpRecord, view: View): void {
+  const x = view(reads.x)
+  const w = view(reads.w)
+  const [V, C] = reads.w.shape
+  const scale = view(reads.scale)[0]
+  view(reads.targets).forEach((target, i) => {
+    if (target < 0) return
+    const logits = new Float64Array(V)
+    for (let v = 0; v < V; v++) for (let c = 0; c < C; c++) logits[v] += x[i * C + c] * w[v * C + c]
+    const top = Math.max(...logits)
+    const total = logits.reduce((sum, logit) => sum + Math.exp(logit - top), 0)
+    view(writes.y)[i] += Math.log(total) + top - logits[target]
+    for (let v = 0; v < V; v++) {
+      const slope = scale * (Math.exp(logits[v] - top) / total - Number(v === target))
+      for (let c = 0; c < C; c++) {
+        if (writes.dx) view(writes.dx)[i * C + c] += slope * w[v * C + c]
+        if (writes.dw) view(writes.dw)[v * C + c] += slope * x[i * C + c]
+      }
+    }
+  })
+}
+
+/** AdamW with decoupled decay: Loshchilov & Hutter 2019, algorithm 2. Clears the gradient. `hyper` as in kernels/wasm/tensor/elements.ts. */
+function adamw({ reads, writes, attributes: { decays } }: OpRecord, view: View): void {
+  const [rate, beta1, beta2, epsilon, decay, scale, correct1, correct2, new1, new2] = view(reads.hyper)
+  const parameter = view(writes.parameter)
+  const gradient = view(writes.gradient)
+  const first = view(writes.first)
+  const second = view(writes.second)
+  for (let i = 0; i < parameter.length; i++) {
+    const g = gradient[i] * scale
+    first[i] = beta1 * first[i] + new1 * g
+    second[i] = beta2 * second[i] + new2 * g * g
+    parameter[i] -= rate * ((first[i] * correct1) / (Math.sqrt(second[i] * correct2) + epsilon) + (decays ? decay : 0) * parameter[i])
+    gradient[i] = 0
+  }
+}
+
+const kernels: Readonly<Record<KernelName, Kernel>> = {
+  linear,
+  linear_backward: linearBackward,
+  embedding: ({ reads, writes }, view) => {
+    const C = rowLength(reads.w.shape)
+    view(reads.ids).forEach((id, i) => {
+      view(writes.y).set(view(reads.w).subarray(id * C, (id + 1) * C), i * C)
+    })
+  },
+  embedding_backward: ({ reads, writes }, view) => {
+    const C = rowLength(writes.dw.shape)
+    const dw = view(writes.dw)
+    const dy = view(reads.dy)
+    view(reads.ids).forEach((id, i) => {
+      for (let c = 0; c < C; c++) dw[id * C + c] += dy[i * C + c]
+    })
+  },
+  norm,
+  norm_backward: normBackward,
+  rope: (record, view) => rope(view(record.writes.y), rowLength(record.writes.y.shape), record, 1, view),
+  rope_backward: (record, view) => rope(view(record.writes.dx), rowLength(record.writes.dx.shape), record, -1, view),
+  attention,
+  attention_backward: attentionBackward,
+  attention_cached: attentionCached,
+  attention_cached_backward: () => {},
+  activation: ({ reads, writes, attributes: { kind } }, view) => {
+    const { value } = curves[ACTIVATIONS[kind]]
+    const y = view(writes.y)
+    view(reads.x).forEach((x, i) => {
+      y[i] += value(x)
+    })
+  },
+  activation_backward: ({ reads, writes, attributes: { kind } }, view) => {
+    const { slope } = curves[ACTIVATIONS[kind]]
+    const dx = view(writes.dx)
+    const dy = view(reads.dy)
+    view(reads.x).forEach((x, i) => {
+      dx[i] += dy[i] * slope(x)
+    })
+  },
+  swiglu: ({ reads, writes }, view) => {
+    const F = rowLength(writes.y.shape)
+    const x = view(reads.x)
+    const y = view(writes.y)
+    for (let i = 0; i < y.length; i++) {
+      const gate = Math.floor(i / F) * 2 * F + (i % F)
+      y[i] += curves.silu.value(x[gate]) * x[gate + F]
+    }
+  },
+  swiglu_backward: ({ reads, writes }, view) => {
+    const F = rowLength(reads.dy.shape)
+    const x = view(reads.x)
+    const dx = view(writes.dx)
+    view(reads.dy).forEach((dy, i) => {
+      const gate = Math.floor(i / F) * 2 * F + (i % F)
+      dx[gate] += dy * curves.silu.slope(x[gate]) * x[gate + F]
+      dx[gate + F] += dy * curves.silu.value(x[gate])
+    })
+  },
+  add: ({ reads, writes }, view) => {
+    const y = view(writes.y)
+    view(reads.a).forEach((a, i) => {
+      y[i] += a + view(reads.b)[i]
+    })
+  },
+  add_backward: ({ reads, writes }, view) => {
+    const dx = view(writes.dx)
+    view(reads.dy).forEach((dy, i) => {
+      dx[i] += dy
+    })
+  },
+  head_loss: headLoss,
+  head_loss_backward: headLoss,
+  square_sum: ({ reads, writes }, view) => {
+    view(writes.partials)[0] = view(reads.x).reduce((sum, x) => sum + x * x, 0)
+  },
+  adamw,
+}

@@ -1,0 +1,249 @@
+// Parquet files, a row group at a time in both directions, so that memory is bounded by the largest row group. Encoding and
+// decoding is parquet-wasm's (loaded on first use: it compiles 5 MB of WASM); the file around the row groups is ours.
+
+import { openAsBlob } from 'node:fs'
+import { type FileHandle, open } from 'node:fs/promises'
+import { type RecordBatch, RecordBatchReader, type Schema, Table, tableToIPC } from 'apache-arrow'
+import type { ParquetFile, WriterProperties } from 'parquet-wasm'
+import { SluiceError } from '../core/errors.ts'
+import { diskError } from './disk-errors.ts'
+import { joinFooters, parquetMagic, type ThriftStruct, takeApart } from './parquet-footer.ts'
+
+export interface ParquetWriterOptions {
+  /** Rows of every row group but the last, whatever the sizes of the batches. `flush` cuts earlier. */
+  readonly rowGroupRows?: number
+  /** Keys and values in the footer. */
+  readonly metadata?: Readonly<Record<string, string>>
+  readonly compression?: 'zstd' | 'none'
+}
+
+/**
+ * Writes record batches of one schema. The bytes depend on the rows and on the cuts of the row groups only.
+ *
+ * Rows wait in memory until their row group is full: call `flush` where rows are large. The file is whole once `close`
+ * has resolved; write under a temporary name where someone may look earlier.
+ */
+export class ParquetWriter {
+  readonly #path: string
+  readonly #file: FileHandle
+  readonly #schema: Schema
+  readonly #rowGroupRows: number
+  readonly #metadata: Readonly<Record<string, string>>
+  readonly #compression: 'zstd' | 'none'
+  readonly #groups: { footer: ThriftStruct; start: number; at: number }[] = []
+  #pending: RecordBatch[] = []
+  #pendingRows = 0
+  #rows = 0
+  #bytes = 0
+
+  private constructor(path: string, file: FileHandle, schema: Schema, options: ParquetWriterOptions) {
+    this.#path = path
+    this.#file = file
+    this.#schema = schema
+    this.#rowGroupRows = options.rowGroupRows ?? 16_384
+    this.#metadata = options.metadata ?? {}
+    this.#compression = options.compression ?? 'zstd'
+  }
+
+  /** @throws SluiceError `SLUICE_PERMISSION`, `SLUICE_DISK_FULL`, `SLUICE_FILE_MISSING` (the folder); so do `write` and `close` */
+  static async open(path: string, schema: Schema, options: ParquetWriterOptions = {}): Promise<ParquetWriter> {
+    try {
+      const writer = new ParquetWriter(path, await open(path, 'w'), schema, options)
+      await writer.#append(parquetMagic)
+      return writer
+    } catch (error) {
+      throw diskError(error, path)
+    }
+  }
+
+  /** Bytes written so far; what waits for its row group is not among them. */
+  get bytes(): number {
+    return this.#bytes
+  }
+
+  /** Borrows the batch until its row group is written. */
+  async write(batch: RecordBatch): Promise<void> {
+    for (let start = 0; start < batch.numRows; ) {
+      const rows = Math.min(batch.numRows - start, this.#rowGroupRows - this.#pendingRows)
+      this.#pending.push(rows === batch.numRows ? batch : batch.slice(start, start + rows))
+      this.#pendingRows += rows
+      start += rows
+      if (this.#pendingRows === this.#rowGroupRows) await this.flush()
+    }
+  }
+
+  /** Ends the row group here. */
+  async flush(): Promise<void> {
+    if (this.#pendingRows > 0) await this.#writeGroup()
+  }
+
+  /** @param metadata more keys and values for the footer, known only now */
+  async close(metadata: Readonly<Record<string, string>> = {}): Promise<{ rows: number; bytes: number }> {
+    try {
+      await this.flush()
+      if (this.#groups.length === 0) await this.#writeGroup() // the schema of an empty file
+      await this.#append(joinFooters(this.#groups, { ...this.#metadata, ...metadata }))
+    } catch (error) {
+      throw diskError(error, this.#path)
+    } finally {
+      await this.#file.close()
+    }
+    return { rows: this.#rows, bytes: this.#bytes }
+  }
+
+  async #writeGroup(): Promise<void> {
+    const { Table: WasmTable, writeParquet } = await import('parquet-wasm')
+    const table = new Table(this.#schema, this.#pending)
+    const file = writeParquet(WasmTable.fromIPCStream(tableToIPC(table, 'stream')), await writerProperties(this.#compression)) // both are freed by the call
+    const { bytes, start, footer } = takeApart(file)
+    this.#groups.push({ footer, start, at: this.#bytes })
+    this.#rows += this.#pendingRows
+    this.#pending = []
+    this.#pendingRows = 0
+    await this.#append(bytes)
+  }
+
+  async #append(bytes: Uint8Array): Promise<void> {
+    try {
+      for (let at = 0; at < bytes.length; ) at += (await this.#file.write(bytes, at)).bytesWritten
+      this.#bytes += bytes.length
+    } catch (error) {
+      throw diskError(error, this.#path)
+    }
+  }
+}
+
+/** One row group a call, so no other limit on it; dictionaries are left to the encoder, which gives them up where they grow. */
+async function writerProperties(compression: 'zstd' | 'none'): Promise<WriterProperties> {
+  const { Compression, EnabledStatistics, WriterPropertiesBuilder } = await import('parquet-wasm')
+  return new WriterPropertiesBuilder()
+    .setCompression(compression === 'zstd' ? Compression.ZSTD : Compression.UNCOMPRESSED)
+    .setStatisticsEnabled(EnabledStatistics.Chunk)
+    .setMaxRowGroupSize(2 ** 31 - 1)
+    .setCreatedBy('sluice')
+    .build()
+}
+
+// ---- reading ----
+
+export interface ParquetFacts {
+  readonly rows: number
+  /** By row group, in file order. */
+  readonly rowGroups: readonly { readonly rows: number; readonly bytes: number }[]
+  /** Keys and values of the footer. */
+  readonly metadata: Readonly<Record<string, string>>
+}
+
+/** @throws SluiceError `SLUICE_PARQUET_INVALID`, `SLUICE_FILE_MISSING`, `SLUICE_PERMISSION` */
+export async function readParquetFacts(path: string): Promise<ParquetFacts> {
+  const file = await openParquet(path)
+  try {
+    return factsOf(file)
+  } finally {
+    file.free()
+  }
+}
+
+export interface ReadParquetOptions {
+  /** All where not given. Names that the file lacks are left out. */
+  readonly columns?: readonly string[]
+  /** Range [start, end) of row groups; all where not given. */
+  readonly rowGroups?: readonly [start: number, end: number]
+  /** Rows of a batch; a row group at once where not given. */
+  readonly batchRows?: number
+}
+
+export interface ParquetBatch {
+  readonly batch: RecordBatch
+  readonly rowGroup: number
+  /** Ordinal in the file of the batch's first row. */
+  readonly firstRow: number
+}
+
+/**
+ * Batches in file order; only the row groups and columns asked for are read from disk, one row group at a time.
+ *
+ * @throws SluiceError `SLUICE_PARQUET_INVALID`, `SLUICE_FILE_MISSING`, `SLUICE_PERMISSION`
+ */
+export async function* readParquet(path: string, options: ReadParquetOptions = {}): AsyncGenerator<ParquetBatch> {
+  const file = await openParquet(path)
+  try {
+    const { rowGroups } = factsOf(file)
+    const [first, end] = options.rowGroups ?? [0, rowGroups.length]
+    let firstRow = rowGroups.slice(0, first).reduce((sum, { rows }) => sum + rows, 0)
+    for (let rowGroup = first; rowGroup < Math.min(end, rowGroups.length); rowGroup++) {
+      for (const batch of await readGroup(file, path, rowGroup, rowGroups[rowGroup].rows, options)) {
+        yield { batch, rowGroup, firstRow }
+        firstRow += batch.numRows
+      }
+    }
+  } finally {
+    file.free()
+  }
+}
+
+/** The Arrow schema alone. */
+export async function readParquetSchema(path: string): Promise<Schema> {
+  const file = await openParquet(path)
+  const schema = file.schema()
+  try {
+    return RecordBatchReader.from(schema.intoIPCStream()).open().schema // intoIPCStream frees it
+  } finally {
+    file.free()
+  }
+}
+
+async function readGroup(
+  file: ParquetFile,
+  path: string,
+  rowGroup: number,
+  rows: number,
+  { columns, batchRows }: ReadParquetOptions,
+): Promise<RecordBatch[]> {
+  if (rows === 0) return []
+  try {
+    const table = await file.read({ rowGroups: [rowGroup], batchSize: batchRows ?? rows, ...(columns ? { columns: [...columns] } : {}) })
+    return [...RecordBatchReader.from(table.intoIPCStream())] // frees the table
+  } catch (cause) {
+    throw invalid(path, cause, { rowGroup })
+  }
+}
+
+async function openParquet(path: string): Promise<ParquetFile> {
+  const { ParquetFile } = await import('parquet-wasm')
+  let blob: Blob
+  try {
+    await (await open(path)).close() // openAsBlob alone says nothing useful of a missing file
+    blob = await openAsBlob(path)
+  } catch (error) {
+    throw diskError(error, path)
+  }
+  try {
+    return await ParquetFile.fromFile(blob)
+  } catch (cause) {
+    throw invalid(path, cause)
+  }
+}
+
+function invalid(file: string, cause: unknown, where: Record<string, number> = {}): SluiceError {
+  const [reason] = String(cause instanceof Error ? cause.message : cause).split('\n')
+  return new SluiceError('SLUICE_PARQUET_INVALID', `the file cannot be read as Parquet: ${reason}`, {
+    where: { file, ...where },
+    fix: 'it is damaged, cut short or of another format: fetch or make it again',
+    cause,
+  })
+}
+
+function factsOf(file: ParquetFile): ParquetFacts {
+  const meta = file.metadata()
+  const fileMeta = meta.fileMetadata()
+  const keys: [unknown, unknown][] = [...fileMeta.keyValueMetadata()]
+  const groups = meta.rowGroups()
+  const facts = {
+    rows: fileMeta.numRows(),
+    rowGroups: groups.map((group) => ({ rows: group.numRows(), bytes: group.compressedSize() })),
+    metadata: Object.fromEntries(keys.map(([key, value]) => [String(key), String(value)])),
+  }
+  for (const part of [...groups, fileMeta, meta]) part.free()
+  return facts
+}

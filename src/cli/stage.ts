@@ -123,8 +123,8 @@ const line = z
     language_score: z.number().nullish(),
     metadata: z.record(z.string(), z.json()).nullish(),
   })
-  .refine((fields) => [fields.text, fields.html, fields.html_base64].filter((content) => content !== undefined).length === 1, {
-    error: 'give exactly one of text, html and html_base64',
+  .refine((fields) => [fields.text, fields.html, fields.html_base64].filter((content) => content !== undefined).length <= 1, {
+    error: 'give one of text, html and html_base64',
   })
 type Line = z.output<typeof line>
 
@@ -183,6 +183,10 @@ function parseEntry(text: string, ordinal: number): Entry {
   if (!parsed.success)
     return { id: ordinal, error: { code: 'SLUICE_LINE', message: `line ${ordinal + 1}: ${z.prettifyError(parsed.error)}` } }
   return { id: parsed.data.id ?? ordinal, item: itemOf(parsed.data, ordinal) }
+}
+
+function idOf(json: unknown): string | number | undefined {
+  return z.object({ id: z.union([z.string(), z.number()]) }).safeParse(json).data?.id
 }
 
 /** Inside, ids are ordinals: two lines may carry the same. */

@@ -1,0 +1,58 @@
+// Poisonous documents: each is set aside, everything else comes through, and the counts close.
+
+import assert from 'node:assert/strict'
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { fileURLToPath } from 'node:url'
+import { scratch, sluice } from '../e2e/sluice.ts'
+
+const pipelineFile = fileURLToPath(new URL('../e2e/pipelines/texts.ts', import.meta.url))
+
+async function runWith(folder: string, poison: string[], ...more: string[]) {
+  mkdirSync(join(folder, 'in'))
+  const fine = (file: number) => Array.from({ length: 30 }, (_, i) => `an ordinary text, number ${i} of file ${file}`)
+  for (let file = 0; file < 2; file++) {
+    const texts = [...fine(file), ...(file === 0 ? poison : []), 'and a last one of file ' + file]
+    writeFileSync(join(folder, 'in', `${file}.jsonl`), texts.map((text) => `${JSON.stringify({ text })}\n`).join(''))
+  }
+  const { code, stdout, stderr } = await sluice([
+    'run', pipelineFile, '--json', '--run', join(folder, 'run'), '--input', join(folder, 'in'), '--output', join(folder, 'out'), '--threads', '2', ...more,
+  ])
+  assert.equal(code, 0, stderr)
+  return JSON.parse(stdout)
+}
+
+function causes(folder: string): string[] {
+  return JSON.parse(readFileSync(join(folder, 'run', 'quarantine.json'), 'utf8')).map(({ cause }: { cause: string }) => cause)
+}
+
+test('a document on which a stage throws is quarantined, and the run goes on', async (t) => {
+  const folder = scratch(t)
+  const result = await runWith(folder, ['throw me'])
+  assert.deepEqual([result.documents, result.kept, result.quarantined], [63, 62, 1])
+  const summary = JSON.parse(readFileSync(join(folder, 'run', 'summary.json'), 'utf8'))
+  assert.equal(summary.quarantines[0].cause, 'threw')
+  assert.equal(summary.quarantines[0].message, 'this document throws')
+})
+
+test('a document that aborts the process is found and quarantined', async (t) => {
+  const folder = scratch(t)
+  const result = await runWith(folder, ['abort now'])
+  assert.deepEqual([result.documents, result.kept, result.quarantined], [63, 62, 1])
+  assert.deepEqual(causes(folder), ['crashed'])
+})
+
+test('a document that hangs is found by its time and quarantined', async (t) => {
+  const folder = scratch(t)
+  const result = await runWith(folder, ['hang around'], '--document-timeout', '2')
+  assert.deepEqual([result.kept, result.quarantined], [62, 1])
+  assert.deepEqual(causes(folder), ['hung'])
+})
+
+test('a document that eats memory without end is found by the resident size and quarantined', async (t) => {
+  const folder = scratch(t)
+  const result = await runWith(folder, ['eat all'], '--memory', '1500MB')
+  assert.deepEqual([result.kept, result.quarantined], [62, 1])
+  assert.deepEqual(causes(folder), ['out_of_memory'])
+})

@@ -1,7 +1,7 @@
 // The quickstart: pages, mails and books in, cleaned documents and token shards out, on two cores in a minute.
 // Its input is made by quickstart-input.ts from npm packages; with --crawl it reads a slice of Common Crawl instead.
 
-import { pipeline, withArguments, type Document, type Source, type WebPage } from 'sluice'
+import { type Document, pipeline, type Source, type WebPage, withArguments } from 'sluice'
 import * as s from 'sluice/stages'
 import { z } from 'zod'
 

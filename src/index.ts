@@ -22,3 +22,4 @@ export {
   type Verdict,
 } from './core/stage.ts'
 export { asReadable, asTransform, asWritable } from './core/standalone.ts'
+export { WarcWriter, type WarcWriterOptions, type WrittenResponse } from './warc/writer.ts'

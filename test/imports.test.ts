@@ -26,7 +26,7 @@ const rules: Record<string, readonly string[]> = {
   'src/audit': ['schemas', 'src/core', 'src/io'],
   'src/executors': ['src/core', 'src/pii'],
   'src/cli': ['stages', 'src/audit', 'src/train', 'src/model', 'src/tokenizer', 'src/executors', 'src/warc', 'src/io', 'src/core', 'schemas'],
-  'src/index.ts': ['src/core'],
+  'src/index.ts': ['src/core', 'src/warc'],
   stages: ['src/warc', 'src/html', 'src/text', 'src/lang', 'src/dedup', 'src/pii', 'src/tokenizer', 'src/io', 'src/core', 'schemas'],
   pipelines: ['src/index.ts', 'stages'],
   kernels: [],

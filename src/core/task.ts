@@ -13,7 +13,7 @@ import type { Item } from './document.ts'
 import { SluiceError, systemCode } from './errors.ts'
 import { documentId, sampleFraction } from './identity.ts'
 import type { NoteSlot } from './notes.ts'
-import type { ErasedBarrier, ErasedCollectRun, ErasedRowRun, ErasedRun, ErasedSink, ErasedSinkRun } from './pipeline.ts'
+import type { ErasedBarrier, ErasedCollectRun, ErasedRowRun, ErasedSink, ErasedSinkRun } from './pipeline.ts'
 import type { Phase, Plan } from './plan.ts'
 import { ReceiptWriter } from './receipt-writer.ts'
 import { Receipts } from './receipts.ts'
@@ -84,7 +84,9 @@ class Task {
     this.#request = request
     this.#host = host
     this.#receipts = new Receipts(this.#phase.stageNames, plan.choices, host.redact)
-    this.#quarantined = new Map(request.quarantined.map((note) => [note.id, note]))
+    // Ids of local files are made of their base names, which two folders may share: the source decides.
+    const { source } = request.partition.input
+    this.#quarantined = new Map(request.quarantined.filter((note) => note.source === source).map((note) => [note.id, note]))
     this.#isTrial = request.suspects !== undefined
   }
 

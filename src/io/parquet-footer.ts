@@ -2,10 +2,14 @@
 // row groups that were written one at a time can be listed in one footer with their places moved.
 // Formats: apache/thrift doc/specs/thrift-compact-protocol.md, apache/parquet-format parquet.thrift.
 
-const MAGIC = 'PAR1'
+export const parquetMagic: Uint8Array = Buffer.from('PAR1')
+const TAIL_BYTES = 8
+
 const TRUE = 1
 const FALSE = 2
 const BYTE = 3
+const I16 = 4
+const I32 = 5
 const I64 = 6
 const DOUBLE = 7
 const BINARY = 8
@@ -18,16 +22,120 @@ export type ThriftStruct = Map<number, ThriftValue>
 export type ThriftValue =
   | { type: typeof TRUE | typeof FALSE }
   | { type: typeof BYTE; value: number }
-  | { type: 4 | 5 | typeof I64; value: bigint }
+  | { type: typeof I16 | typeof I32 | typeof I64; value: bigint }
   | { type: typeof DOUBLE | typeof BINARY; value: Uint8Array }
   | { type: typeof LIST | typeof SET; element: number; value: ThriftValue[] }
   | { type: typeof STRUCT; value: ThriftStruct }
 
-// parquet.thrift: ids of the fields that are moved, summed or left out.
-const fileMetaData = { numRows: 3, rowGroups: 4, keyValues: 5 }
-const rowGroup = { columns: 1, numRows: 3, fileOffset: 5, ordinal: 7 }
+// parquet.thrift: ids of the fields that are read, moved, summed or left out.
+const fileMetaData = { schema: 2, numRows: 3, rowGroups: 4, keyValues: 5, columnOrders: 7 }
+const schemaElement = { name: 4, children: 5 }
+const keyValue = { key: 1, value: 2 }
+const rowGroup = { columns: 1, numRows: 3, sorting: 4, fileOffset: 5, ordinal: 7 }
 const columnChunk = { fileOffset: 2, metaData: 3, offsetIndex: [4, 5], columnIndex: [6, 7] }
-const columnMetaData = { totalCompressedSize: 7, dataPage: 9, indexPage: 10, dictionaryPage: 11, bloomFilter: [14, 15] }
+const columnMetaData = { path: 3, totalCompressedSize: 7, dataPage: 9, indexPage: 10, dictionaryPage: 11, bloomFilter: [14, 15] }
+
+export interface ParquetFacts {
+  readonly rows: number
+  /** By row group, in file order; bytes are compressed. */
+  readonly rowGroups: readonly { readonly rows: number; readonly bytes: number }[]
+  /** Keys and values of the footer. */
+  readonly metadata: Readonly<Record<string, string>>
+}
+
+/**
+ * @param footer from the Thrift struct to the end of the file
+ * @throws RangeError where it is no such struct
+ */
+export function parseFooter(footer: Uint8Array): ThriftStruct {
+  return new ThriftReader(footer, 0).struct()
+}
+
+export function factsOf(footer: ThriftStruct): ParquetFacts {
+  const rowGroups = structs(footer, fileMetaData.rowGroups).map((group) => ({
+    rows: integer(group, rowGroup.numRows),
+    bytes: structs(group, rowGroup.columns).reduce((sum, chunk) => sum + chunkLength(chunk), 0),
+  }))
+  const pairs = structs(footer, fileMetaData.keyValues).map((pair) => [text(pair, keyValue.key), text(pair, keyValue.value)])
+  return { rows: integer(footer, fileMetaData.numRows), rowGroups, metadata: Object.fromEntries(pairs) }
+}
+
+/** The top-level columns with their subtrees in the list of schema elements, which is in depth-first order. */
+function schemaColumns(footer: ThriftStruct): { root: ThriftStruct | undefined; columns: { name: string; elements: ThriftStruct[] }[] } {
+  const [root, ...elements] = structs(footer, fileMetaData.schema)
+  const columns = []
+  for (let at = 0; at < elements.length; ) {
+    const start = at
+    for (let open = 1; open > 0 && at < elements.length; at++) open += integer(elements[at], schemaElement.children) - 1
+    columns.push({ name: text(elements[start], schemaElement.name), elements: elements.slice(start, at) })
+  }
+  return { root, columns }
+}
+
+/** Names of the top-level columns, in order. */
+export function columnNames(footer: ThriftStruct): string[] {
+  return schemaColumns(footer).columns.map(({ name }) => name)
+}
+
+/** A footer whose schema has these columns only. What else lists columns goes, and Arrow's own copy of the schema. */
+function withColumns(footer: ThriftStruct, names: readonly string[]): ThriftStruct {
+  const { root, columns } = schemaColumns(footer)
+  const kept = columns.filter(({ name }) => names.includes(name))
+  const newRoot: ThriftStruct = new Map(root).set(schemaElement.children, { type: I32, value: BigInt(kept.length) })
+  const out: ThriftStruct = new Map(footer)
+  out.set(fileMetaData.schema, listOf([newRoot, ...kept.flatMap(({ elements }) => elements)]))
+  out.set(
+    fileMetaData.keyValues,
+    listOf(structs(footer, fileMetaData.keyValues).filter((pair) => text(pair, keyValue.key) !== 'ARROW:schema')),
+  )
+  out.delete(fileMetaData.columnOrders)
+  return out
+}
+
+/**
+ * A file of one row group out of a larger one: magic, the bytes of `ranges` one after another, `footer`.
+ *
+ * @param columns top-level names; the others are left out
+ * @throws RangeError where the places of the columns make no sense
+ */
+export function singleGroup(
+  footer: ThriftStruct,
+  index: number,
+  columns: readonly string[] | undefined,
+): { ranges: readonly (readonly [start: number, end: number])[]; footer: Uint8Array } {
+  const group = structs(footer, fileMetaData.rowGroups)[index]
+  const ranges: [number, number][] = []
+  let at = parquetMagic.length
+  const chunks = structs(group, rowGroup.columns).filter((chunk) => columns?.includes(columnOf(chunk)) ?? true)
+  const movedChunks = chunks.map((chunk) => {
+    const start = chunkStart(chunk)
+    const length = chunkLength(chunk)
+    if (start < parquetMagic.length || length < 0) throw new RangeError(`a column lies at ${start}, ${length} bytes long`)
+    ranges.push([start, start + length])
+    at += length
+    return movedChunk(chunk, at - length - start)
+  })
+  const single: ThriftStruct = new Map(group)
+  for (const field of [rowGroup.sorting, rowGroup.fileOffset, rowGroup.ordinal]) single.delete(field)
+  single.set(rowGroup.columns, listOf(movedChunks))
+  return { ranges, footer: footerBytes(columns ? withColumns(footer, columns) : footer, [single], {}) }
+}
+
+function chunkStart(chunk: ThriftStruct): number {
+  const meta = struct(chunk, columnChunk.metaData)
+  const dictionary = integer(meta, columnMetaData.dictionaryPage) // 0 stands for none in some writers' files
+  return dictionary > 0 ? Math.min(dictionary, integer(meta, columnMetaData.dataPage)) : integer(meta, columnMetaData.dataPage)
+}
+
+function chunkLength(chunk: ThriftStruct): number {
+  return integer(struct(chunk, columnChunk.metaData), columnMetaData.totalCompressedSize)
+}
+
+function columnOf(chunk: ThriftStruct): string {
+  const path = struct(chunk, columnChunk.metaData).get(columnMetaData.path)
+  const first = path?.type === LIST ? path.value[0] : undefined
+  return first?.type === BINARY ? Buffer.from(first.value).toString() : ''
+}
 
 /** A whole one-row-group file in memory, taken apart: the bytes of its columns, and its footer. */
 export interface RowGroupPart {
@@ -41,16 +149,9 @@ export interface RowGroupPart {
 export function takeApart(file: Uint8Array): RowGroupPart {
   const view = new DataView(file.buffer, file.byteOffset, file.byteLength)
   const footerStart = file.length - 8 - view.getUint32(file.length - 8, true)
-  const footer = new ThriftReader(file, footerStart).struct()
+  const footer = parseFooter(file.subarray(footerStart))
   const chunks = structs(footer, fileMetaData.rowGroups).flatMap((group) => structs(group, rowGroup.columns))
-  let end = 4
-  for (const chunk of chunks) {
-    const meta = struct(chunk, columnChunk.metaData)
-    const first = meta.has(columnMetaData.dictionaryPage)
-      ? integer(meta, columnMetaData.dictionaryPage)
-      : integer(meta, columnMetaData.dataPage)
-    end = Math.max(end, first + integer(meta, columnMetaData.totalCompressedSize))
-  }
+  const end = Math.max(parquetMagic.length, ...chunks.map((chunk) => chunkStart(chunk) + chunkLength(chunk)))
   return { bytes: file.subarray(4, end), start: 4, footer }
 }
 
@@ -65,30 +166,33 @@ export function joinFooters(
   parts: readonly { readonly footer: ThriftStruct; readonly start: number; readonly at: number }[],
   metadata: Readonly<Record<string, string>>,
 ): Uint8Array {
-  const footer: ThriftStruct = new Map(parts[0].footer)
   const groups = parts.flatMap((part) => structs(part.footer, fileMetaData.rowGroups).map((group) => moved(group, part.at - part.start)))
   groups.forEach((group, ordinal) => {
-    if (group.has(rowGroup.ordinal)) group.set(rowGroup.ordinal, { type: 4, value: BigInt(ordinal) })
+    if (group.has(rowGroup.ordinal)) group.set(rowGroup.ordinal, { type: I16, value: BigInt(ordinal) })
   })
+  return footerBytes(parts[0].footer, groups, metadata)
+}
+
+/** The end of a file: footer, its length, the magic. */
+function footerBytes(like: ThriftStruct, groups: readonly ThriftStruct[], metadata: Readonly<Record<string, string>>): Uint8Array {
+  const footer: ThriftStruct = new Map(like)
   const rows = groups.reduce((sum, group) => sum + integer(group, rowGroup.numRows), 0)
   footer.set(fileMetaData.numRows, { type: I64, value: BigInt(rows) })
   footer.set(fileMetaData.rowGroups, listOf(groups))
   const own = Object.entries(metadata).map(
     ([key, value]): ThriftStruct =>
       new Map([
-        [1, { type: BINARY, value: Buffer.from(key) }],
-        [2, { type: BINARY, value: Buffer.from(value) }],
+        [keyValue.key, binary(key)],
+        [keyValue.value, binary(value)],
       ]),
   )
   footer.set(fileMetaData.keyValues, listOf([...structs(footer, fileMetaData.keyValues), ...own]))
   const bytes = writeStruct(footer)
-  const tail = Buffer.alloc(8, MAGIC)
+  const tail = Buffer.alloc(TAIL_BYTES)
   tail.writeUInt32LE(bytes.length)
-  tail.write(MAGIC, 4)
+  tail.set(parquetMagic, 4)
   return Buffer.concat([bytes, tail])
 }
-
-export const parquetMagic: Uint8Array = Buffer.from(MAGIC)
 
 /** Page indexes and Bloom filters lie outside the columns' bytes and are left out: both are optional. */
 function moved(group: ThriftStruct, by: number): ThriftStruct {
@@ -132,28 +236,42 @@ function structs(fields: ThriftStruct, id: number): ThriftStruct[] {
   return field?.type === LIST ? field.value.flatMap((element) => (element.type === STRUCT ? [element.value] : [])) : []
 }
 
+function text(fields: ThriftStruct, id: number): string {
+  const field = fields.get(id)
+  return field?.type === BINARY ? Buffer.from(field.value).toString() : ''
+}
+
+function binary(value: string): ThriftValue {
+  return { type: BINARY, value: Buffer.from(value) }
+}
+
 function listOf(items: readonly ThriftStruct[]): ThriftValue {
   return { type: LIST, element: STRUCT, value: items.map((value) => ({ type: STRUCT, value })) }
 }
 
 // ---- compact protocol ----
 
+/** Deeper than any footer, shallow enough for the stack. */
+const DEEPEST = 32
+
 class ThriftReader {
   readonly #bytes: Uint8Array
   #at: number
+  #depth = 0
   constructor(bytes: Uint8Array, at: number) {
     this.#bytes = bytes
     this.#at = at
   }
 
   struct(): ThriftStruct {
+    if (++this.#depth > DEEPEST) throw new RangeError('its footer is nested too deep')
     const fields: ThriftStruct = new Map()
-    for (let id = 0; ; ) {
-      const head = this.#bytes[this.#at++]
-      if (!head) return fields
+    for (let id = 0, head = this.#byte(); head !== 0; head = this.#byte()) {
       id = head >> 4 ? id + (head >> 4) : Number(this.#zigzag())
       fields.set(id, this.#value(head & 15))
     }
+    this.#depth--
+    return fields
   }
 
   #value(type: number): ThriftValue {
@@ -162,9 +280,9 @@ class ThriftReader {
       case FALSE:
         return { type }
       case BYTE:
-        return { type, value: this.#bytes[this.#at++] }
-      case 4:
-      case 5:
+        return { type, value: this.#byte() }
+      case I16:
+      case I32:
       case I64:
         return { type, value: this.#zigzag() }
       case DOUBLE:
@@ -177,20 +295,29 @@ class ThriftReader {
       case STRUCT:
         return { type, value: this.struct() }
       default:
-        throw new RangeError(`Thrift type ${type} at byte ${this.#at}`)
+        throw new RangeError(`its footer holds no Parquet metadata (Thrift type ${type})`)
     }
   }
 
   #list(type: typeof LIST | typeof SET): ThriftValue {
-    const head = this.#bytes[this.#at++]
+    const head = this.#byte()
     const length = head >> 4 === 15 ? Number(this.#varint()) : head >> 4
     const element = head & 15
+    if (++this.#depth > DEEPEST) throw new RangeError('its footer is nested too deep')
+    const value: ThriftValue[] = []
     // In a list a boolean takes a byte of its own.
-    const next = (): ThriftValue => (element > FALSE ? this.#value(element) : { type: this.#bytes[this.#at++] === TRUE ? TRUE : FALSE })
-    return { type, element, value: Array.from({ length }, next) }
+    for (let i = 0; i < length; i++) value.push(element > FALSE ? this.#value(element) : { type: this.#byte() === TRUE ? TRUE : FALSE })
+    this.#depth--
+    return { type, element, value }
+  }
+
+  #byte(): number {
+    if (this.#at >= this.#bytes.length) throw new RangeError('its footer ends too early')
+    return this.#bytes[this.#at++]
   }
 
   #take(length: number): Uint8Array {
+    if (this.#at + length > this.#bytes.length) throw new RangeError('its footer ends too early')
     const out = this.#bytes.slice(this.#at, this.#at + length)
     this.#at += length
     return out
@@ -198,11 +325,12 @@ class ThriftReader {
 
   #varint(): bigint {
     let value = 0n
-    for (let shiftBits = 0n; ; shiftBits += 7n) {
-      const byte = this.#bytes[this.#at++]
+    for (let shiftBits = 0n; shiftBits < 70n; shiftBits += 7n) {
+      const byte = this.#byte()
       value |= BigInt(byte & 127) << shiftBits
       if (byte < 128) return value
     }
+    throw new RangeError('its footer holds a number of more than 64 bits')
   }
 
   #zigzag(): bigint {

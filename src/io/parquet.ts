@@ -1,13 +1,25 @@
 // Parquet files, a row group at a time in both directions, so that memory is bounded by the largest row group. Encoding and
 // decoding is parquet-wasm's (loaded on first use: it compiles 5 MB of WASM); the file around the row groups is ours.
 
-import { openAsBlob } from 'node:fs'
 import { type FileHandle, open } from 'node:fs/promises'
 import { type RecordBatch, RecordBatchReader, type Schema, Table, tableToIPC } from 'apache-arrow'
-import type { ParquetFile, WriterProperties } from 'parquet-wasm'
+import type { WriterProperties } from 'parquet-wasm'
 import { SluiceError } from '../core/errors.ts'
+import { type ByteSource, openBytes, readBytes } from './byte-source.ts'
 import { diskError } from './disk-errors.ts'
-import { joinFooters, parquetMagic, type ThriftStruct, takeApart } from './parquet-footer.ts'
+import {
+  columnNames,
+  factsOf,
+  joinFooters,
+  type ParquetFacts,
+  parquetMagic,
+  parseFooter,
+  singleGroup,
+  type ThriftStruct,
+  takeApart,
+} from './parquet-footer.ts'
+
+export type { ParquetFacts }
 
 export interface ParquetWriterOptions {
   /** Rows of every row group but the last, whatever the sizes of the batches. `flush` cuts earlier. */
@@ -126,22 +138,19 @@ async function writerProperties(compression: 'zstd' | 'none'): Promise<WriterPro
 
 // ---- reading ----
 
-export interface ParquetFacts {
-  readonly rows: number
-  /** By row group, in file order. */
-  readonly rowGroups: readonly { readonly rows: number; readonly bytes: number }[]
-  /** Keys and values of the footer. */
-  readonly metadata: Readonly<Record<string, string>>
+/**
+ * @param input a path, a URL, or opened bytes
+ * @throws SluiceError `SLUICE_PARQUET_INVALID`, and what opening and reading the input throws
+ */
+export async function readParquetFacts(input: string | ByteSource): Promise<ParquetFacts> {
+  return (await openParquet(input)).facts
 }
 
-/** @throws SluiceError `SLUICE_PARQUET_INVALID`, `SLUICE_FILE_MISSING`, `SLUICE_PERMISSION` */
-export async function readParquetFacts(path: string): Promise<ParquetFacts> {
-  const file = await openParquet(path)
-  try {
-    return factsOf(file)
-  } finally {
-    file.free()
-  }
+/** The Arrow schema alone. */
+export async function readParquetSchema(input: string | ByteSource): Promise<Schema> {
+  const { source, footer } = await openParquet(input)
+  const { readSchema } = await import('parquet-wasm')
+  return decoded(source.url, () => RecordBatchReader.from(readSchema(Buffer.concat([parquetMagic, footer])).intoIPCStream()).open().schema)
 }
 
 export interface ReadParquetOptions {
@@ -161,89 +170,83 @@ export interface ParquetBatch {
 }
 
 /**
- * Batches in file order; only the row groups and columns asked for are read from disk, one row group at a time.
+ * Batches in file order; only the row groups and columns asked for are read, one row group at a time.
  *
- * @throws SluiceError `SLUICE_PARQUET_INVALID`, `SLUICE_FILE_MISSING`, `SLUICE_PERMISSION`
+ * @param input a path, a URL, or opened bytes
+ * @throws SluiceError `SLUICE_PARQUET_INVALID`, and what opening and reading the input throws
  */
-export async function* readParquet(path: string, options: ReadParquetOptions = {}): AsyncGenerator<ParquetBatch> {
-  const file = await openParquet(path)
-  try {
-    const { rowGroups } = factsOf(file)
-    const [first, end] = options.rowGroups ?? [0, rowGroups.length]
-    let firstRow = rowGroups.slice(0, first).reduce((sum, { rows }) => sum + rows, 0)
-    for (let rowGroup = first; rowGroup < Math.min(end, rowGroups.length); rowGroup++) {
-      for (const batch of await readGroup(file, path, rowGroup, rowGroups[rowGroup].rows, options)) {
-        yield { batch, rowGroup, firstRow }
-        firstRow += batch.numRows
-      }
+export async function* readParquet(input: string | ByteSource, options: ReadParquetOptions = {}): AsyncGenerator<ParquetBatch> {
+  const file = await openParquet(input)
+  const { rowGroups } = file.facts
+  const [first, end] = options.rowGroups ?? [0, rowGroups.length]
+  let firstRow = rowGroups.slice(0, first).reduce((sum, { rows }) => sum + rows, 0)
+  for (let rowGroup = first; rowGroup < Math.min(end, rowGroups.length); rowGroup++) {
+    for (const batch of await readGroup(file, rowGroup, options)) {
+      yield { batch, rowGroup, firstRow }
+      firstRow += batch.numRows
     }
-  } finally {
-    file.free()
   }
 }
 
-/** The Arrow schema alone. */
-export async function readParquetSchema(path: string): Promise<Schema> {
-  const file = await openParquet(path)
-  const schema = file.schema()
-  try {
-    return RecordBatchReader.from(schema.intoIPCStream()).open().schema // intoIPCStream frees it
-  } finally {
-    file.free()
-  }
+interface OpenParquet {
+  readonly source: ByteSource
+  /** From the Thrift struct to the end of the file. */
+  readonly footer: Buffer
+  readonly tree: ThriftStruct
+  readonly facts: ParquetFacts
 }
 
-async function readGroup(
-  file: ParquetFile,
-  path: string,
-  rowGroup: number,
-  rows: number,
-  { columns, batchRows }: ReadParquetOptions,
-): Promise<RecordBatch[]> {
-  if (rows === 0) return []
+/**
+ * Decodes a row group as a file of its own, with the bytes of the columns asked for. The library reads files too, but a
+ * damaged page then ends the process: in its asynchronous code nobody can catch it.
+ */
+async function readGroup({ source, tree, facts }: OpenParquet, rowGroup: number, options: ReadParquetOptions): Promise<RecordBatch[]> {
+  const { rows } = facts.rowGroups[rowGroup]
+  const columns = options.columns && columnNames(tree).filter((name) => options.columns?.includes(name))
+  if (rows === 0 || columns?.length === 0) return []
+  const { ranges, footer } = singleGroup(tree, rowGroup, columns)
+  const parts: Uint8Array[] = [parquetMagic]
+  for (const [start, end] of ranges) parts.push(await readBytes(source, start, end))
+  const { readParquet: decode } = await import('parquet-wasm')
+  return decoded(
+    source.url,
+    () => {
+      const table = decode(Buffer.concat([...parts, footer]), { batchSize: options.batchRows ?? rows })
+      return [...RecordBatchReader.from(table.intoIPCStream())] // frees the table
+    },
+    { rowGroup },
+  )
+}
+
+const TAIL_BYTES = 8
+
+async function openParquet(input: string | ByteSource): Promise<OpenParquet> {
+  const source = typeof input === 'string' ? await openBytes(input) : input
+  if (source.size < TAIL_BYTES + parquetMagic.length) throw invalid(source.url, `it has only ${source.size} bytes`)
+  const tail = await readBytes(source, source.size - TAIL_BYTES)
+  const start = source.size - TAIL_BYTES - tail.readUInt32LE()
+  if (!tail.subarray(4).equals(parquetMagic) || start < parquetMagic.length)
+    throw invalid(source.url, 'it does not end as such a file does')
+  const footer = await readBytes(source, start)
+  return decoded(source.url, () => {
+    const tree = parseFooter(footer)
+    return { source, footer, tree, facts: factsOf(tree) }
+  })
+}
+
+function decoded<T>(file: string, decode: () => T, where: Record<string, number> = {}): T {
   try {
-    const table = await file.read({ rowGroups: [rowGroup], batchSize: batchRows ?? rows, ...(columns ? { columns: [...columns] } : {}) })
-    return [...RecordBatchReader.from(table.intoIPCStream())] // frees the table
+    return decode()
   } catch (cause) {
-    throw invalid(path, cause, { rowGroup })
+    const [reason] = String(cause instanceof Error ? cause.message : cause).split('\n')
+    throw invalid(file, cause instanceof WebAssembly.RuntimeError ? 'its pages are damaged' : reason, where, cause)
   }
 }
 
-async function openParquet(path: string): Promise<ParquetFile> {
-  const { ParquetFile } = await import('parquet-wasm')
-  let blob: Blob
-  try {
-    await (await open(path)).close() // openAsBlob alone says nothing useful of a missing file
-    blob = await openAsBlob(path)
-  } catch (error) {
-    throw diskError(error, path)
-  }
-  try {
-    return await ParquetFile.fromFile(blob)
-  } catch (cause) {
-    throw invalid(path, cause)
-  }
-}
-
-function invalid(file: string, cause: unknown, where: Record<string, number> = {}): SluiceError {
-  const [reason] = String(cause instanceof Error ? cause.message : cause).split('\n')
+function invalid(file: string, reason: string, where: Record<string, number> = {}, cause?: unknown): SluiceError {
   return new SluiceError('SLUICE_PARQUET_INVALID', `the file cannot be read as Parquet: ${reason}`, {
     where: { file, ...where },
     fix: 'it is damaged, cut short or of another format: fetch or make it again',
     cause,
   })
-}
-
-function factsOf(file: ParquetFile): ParquetFacts {
-  const meta = file.metadata()
-  const fileMeta = meta.fileMetadata()
-  const keys: [unknown, unknown][] = [...fileMeta.keyValueMetadata()]
-  const groups = meta.rowGroups()
-  const facts = {
-    rows: fileMeta.numRows(),
-    rowGroups: groups.map((group) => ({ rows: group.numRows(), bytes: group.compressedSize() })),
-    metadata: Object.fromEntries(keys.map(([key, value]) => [String(key), String(value)])),
-  }
-  for (const part of [...groups, fileMeta, meta]) part.free()
-  return facts
 }

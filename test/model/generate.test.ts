@@ -1,0 +1,105 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { modelConfig } from '../../src/model/config.ts'
+import { generate, sample } from '../../src/model/generate.ts'
+import { createInference } from '../../src/model/inference.ts'
+import { createTrainable, type Trainable } from '../../src/model/trainable.ts'
+import { adamw, noiseBatch } from './batches.ts'
+
+const shape = { vocabularySize: 41, contextLength: 16, layers: 2, width: 32, heads: 4 }
+const llama = modelConfig.parse({ ...shape, kvHeads: 2 })
+const gpt2 = modelConfig.parse({ ...shape, norm: 'layernorm', positions: 'learned', activation: 'gelu_tanh', biases: true })
+
+const train = (config = llama, rows = 1) => createTrainable(config, { rows, length: 16, threads: 1, seed: 1 })
+
+async function collect(tokens: AsyncIterable<number>): Promise<number[]> {
+  const all: number[] = []
+  for await (const token of tokens) all.push(token)
+  return all
+}
+
+for (const [name, config] of Object.entries({ llama, gpt2 }))
+  test(`${name}: logits with a cache are those of the full forward pass`, async () => {
+    const model = await train(config)
+    // larger weights, so that attention looks somewhere
+    for (const { name, shape } of model.parameters)
+      if (shape.length > 1)
+        model.write(
+          'weights',
+          name,
+          model.read('weights', name).map((w) => 6 * w),
+        )
+    const inference = await createInference(model)
+    const batch = noiseBatch(1, 16, 41)
+    for (let round = 0; round < 2; round++) {
+      inference.reset()
+      for (let t = 0; t < 16; t++) {
+        const logits = inference.next(batch.ids[t])
+        const top = Math.max(...logits)
+        const total = logits.reduce((sum, logit) => sum + Math.exp(logit - top), 0)
+        for (const target of [0, 7, 40]) {
+          const { loss } = model.evaluate({ ...batch, targets: batch.targets.map((_, i) => (i === t ? target : -1)) })
+          assert.ok(Math.abs(loss - (Math.log(total) + top - logits[target])) < 2e-4, `position ${t}`)
+        }
+      }
+    }
+    assert.throws(() => inference.next(1), { code: 'SLUICE_MODEL_CONTEXT' })
+    await Promise.all([inference.dispose(), model.dispose()])
+  })
+
+test('a model that learned a sequence by heart recites it, and stops where it is told', async () => {
+  const batch = noiseBatch(1, 16, 41)
+  const model = await train()
+  for (let step = 1; step <= 100; step++) {
+    model.accumulate(batch, 15)
+    model.step({ ...adamw, step })
+  }
+  const [first, ...rest] = batch.ids
+  const greedy = { maxTokens: 15, temperature: 0 }
+  assert.deepEqual(await collect(generate(model, [first], greedy)), rest)
+  assert.deepEqual(await collect(generate(model, [first], { ...greedy, stop: [rest[4]] })), rest.slice(0, 4))
+  const weights = new Map(model.parameters.map(({ name }) => [name, model.read('weights', name)]))
+  assert.deepEqual(await collect(generate({ config: llama, weights }, [first], greedy)), rest)
+  await model.dispose()
+})
+
+test('the same seed gives the same text, another seed another; a text may outgrow the context', async () => {
+  const model = await train()
+  const draw = (seed: number) => collect(generate(model, [1, 2, 3], { maxTokens: 40, temperature: 1, seed }))
+  const text = await draw(1)
+  assert.equal(text.length, 40)
+  assert.deepEqual(await draw(1), text)
+  assert.notDeepEqual(await draw(2), text)
+  await model.dispose()
+})
+
+test('a prompt longer than the context counts from its end', async () => {
+  const model = await train()
+  const greedy = { maxTokens: 1, temperature: 0 }
+  const long = Array.from({ length: 50 }, (_, i) => (i * 7) % 41)
+  assert.deepEqual(await collect(generate(model, long, greedy)), await collect(generate(model, long.slice(-16), greedy)))
+  await model.dispose()
+})
+
+test('sampling follows temperature, topK and topP', () => {
+  const logits = Float32Array.of(1, 3, 2, 0).map((x) => x * Math.LN2) // probabilities 2:8:4:1
+  const whole = { temperature: 1, topK: 0, topP: 1 }
+  const counts = (options: typeof whole) => {
+    const found = [0, 0, 0, 0]
+    for (let i = 0; i < 1500; i++) found[sample(logits, options, (i + 0.5) / 1500)]++
+    return found
+  }
+  assert.deepEqual(counts(whole), [200, 800, 400, 100])
+  assert.deepEqual(counts({ ...whole, topK: 2 }), [0, 1000, 500, 0])
+  assert.deepEqual(counts({ ...whole, topP: 0.79 }), [0, 1000, 500, 0]) // 8/15 is too little, 12/15 enough
+  assert.deepEqual(counts({ ...whole, temperature: 0 }), [0, 1500, 0, 0])
+  assert.ok(counts({ ...whole, temperature: 0.5 })[1] > 1100)
+})
+
+test('an empty prompt, unknown tokens and weights of another model are refused', async () => {
+  const model: Trainable = await train()
+  await assert.rejects(collect(generate(model, [])), { code: 'SLUICE_MODEL_PROMPT' })
+  await assert.rejects(collect(generate(model, [41])), { code: 'SLUICE_MODEL_TOKEN' })
+  await assert.rejects(collect(generate({ config: gpt2, weights: new Map() }, [1])), { code: 'SLUICE_MODEL_PARAMETER' })
+  await model.dispose()
+})

@@ -1,0 +1,167 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { Graph, type Tensor } from '../../src/tensor/graph.ts'
+import * as ops from '../../src/tensor/ops.ts'
+import { createReferenceDevice } from '../../src/tensor/reference.ts'
+import { elements } from '../../src/tensor/shape.ts'
+import { distance, fill, type Inputs, layOut, noise, runOn, withLoss } from './harness.ts'
+
+interface Case {
+  readonly graph: Graph
+  readonly y: Tensor
+  readonly inputs: Inputs
+}
+
+/** An activation, as an operation in the middle of a model sees it: x = source + 0. */
+function activationOf(graph: Graph, shape: readonly number[]): Tensor {
+  return ops.add(graph, graph.tensor('source', shape, 'parameter'), graph.tensor('offset', shape, 'parameter'))
+}
+
+const cases: Readonly<Record<string, () => Case>> = {
+  'linear with bias': () => linearCase(13, 7, 9, { bias: true, inOut: false }),
+  'linear over several blocks, panels and cut-off tiles': () => linearCase(403, 517, 61, { bias: true, inOut: false }),
+  'linear with weights as [inputs, outputs]': () => linearCase(101, 70, 83, { bias: true, inOut: true }),
+  'linear of one row': () => linearCase(1, 37, 131, { bias: true, inOut: false }),
+  'linear of two rows with weights as [inputs, outputs]': () => linearCase(2, 37, 131, { bias: false, inOut: true }),
+  'embedding with repeated tokens': () => {
+    const graph = new Graph()
+    const ids = graph.tensor('ids', [11], 'input', 'i32')
+    const y = ops.embedding(graph, ids, graph.tensor('w', [5, 67], 'parameter'))
+    return { graph, y, inputs: new Map([[ids, Int32Array.from([4, 0, 1, 1, 1, 2, 4, 0, 3, 3, 4])]]) }
+  },
+  rmsnorm: () => {
+    const graph = new Graph()
+    const y = ops.rmsNorm(graph, activationOf(graph, [35, 71]), graph.tensor('w', [71], 'parameter'), 1e-5)
+    return { graph, y, inputs: new Map() }
+  },
+  layernorm: () => {
+    const graph = new Graph()
+    const [w, b] = ['w', 'b'].map((name) => graph.tensor(name, [71], 'parameter'))
+    return { graph, y: ops.layerNorm(graph, activationOf(graph, [35, 71]), w, b, 1e-5), inputs: new Map() }
+  },
+  rope: () => {
+    const graph = new Graph()
+    const positions = graph.tensor('positions', [9], 'input', 'i32')
+    const tables = {
+      cosines: graph.tensor('cosines', [10, 5], 'constant'),
+      sines: graph.tensor('sines', [10, 5], 'constant'),
+    }
+    // the last head is not rotated
+    const y = ops.rope(graph, activationOf(graph, [9, 30]), positions, tables, { heads: 2, headSize: 10 })
+    const angles = noise(50, 5)
+    const inputs = new Map<Tensor, Float32Array | Int32Array>([
+      [positions, Int32Array.from([0, 1, 2, 3, 9, 5, 6, 7, 8])],
+      [tables.cosines, angles.map(Math.cos)],
+      [tables.sines, angles.map(Math.sin)],
+    ])
+    return { graph, y, inputs }
+  },
+  'attention over packed documents': () => attentionCase({ rows: 2, length: 11, heads: 3, kvHeads: 3, headSize: 6 }),
+  'attention with shared keys and values': () => attentionCase({ rows: 1, length: 13, heads: 4, kvHeads: 2, headSize: 5 }),
+  'attention over several tiles of queries and keys': () => attentionCase({ rows: 1, length: 300, heads: 1, kvHeads: 1, headSize: 8 }),
+  gelu_tanh: () => activationCase('gelu_tanh'),
+  silu: () => activationCase('silu'),
+  relu2: () => activationCase('relu2'),
+  swiglu: () => {
+    const graph = new Graph()
+    return { graph, y: ops.swiglu(graph, activationOf(graph, [37, 24])), inputs: new Map() }
+  },
+  'a residual stream that is read before and after it is added to': () => {
+    const graph = new Graph()
+    const x = activationOf(graph, [9, 12])
+    const h = ops.activation(graph, x, 'silu')
+    return { graph, y: ops.activation(graph, ops.add(graph, x, h), 'silu'), inputs: new Map() }
+  },
+  'a sum of a tensor with itself': () => {
+    const graph = new Graph()
+    const x = activationOf(graph, [4, 5])
+    return { graph, y: ops.add(graph, x, x), inputs: new Map() }
+  },
+  'a sum whose second input is used elsewhere': () => {
+    const graph = new Graph()
+    const x = activationOf(graph, [4, 5])
+    const h = ops.activation(graph, x, 'silu')
+    return { graph, y: ops.add(graph, ops.add(graph, x, h), h), inputs: new Map() }
+  },
+}
+
+function linearCase(N: number, K: number, M: number, { bias, inOut }: { bias: boolean; inOut: boolean }): Case {
+  const graph = new Graph()
+  const w = graph.tensor('w', inOut ? [K, M] : [M, K], 'parameter')
+  const b = bias ? graph.tensor('b', [M], 'parameter') : undefined
+  return { graph, y: ops.linear(graph, activationOf(graph, [N, K]), w, b, inOut), inputs: new Map() }
+}
+
+function activationCase(kind: ops.Activation): Case {
+  const graph = new Graph()
+  return { graph, y: ops.activation(graph, activationOf(graph, [7, 13]), kind), inputs: new Map() }
+}
+
+/** Rows hold documents of 4 tokens and then one to the end, so that lo rises inside a row. */
+function attentionCase({ rows, length, ...heads }: ops.HeadShape & { rows: number; length: number }): Case {
+  const graph = new Graph()
+  const lo = graph.tensor('lo', [rows * length], 'input', 'i32')
+  const qkv = activationOf(graph, [rows * length, (heads.heads + 2 * heads.kvHeads) * heads.headSize])
+  const y = ops.attention(graph, qkv, lo, { ...heads, length })
+  return { graph, y, inputs: new Map([[lo, Int32Array.from({ length: rows * length }, (_, i) => (i % length < 4 ? 0 : 4))]]) }
+}
+
+for (const [name, build] of Object.entries(cases)) {
+  test(`${name}: the CPU device computes what the reference computes, forward and backward`, async () => {
+    const { graph, y, inputs } = build()
+    const { records } = withLoss(graph, y)
+    const laid = layOut(graph, records)
+    const [cpu, reference] = [await runOn('cpu', graph, laid, inputs), await runOn('reference', graph, laid, inputs)]
+    for (const tensor of graph.tensors) {
+      if (tensor.dtype === 'i32' || tensor.name.includes('logits') || (tensor.role === 'activation' && !isTouched(tensor, records)))
+        continue
+      const error = distance(cpu.values(tensor), reference.values(tensor))
+      assert.ok(error < 2e-5, `${tensor.name} is off by ${error}`)
+    }
+  })
+
+  test(`${name}: the reference's gradients are the slopes of its loss`, () => {
+    const { graph, y, inputs } = build()
+    const { records, gradients } = withLoss(graph, y)
+    const laid = layOut(graph, records)
+    const device = createReferenceDevice(laid.bytes)
+    const program = device.compile(records, laid.at)
+    const losses = records.find((record) => record.kernel === 'head_loss_backward')?.writes.y
+    assert.ok(losses)
+    fill(device, graph, laid.at, inputs)
+    const scale = graph.tensors.find((tensor) => tensor.name === 'loss scale')
+    assert.ok(scale)
+    device.upload(laid.at(scale), Float32Array.of(1))
+    const lossOf = () => {
+      device.run(program)
+      return device.values(laid.at(losses), elements(losses.shape)).reduce((a, b) => a + b, 0)
+    }
+    lossOf()
+    const copies = [...gradients].map(([parameter, gradient]) => ({
+      parameter,
+      values: device.values(laid.at(parameter), elements(parameter.shape)),
+      gradient: device.values(laid.at(gradient), elements(gradient.shape)).slice(),
+    }))
+    for (const { parameter, values, gradient } of copies) {
+      const stride = Math.max(1, Math.floor(values.length / 7))
+      for (let i = 0; i < values.length; i += stride) {
+        const middle = values[i]
+        const step = 1e-5
+        values[i] = middle + step
+        const above = lossOf()
+        values[i] = middle - step
+        const below = lossOf()
+        values[i] = middle
+        const slope = (above - below) / (2 * step)
+        assert.ok(
+          Math.abs(slope - gradient[i]) < 1e-7 * (1 + Math.abs(slope)),
+          `${parameter.name}[${i}]: ${gradient[i]}, measured ${slope}`,
+        )
+      }
+    }
+  })
+}
+
+function isTouched(tensor: Tensor, records: readonly { reads: object; writes: object }[]): boolean {
+  return records.some((record) => [...Object.values(record.reads), ...Object.values(record.writes)].includes(tensor))
+}

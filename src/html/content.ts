@@ -1,7 +1,7 @@
-// Finds the main content of a page: the subtree whose sentences outweigh its links and crumbs, then takes out of it what
-// reads as navigation, sharing, related items. General signals only; no site is named here.
+// Finds the main content of a page: takes out what reads as navigation, sharing, advertising or teasers, then picks the
+// subtree whose sentences outweigh its links. General signals only; no site is named here.
 
-import { BOILERPLATE, CAPTION, COMMENTS, CONTENT, HIDDEN } from './hints.ts'
+import { ARTICLE_TEXT, BOILERPLATE, BYLINE, CAPTION, COMMENTS, CONTENT, DOUBTFUL } from './hints.ts'
 import { type Measures, measure, sumUp } from './measure.ts'
 import { BLOCK, TEXT, tagId, tagSet } from './tags.ts'
 import type { HtmlTree } from './tree.ts'
@@ -12,46 +12,44 @@ export interface ContentOptions {
 }
 
 export interface Content {
-  /** Root of the content. */
   readonly root: number
-  /** 1 where the subtree is left out. */
+  /** u8[tree.count], 1 where the subtree is left out. */
   readonly isOut: Uint8Array
   readonly measures: Measures
 }
 
 const NAVIGATION = tagSet('nav footer aside menu search')
 const HEADINGS = tagSet('h1 h2 h3 h4 h5 h6')
+const BIG_HEADINGS = tagSet('h1 h2 h3')
 const ARTICLE = tagId('article')
 const MAIN = tagId('main')
+const BODY = tagId('body')
 const FORM = tagId('form')
 const HEADER = tagId('header')
-const FIGURE = tagId('figure')
 const FIGCAPTION = tagId('figcaption')
-const BODY = tagId('body')
-const TABLE_CELLS = tagSet('td th tr tbody thead tfoot table')
+const P = tagId('p')
+const A = tagId('a')
+const NOT_ROOT = tagSet(
+  'p h1 h2 h3 h4 h5 h6 li dt dd tr tbody thead tfoot table ul ol dl blockquote pre figure figcaption form header footer nav aside th',
+)
+const TEASER = tagSet('div section article li a figure td')
 
-export function findContent(tree: HtmlTree, options: ContentOptions): Content {
+/** A text below this is a crumb: a label, a button, a date. */
+const SENTENCE_CHARACTERS = 40
+
+/** @param opening first words of the article as the page's description has them; '' where unknown */
+export function findContent(tree: HtmlTree, options: ContentOptions, opening = ''): Content {
   const measures = measure(tree)
-  const { count, tag } = tree
   const value = blockValues(tree, measures)
-  const total = Float64Array.from(value, (v) => Math.max(0, v))
-  sumUp(tree, total)
   const isOut = Uint8Array.from(measures.isDead)
-  markBoilerplate(tree, measures, total, isOut, options)
-  const sum = new Float64Array(count)
-  for (let node = 1; node < count; node++) {
-    if (isOut[tree.parent[node]] === 1) isOut[node] = 1
-    if (isOut[node] === 0) sum[node] = value[node]
-  }
-  sumUp(tree, sum)
-  const root = bestRoot(tree, measures, sum)
-  const { chars, linkChars } = subtreeText(tree, measures, isOut)
-  prune(tree, measures, isOut, root, chars, linkChars)
-  void tag
+  takeOutBoilerplate(tree, measures, value, isOut, options)
+  takeOutTeasers(tree, measures, value, isOut)
+  const root = bestRoot(tree, measures, subtreeSums(tree, value, isOut), opening, isOut)
+  takeOutLinkLists(tree, measures, isOut, root)
   return { root, isOut, measures }
 }
 
-/** What a block's own text is worth: sentences count, links and crumbs cost. */
+/** What a block's own text is worth: sentences count, links cost, crumbs are worth nothing. */
 function blockValues(tree: HtmlTree, measures: Measures): Float64Array {
   const value = new Float64Array(tree.count)
   for (let node = 1; node < tree.count; node++) {
@@ -59,41 +57,107 @@ function blockValues(tree: HtmlTree, measures: Measures): Float64Array {
     if (chars === 0) continue
     const links = measures.linkChars[node]
     const plain = chars - links
-    const isSentence = measures.marks[node] > 0 && plain >= 40
-    value[node] =
-      (isSentence ? plain : HEADINGS[tree.tag[node]] === 1 ? 0 : plain >= 40 ? plain * 0.4 : -10) -
-      (links > plain ? links * 1.0 : links * 0.2)
+    let worth = 0
+    if (plain >= SENTENCE_CHARACTERS && HEADINGS[tree.tag[node]] === 0) worth = measures.marks[node] > 0 ? plain : plain * 0.4
+    value[node] = worth - (links > plain ? links : links * 0.2)
   }
   return value
 }
 
-function markBoilerplate(tree: HtmlTree, measures: Measures, total: Float64Array, isOut: Uint8Array, options: ContentOptions): void {
-  const { tag, count } = tree
-  const all = total[0]
+/** Sums over subtrees of what is not left out; marks below a mark are set on the way. */
+function subtreeSums(tree: HtmlTree, value: ArrayLike<number>, isOut: Uint8Array): Float64Array {
+  const sum = new Float64Array(tree.count)
+  for (let node = 1; node < tree.count; node++) {
+    if (isOut[tree.parent[node]] === 1) isOut[node] = 1
+    if (isOut[node] === 0) sum[node] = value[node]
+  }
+  sumUp(tree, sum)
+  return sum
+}
+
+function takeOutBoilerplate(tree: HtmlTree, measures: Measures, value: Float64Array, isOut: Uint8Array, options: ContentOptions): void {
+  const { tag, count, parent } = tree
+  const good = Float64Array.from(value, (worth, node) => (isOut[node] === 1 ? 0 : Math.max(0, worth)))
+  sumUp(tree, good)
+  const chars = subtreeSums(tree, measures.chars, isOut)
+  const linkChars = subtreeSums(tree, measures.linkChars, isOut)
+  const all = good[0] || 1
   for (let node = 1; node < count; node++) {
     const t = tag[node]
-    if (t === TEXT || isOut[node] === 1) continue
+    if (isOut[parent[node]] === 1) isOut[node] = 1
+    if (isOut[node] === 1 || t === TEXT || t === BODY || t === MAIN) continue
     const hint = measures.hint[node]
-    const share = all === 0 ? 0 : total[node] / all
-    if (t === BODY || t === MAIN || (t === ARTICLE && (hint & BOILERPLATE) === 0)) continue
-    if (NAVIGATION[t] === 1 && share < 0.4) isOut[node] = 1
-    else if ((hint & COMMENTS) !== 0 && !options.comments && share < 0.8) isOut[node] = 1
-    else if ((hint & BOILERPLATE) !== 0 && share < ((hint & CONTENT) !== 0 ? 0.1 : 0.3)) isOut[node] = 1
-    else if (t === FORM && share < 0.2) isOut[node] = 1
-    else if (t === HEADER && share < 0.1) isOut[node] = 1
-    if ((t === FIGCAPTION || (hint & CAPTION) !== 0) && share < 0.2) isOut[node] = 1
+    const share = good[node] / all
+    if (NAVIGATION[t] === 1) isOut[node] = Number(share < 0.4)
+    else if (t === FIGCAPTION) isOut[node] = Number(share < 0.3)
+    else if (t === FORM) isOut[node] = Number(share < 0.2)
+    else if (t === HEADER) isOut[node] = Number(share < 0.1)
+    if (isOut[node] === 1 || hint === 0) continue
+    if ((hint & COMMENTS) !== 0 && !options.comments && (hint & ARTICLE_TEXT) === 0)
+      isOut[node] = Number(all - good[node] > 250 || share < 0.5)
+    else if ((hint & BOILERPLATE) !== 0 && (t !== ARTICLE || share < 0.1))
+      isOut[node] = Number(share < ((hint & (CONTENT | ARTICLE_TEXT)) !== 0 ? 0.15 : 0.35))
+    else if ((hint & CAPTION) !== 0) isOut[node] = Number(share < 0.15)
+    else if ((hint & BYLINE) !== 0) isOut[node] = Number(good[node] < 300 && share < 0.2)
+    else if ((hint & DOUBTFUL) !== 0 && (hint & ARTICLE_TEXT) === 0)
+      isOut[node] = Number(share < 0.1 && (good[node] < 80 || linkChars[node] > chars[node] * 0.4))
   }
 }
 
-function bestRoot(tree: HtmlTree, measures: Measures, sum: Float64Array): number {
+/**
+ * Takes out repeated items that advertise other pages: three or more alike siblings, each with a link that carries a
+ * headline and little text of its own. Where they are most of the page, the page is a list and they stay.
+ */
+function takeOutTeasers(tree: HtmlTree, measures: Measures, value: Float64Array, isOut: Uint8Array): void {
+  const { tag, end, attributes } = tree
+  const sums = subtreeSums(tree, value, isOut)
+  const chars = subtreeSums(tree, measures.chars, isOut)
+  const linkChars = subtreeSums(tree, measures.linkChars, isOut)
+  const found: number[] = []
+  let foundSum = 0
+  for (let node = 1; node < tree.count; node++) {
+    if (isOut[node] === 1) {
+      node = end[node] - 1
+      continue
+    }
+    if (tag[node] === TEXT || end[node] - node < 9) continue
+    const groups = new Map<string, number[]>()
+    for (let child = node + 1; child < end[node]; child = end[child]) {
+      if (TEASER[tag[child]] === 0 || isOut[child] === 1 || end[child] - child < 3) continue
+      const key = `${tag[child]} ${attributes[child]?.class ?? ''}`
+      const group = groups.get(key)
+      if (group === undefined) groups.set(key, [child])
+      else group.push(child)
+    }
+    for (const group of groups.values()) {
+      if (group.length < 3) continue
+      const teasers = group.filter(
+        (child) => linkChars[child] >= 15 && chars[child] - linkChars[child] < 350 && linkChars[child] * 6 > chars[child],
+      )
+      if (teasers.length < 3 || teasers.length < group.length * 0.7) continue
+      for (const child of teasers) {
+        found.push(child)
+        foundSum += Math.max(0, sums[child])
+      }
+    }
+  }
+  if (foundSum > sums[0] * 0.6) return
+  for (const node of found) isOut[node] = 1
+}
+
+function bestRoot(tree: HtmlTree, measures: Measures, sum: Float64Array, opening: string, isOut: Uint8Array): number {
+  const isOpening = openingPath(tree, opening, isOut)
   let best = 0
   let bestScore = Number.NEGATIVE_INFINITY
   for (let node = 0; node < tree.count; node++) {
-    if (node > 0 && BLOCK[tree.tag[node]] === 0) continue
-    if (TABLE_CELLS[tree.tag[node]] === 1 && tree.tag[node] !== tagId('td')) continue
+    const t = tree.tag[node]
+    if (isOut[node] === 1 || (node > 0 && (BLOCK[t] === 0 || NOT_ROOT[t] === 1))) continue
+    const hint = measures.hint[node]
     let score = sum[node]
-    if (tree.tag[node] === ARTICLE || tree.tag[node] === MAIN) score *= 1.1
-    if ((measures.hint[node] & CONTENT) !== 0) score *= 1.1
+    if (t === ARTICLE || t === MAIN) score *= 1.1
+    if ((hint & CONTENT) !== 0) score *= 1.1
+    if ((hint & ARTICLE_TEXT) !== 0) score *= 1.5
+    if (isOpening[node] === 1) score *= 1.5
     if (score >= bestScore) {
       best = node
       bestScore = score
@@ -102,29 +166,33 @@ function bestRoot(tree: HtmlTree, measures: Measures, sum: Float64Array): number
   return best
 }
 
-function subtreeText(tree: HtmlTree, measures: Measures, isOut: Uint8Array): { chars: Int32Array; linkChars: Int32Array } {
-  const chars = new Int32Array(tree.count)
-  const linkChars = new Int32Array(tree.count)
+/** 1 on the elements above the text that starts as the page's description does. */
+function openingPath(tree: HtmlTree, opening: string, isOut: Uint8Array): Uint8Array {
+  const path = new Uint8Array(tree.count)
+  const wanted = opening.slice(0, 50).trim()
+  if (wanted.length < 30) return path
   for (let node = 1; node < tree.count; node++) {
-    if (isOut[node] === 1) continue
-    chars[node] = measures.chars[node]
-    linkChars[node] = measures.linkChars[node]
+    if (tree.tag[node] !== TEXT || isOut[node] === 1 || tree.text[node].length < 30) continue
+    if (!tree.text[node].trimStart().startsWith(wanted.slice(0, 30))) continue
+    for (let above = tree.parent[node]; above > 0 && path[above] === 0; above = tree.parent[above]) path[above] = 1
   }
-  sumUp(tree, chars)
-  sumUp(tree, linkChars)
-  return { chars, linkChars }
+  return path
 }
 
-const PRUNABLE = tagSet('div section ul ol dl table p figure form header aside blockquote h2 h3 h4 h5 h6')
+const PRUNABLE = tagSet('div section ul ol dl p h2 h3 h4 h5 h6 figure form header aside article')
 
-function prune(tree: HtmlTree, measures: Measures, isOut: Uint8Array, root: number, chars: Int32Array, linkChars: Int32Array): void {
+/** Takes out what is mostly links within the content. */
+function takeOutLinkLists(tree: HtmlTree, measures: Measures, isOut: Uint8Array, root: number): void {
+  const chars = subtreeSums(tree, measures.chars, isOut)
+  const linkChars = subtreeSums(tree, measures.linkChars, isOut)
+  const all = chars[root]
   for (let node = root + 1; node < tree.end[root]; node++) {
     if (isOut[tree.parent[node]] === 1) isOut[node] = 1
     if (isOut[node] === 1 || PRUNABLE[tree.tag[node]] === 0 || chars[node] === 0) continue
     const density = linkChars[node] / chars[node]
-    if (density > 0.6 && chars[node] < 2000) isOut[node] = 1
+    if (density > 0.6 && chars[node] < all * 0.5) isOut[node] = 1
   }
-  void FIGURE
-  void HIDDEN
-  void measures
+  void BIG_HEADINGS
+  void P
+  void A
 }

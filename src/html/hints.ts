@@ -3,66 +3,96 @@
 
 import type { Attributes } from './tree.ts'
 
-/** Bits of a hint. */
+/** Navigation, sharing, advertising, related items: words that name little else. */
 export const BOILERPLATE = 1
-export const CONTENT = 2
+/** Words of boilerplate that also name harmless containers: only short or link-laden parts are taken out for them. */
+export const DOUBTFUL = 2
+/** Readers' comments. */
 export const COMMENTS = 4
-/** Boilerplate by words that also name the container of a whole article; judged with more care. */
-export const WEAK_BOILERPLATE = 8
-export const HIDDEN = 16
-export const CAPTION = 32
+/** Not shown. */
+export const HIDDEN = 8
+/** Words for a page's main part. */
+export const CONTENT = 16
+/** Names that hold an article's own text and nothing else: `articleBody`, `entry-content`. */
+export const ARTICLE_TEXT = 32
+/** Captions and picture credits. */
+export const CAPTION = 64
+/** Author, date, reading time. */
+export const BYLINE = 128
 
-// Words are matched at the start of a part of the name: `share` in `post-share`, `shareBar`, `share_buttons`.
-const BOILERPLATE_WORDS =
-  'nav navigation navbar menu submenu breadcrumb breadcrumbs crumbs footer foot footnav masthead sidebar rail share sharing sharebar sharer ' +
-  'social addthis sharedaddy related relatedposts recommend recommended recommendation recommendations recirc recirculation promo promos ' +
-  'promoted promotion sponsor sponsored sponsors advert adverts advertisement advertising advertorial ads ad adsense adslot adunit dfp taboola outbrain zergnet revcontent ' +
-  'newsletter newsletters subscribe subscription signup login signin register registration popup popin modal overlay lightbox cookie cookies ' +
-  'consent gdpr widget widgets toolbar tools pagination pager paging tagcloud tags taglist toc print printonly rating ratings ' +
-  'copyright disclaimer legal skip skiplink trending popular mostread mostpopular readmore morefrom more next previous prev upnext ' +
-  'teaser teasers suggestions suggested byline authorbox bio authorbio dateline timestamp metadata postmeta postinfo ' +
-  'outline paywall donate donation support-us followus follow feedback poll survey quiz ticker carousel slider gallery jump ' +
-  'alsolike readnext seealso keywords syndication noprint loading preloader spinner backtotop editsection navbox catlinks reflist ' +
-  'buttons button btn dropdown tooltip ' +
-  'werbung anzeige teilen kommentieren verwandt weiterlesen empfehlungen partage publicite'
+const words = (text: string): ReadonlySet<string> => new Set(text.split(' '))
 
-const CONTENT_WORDS =
-  'article articlebody articletext articlecontent body entry entrycontent postcontent postbody post story storybody storytext content main ' +
-  'maincontent text blog blogpost prose markdown richtext news artikel texte corps contenido cuerpo noticia mw'
-
-const COMMENT_WORDS =
-  'comment comments commentlist commentary commentarea commentsarea disqus respond reply replies discussion livefyre kommentare kommentar ' +
-  'comentarios commentaires reactions reacties reaktionen'
-
-const HIDDEN_WORDS =
-  'hidden hide visually-hidden visuallyhidden sr-only sronly screenreader screen-reader display-none dnone invisible noshow d-none'
-
-const CAPTION_WORDS =
-  'caption captions credit credits photocredit imagecaption figcaption attribution copyright wp-caption-text legende bildunterschrift'
-
-const sets: readonly (readonly [bit: number, words: ReadonlySet<string>])[] = [
-  [BOILERPLATE, new Set(BOILERPLATE_WORDS.split(' '))],
-  [CONTENT, new Set(CONTENT_WORDS.split(' '))],
-  [COMMENTS, new Set(COMMENT_WORDS.split(' '))],
-  [HIDDEN, new Set(HIDDEN_WORDS.split(' '))],
-  [CAPTION, new Set(CAPTION_WORDS.split(' '))],
+// A word counts where it is a part of a name (`share` in `post-share` and `shareBar`) or the whole name without its marks.
+const WORDS: readonly (readonly [bit: number, words: ReadonlySet<string>])[] = [
+  [
+    BOILERPLATE,
+    words(
+      'nav navigation navbar menu submenu breadcrumb breadcrumbs crumbs footer sitefooter masthead sidebar share shares sharing sharebar sharer ' +
+        'sharethis social socials addthis addtoany sharedaddy jetpack related relatedposts relatedarticles recommend recommended recommendation recommendations recirc ' +
+        'recirculation promo promos promoted promotion sponsor sponsored sponsors advert adverts advertisement advertisements advertising ' +
+        'ad ads adsense adslot adunit advertorial dfp taboola outbrain zergnet revcontent mgid newsletter newsletters signup login ' +
+        'signin popup cookie cookies consent gdpr pagination pager tagcloud copyright trending mostread mostpopular readmore ' +
+        'morefrom upnext alsolike readnext suggestions suggested donate followus noprint backtotop editsection navbox ' +
+        'catlinks werbung anzeige partage publicidad publicite iklan teilen skiplink paywall subscribe subscription authorbox authorbio ' +
+        'banner inpage yarpp crp wpnav postnav',
+    ),
+  ],
+  [
+    DOUBTFUL,
+    words(
+      'widget widgets tags taglist toolbar tools tool print rating ratings disclaimer legal popular more next previous prev teaser teasers ' +
+        'bio metadata outline follow feedback poll survey quiz ticker carousel slider slideshow gallery jump keywords syndication loading ' +
+        'overlay modal lightbox tooltip dropdown button buttons btn btns toc utility utilities action actions icons links link menuitem rail aside ' +
+        'callout cta optin register registration form search filter sort tab tabs video player podcast audio embed infobox factbox topics ' +
+        'categories category cat-links credits header head foot bottom topbar extra extras additional see seealso external promo-box card cards box-list',
+    ),
+  ],
+  [
+    COMMENTS,
+    words(
+      'comment comments commentlist commentary commentarea commentsarea commentform disqus respond replies livefyre kommentare kommentar comentarios ' +
+        'commentaires reacties reaktionen reader-comments fbcomments',
+    ),
+  ],
+  [
+    CONTENT,
+    words(
+      'article body entry post story content main text blog blogpost prose markdown richtext news artikel texte corps contenido cuerpo noticia page single detail copy',
+    ),
+  ],
+  [
+    ARTICLE_TEXT,
+    words(
+      'articlebody articletext articlecontent articlecopy articlemain entrycontent entrytext postcontent postbody posttext postentry storybody storytext storycontent blogcontent ' +
+        'newsbody newstext newscontent pagecontent contentbody bodycontent bodytext bodycopy maincontent maintext textbody fieldnamebody ' +
+        'singlecontent detailcontent artikelbody artikeltext articledetail mwparseroutput markdownbody contentinner',
+    ),
+  ],
+  [
+    CAPTION,
+    words(
+      'caption captions credit photocredit imagecredit imagecaption figcaption wpcaptiontext legende bildunterschrift bildquelle photographer',
+    ),
+  ],
+  [
+    BYLINE,
+    words(
+      'byline bylines dateline timestamp postmeta entrymeta articlemeta postinfo articleinfo author authors pubdate publishdate published postdate date datetime meta byauthor readingtime readtime',
+    ),
+  ],
 ]
 
-const BOILERPLATE_ROLES = new Set([
-  'navigation',
-  'complementary',
-  'contentinfo',
-  'search',
-  'dialog',
-  'alertdialog',
-  'menu',
-  'menubar',
-  'toolbar',
-  'tablist',
-  'alert',
-  'tooltip',
-  'button',
-])
+const HIDDEN_NAMES = words(
+  'hidden hide visually-hidden visuallyhidden sr-only sronly screen-reader-text screenreader-text screen-reader-only display-none d-none ' +
+    'u-hidden is-hidden invisible element-invisible print-only visible-print gutter linenos lineno line-numbers noscript',
+)
+
+/** `has-sidebar`, `no-ads`, `with-comments` describe what is elsewhere. */
+const NEGATIONS = words('has with no not without one two is first last hide open')
+
+const BOILERPLATE_ROLES = words(
+  'navigation complementary contentinfo search dialog alertdialog menu menubar toolbar tablist alert tooltip banner',
+)
 
 const REMEMBERED = 20_000
 const remembered = new Map<string, number>()
@@ -71,9 +101,9 @@ const remembered = new Map<string, number>()
 export function hintOf(attributes: Attributes): number {
   let bits = 0
   if (attributes.hidden !== undefined || attributes['aria-hidden'] === 'true') bits |= HIDDEN
-  if (attributes.style !== undefined && /display\s*:\s*none|visibility\s*:\s*hidden/i.test(attributes.style)) bits |= HIDDEN
+  if (attributes.style !== undefined && HIDDEN_STYLE.test(attributes.style)) bits |= HIDDEN
   if (attributes.role !== undefined) bits |= roleHint(attributes.role)
-  if (attributes.itemprop !== undefined && /articleBody|text\b/.test(attributes.itemprop)) bits |= CONTENT
+  if (attributes.itemprop !== undefined) bits |= itemHint(attributes.itemprop)
   if (attributes.class !== undefined) bits |= nameHint(attributes.class)
   if (attributes.id !== undefined) bits |= nameHint(attributes.id)
   if (attributes['data-testid'] !== undefined) bits |= nameHint(attributes['data-testid'])
@@ -81,9 +111,16 @@ export function hintOf(attributes: Attributes): number {
   return bits
 }
 
+const HIDDEN_STYLE = /display\s*:\s*none|visibility\s*:\s*hidden/i
+
 function roleHint(role: string): number {
   if (role === 'main' || role === 'article') return CONTENT
   return BOILERPLATE_ROLES.has(role) ? BOILERPLATE : 0
+}
+
+function itemHint(property: string): number {
+  if (/articleBody/i.test(property)) return ARTICLE_TEXT | CONTENT
+  return /^(?:author|datePublished|dateModified)$/.test(property) ? BYLINE : 0
 }
 
 function nameHint(name: string): number {
@@ -97,13 +134,24 @@ function nameHint(name: string): number {
 function readName(name: string): number {
   let bits = 0
   for (const className of name.split(/\s+/)) {
-    const whole = className.toLowerCase()
-    for (const [bit, words] of sets) if (words.has(whole) || words.has(whole.replace(/[-_]/g, ''))) bits |= bit
+    if (HIDDEN_NAMES.has(className.toLowerCase())) bits |= HIDDEN
     const parts = className
       .replace(/([a-z])([A-Z])/g, '$1-$2')
       .toLowerCase()
       .split(/[^a-z]+/)
-    for (const part of parts) for (const [bit, words] of sets) if (words.has(part)) bits |= bit
+      .filter((part) => part !== '')
+    bits |= readParts(parts)
+  }
+  return bits
+}
+
+function readParts(parts: readonly string[]): number {
+  const isAbout = parts.some((part) => NEGATIONS.has(part))
+  const pairs = parts.slice(1).map((part, i) => parts[i] + part)
+  let bits = 0
+  for (const [bit, set] of WORDS) {
+    if (isAbout && bit !== CONTENT && bit !== ARTICLE_TEXT) continue
+    if (parts.some((part) => set.has(part)) || pairs.some((pair) => set.has(pair)) || set.has(parts.join(''))) bits |= bit
   }
   return bits
 }

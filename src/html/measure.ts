@@ -1,6 +1,6 @@
 // Numbers per node that every later decision reads: visible text, link text, sentence marks, and the block each text lies in.
 
-import { BOILERPLATE, COMMENTS, HIDDEN, hintOf } from './hints.ts'
+import { HIDDEN, hintOf } from './hints.ts'
 import { BLOCK, TEXT, tagSet } from './tags.ts'
 import type { HtmlTree } from './tree.ts'
 
@@ -11,10 +11,10 @@ export interface Measures {
   readonly isDead: Uint8Array
   /** Nearest block at or above the node. */
   readonly block: Int32Array
-  /** Characters of visible text directly in a block, or in the subtree after `sumUp`. */
+  /** Characters of visible text directly in a block; runs of blanks count as one. */
   readonly chars: Int32Array
   readonly linkChars: Int32Array
-  /** Sentence marks and commas. */
+  /** Commas and sentence marks outside of links. */
   readonly marks: Int32Array
 }
 
@@ -23,7 +23,7 @@ const DEAD = tagSet(
     'option optgroup progress meter datalist dialog meta link base title param track source',
 )
 
-/** Measures all nodes; text counts are those of the node alone, on its block. */
+/** Measures all nodes; text counts are those directly in a block, not in its subtree. */
 export function measure(tree: HtmlTree): Measures {
   const { count, tag, parent, text, attributes, isLink } = tree
   const hint = new Uint8Array(count)
@@ -34,21 +34,22 @@ export function measure(tree: HtmlTree): Measures {
   const marks = new Int32Array(count)
   for (let node = 1; node < count; node++) {
     const above = parent[node]
-    const isText = tag[node] === TEXT
     if (isDead[above] === 1) {
       isDead[node] = 1
       continue
     }
-    if (!isText) {
+    if (tag[node] !== TEXT) {
       const own = attributes[node]
       if (own !== undefined) hint[node] = hintOf(own)
-      if ((DEAD[tag[node]] === 1 && !(own?.shadowrootmode !== undefined)) || (hint[node] & HIDDEN) !== 0) isDead[node] = 1
+      const isShown = DEAD[tag[node]] === 0 || own?.shadowrootmode !== undefined
+      if (!isShown || (hint[node] & HIDDEN) !== 0) isDead[node] = 1
       block[node] = BLOCK[tag[node]] === 1 ? node : block[above]
       continue
     }
     const at = block[above]
     block[node] = at
     const length = visibleLength(text[node])
+    if (length === 0) continue
     chars[at] += length
     if (isLink[node] === 1) linkChars[at] += length
     else marks[at] += countMarks(text[node])
@@ -56,7 +57,7 @@ export function measure(tree: HtmlTree): Measures {
   return { hint, isDead, block, chars, linkChars, marks }
 }
 
-/** Adds every node's numbers to its parent's, bottom up. */
+/** Adds every node's number to its parent's, bottom up: from per node to per subtree. */
 export function sumUp(tree: HtmlTree, values: Int32Array | Float64Array): void {
   const { count, parent } = tree
   for (let node = count - 1; node > 0; node--) values[parent[node]] += values[node]
@@ -79,13 +80,16 @@ function countMarks(text: string): number {
   let found = 0
   for (let i = 0; i < text.length; i++) {
     const code = text.charCodeAt(i)
-    // , . ! ? ; and their full-width, Arabic and Devanagari kin
-    if (code === 44 || code === 46 || code === 33 || code === 63 || code === 59) found++
-    else if (code > 0x600 && MARKS.has(code)) found++
+    if (code === COMMA || code === STOP || code === EXCLAMATION || code === QUESTION || code === SEMICOLON) found++
+    else if (code > 0x600 && FOREIGN_MARKS.has(code)) found++
   }
   return found
 }
 
-const MARKS = new Set([...'。，、！？；．،؛؟۔।…'].map((mark) => mark.charCodeAt(0)))
-
-export const BOILERPLATE_HINTS = BOILERPLATE | COMMENTS
+const COMMA = 44
+const STOP = 46
+const EXCLAMATION = 33
+const QUESTION = 63
+const SEMICOLON = 59
+/** Their full-width, Arabic and Devanagari kin. */
+const FOREIGN_MARKS = new Set([...'。，、！？；．،؛؟۔।…'].map((mark) => mark.charCodeAt(0)))

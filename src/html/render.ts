@@ -1,45 +1,59 @@
-// Writes content as plain text: one block a line, `pre` verbatim, table rows on a line with cells apart.
+// Writes blocks as plain text or as Markdown (commonmark.org, tables as in GitHub's).
 
-import { BLOCK, TEXT, tagId, tagSet } from './tags.ts'
-import type { HtmlTree } from './tree.ts'
+import type { Block } from './blocks.ts'
 
-const BR = tagId('br')
-const PRE = tagId('pre')
-const CELL = tagSet('td th')
+/** One block a line; items begin with a dash, cells are parted by bars, code is verbatim. */
+export function renderText(blocks: readonly Block[]): string {
+  return blocks.map(textOf).join('\n')
+}
 
-/** The text of a subtree without what is left out. */
-export function renderText(tree: HtmlTree, root: number, isOut: Uint8Array): string {
-  const { tag, text, end, parent } = tree
-  const lines: string[] = []
-  let line = ''
-  let preEnd = -1
-  const flush = () => {
-    const clean = line.replace(/[^\S\n]+/g, ' ').trim()
-    if (clean !== '') lines.push(clean)
-    line = ''
+function textOf(block: Block): string {
+  if (block.kind === 'item') return `- ${block.text}`
+  return block.kind === 'row' ? block.text.replaceAll('\t', ' | ') : block.text
+}
+
+export function renderMarkdown(blocks: readonly Block[]): string {
+  let out = ''
+  let before: Block | undefined
+  for (const block of blocks) {
+    if (before !== undefined) out += isTight(before, block) ? '\n' : '\n\n'
+    out += quoted(markdownOf(block), block.quote)
+    before = block
   }
-  let lastBlock = root
-  const block = new Int32Array(end[root] - root)
-  block[0] = root
-  for (let node = root; node < end[root]; node++) {
-    if (isOut[node] === 1) {
-      if (BLOCK[tag[node]] === 1) flush()
-      node = end[node] - 1
-      continue
-    }
-    const t = tag[node]
-    const isBlock = t !== TEXT && BLOCK[t] === 1
-    if (node > root) block[node - root] = isBlock ? node : block[parent[node] - root]
-    const here = block[node - root]
-    if (here !== lastBlock) {
-      flush()
-      lastBlock = here
-    }
-    if (t === TEXT) line += node < preEnd ? text[node] : text[node]
-    else if (t === BR) flush()
-    else if (t === PRE) preEnd = end[node]
-  }
-  flush()
-  void CELL
-  return lines.join('\n')
+  return out
+}
+
+/** Items of one list and rows of one table follow without an empty line. */
+function isTight(before: Block, block: Block): boolean {
+  return before.kind === block.kind && (block.kind === 'item' || (block.kind === 'row' && !block.isTableStart))
+}
+
+function markdownOf(block: Block): string {
+  if (block.kind === 'heading') return `${'#'.repeat(block.level)} ${block.text}`
+  if (block.kind === 'item')
+    return `${'  '.repeat(Math.max(0, Math.min(block.level, 8) - 1))}${block.ordinal > 0 ? `${block.ordinal}.` : '-'} ${block.text}`
+  if (block.kind === 'code') return fenced(block.text)
+  return block.kind === 'row' ? rowOf(block) : block.text
+}
+
+function rowOf(block: Block): string {
+  const cells = block.text.split('\t').map((cell) => cell.replaceAll('|', '\\|'))
+  const row = `| ${cells.join(' | ')} |`
+  return block.isTableStart ? `${row}\n|${' --- |'.repeat(cells.length)}` : row
+}
+
+/** The fence is longer than any in the code. */
+function fenced(code: string): string {
+  const longest = (code.match(/`{3,}/g) ?? []).reduce((length, run) => Math.max(length, run.length), 2)
+  const fence = '`'.repeat(longest + 1)
+  return `${fence}\n${code}\n${fence}`
+}
+
+function quoted(text: string, depth: number): string {
+  if (depth === 0) return text
+  const mark = '> '.repeat(Math.min(depth, 8))
+  return text
+    .split('\n')
+    .map((line) => mark + line)
+    .join('\n')
 }

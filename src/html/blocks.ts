@@ -1,0 +1,229 @@
+// Content as a list of blocks in reading order: what the last decisions are made on, and what is written out.
+
+import { BLOCK, TEXT, tagId, tagSet } from './tags.ts'
+import type { HtmlTree } from './tree.ts'
+
+export type BlockKind = 'paragraph' | 'heading' | 'item' | 'row' | 'code'
+
+export interface Block {
+  readonly kind: BlockKind
+  /** One line, but for `code`. Cells of a row are separated by tabs. */
+  readonly text: string
+  /** Heading level 1 to 6; depth of the list for items, from 1. */
+  readonly level: number
+  /** Depth of quotation. */
+  readonly quote: number
+  /** Number of an item in an ordered list; 0 elsewhere. */
+  readonly ordinal: number
+  /** The first row of a table. */
+  readonly isTableStart: boolean
+  /** Characters inside links. */
+  readonly linkCharacters: number
+  /** The block element it was made from. */
+  readonly node: number
+}
+
+const BR = tagId('br')
+const HR = tagId('hr')
+const PRE = tagId('pre')
+const LI = tagId('li')
+const DD = tagId('dd')
+const OL = tagId('ol')
+const TR = tagId('tr')
+const TABLE = tagId('table')
+const BLOCKQUOTE = tagId('blockquote')
+const CELLS = tagSet('td th')
+const LISTS = tagSet('ul ol menu dir')
+const HEADINGS = tagSet('h1 h2 h3 h4 h5 h6')
+/** What a data table's cell does not hold. */
+const LAYOUT = tagSet('table ul ol h1 h2 h3 h4 h5 h6 form pre blockquote article section figure')
+
+/**
+ * The blocks of a subtree.
+ *
+ * @param isOut u8[tree.count], 1 where a subtree is left out
+ */
+export function blocksOf(tree: HtmlTree, root: number, isOut: Uint8Array): Block[] {
+  const writer = new BlockWriter(tree, root, isOut)
+  writer.walk()
+  return writer.blocks
+}
+
+class BlockWriter {
+  readonly blocks: Block[] = []
+  private readonly tree: HtmlTree
+  private readonly root: number
+  private readonly isOut: Uint8Array
+  // Inherited context per node, indexed from the root.
+  private readonly block: Int32Array
+  private readonly list: Uint16Array
+  private readonly quote: Uint16Array
+  private readonly heading: Uint8Array
+  private readonly items: Int32Array
+  private line = ''
+  private linkCharacters = 0
+  private current: number
+  /** The `pre` that the walk is inside of, or was last. */
+  private pre = 0
+  private preEnd = -1
+  /** End of the data table that the walk is inside of. */
+  private tableEnd = -1
+  private isTableStart = false
+  private itemPending = -1
+
+  constructor(tree: HtmlTree, root: number, isOut: Uint8Array) {
+    this.tree = tree
+    this.root = root
+    this.isOut = isOut
+    const size = tree.end[root] - root
+    this.block = new Int32Array(size)
+    this.list = new Uint16Array(size)
+    this.quote = new Uint16Array(size)
+    this.heading = new Uint8Array(size)
+    this.items = new Int32Array(size)
+    this.current = root
+    this.block[0] = root
+  }
+
+  walk(): void {
+    const { tree, root, isOut } = this
+    for (let node = root; node < tree.end[root]; node++) {
+      if (isOut[node] === 1) {
+        if (BLOCK[tree.tag[node]] === 1) this.flush()
+        node = tree.end[node] - 1
+        continue
+      }
+      if (node > root) this.inherit(node)
+      if (tree.tag[node] === TEXT) this.addText(node)
+      else this.enter(node)
+    }
+    this.flush()
+  }
+
+  private inherit(node: number): void {
+    const { root, tree } = this
+    const at = node - root
+    const above = tree.parent[node] - root
+    const tag = tree.tag[node]
+    this.block[at] = this.isBlock(tag, node) ? node : this.block[above]
+    this.list[at] = this.list[above] + LISTS[tag]
+    this.quote[at] = this.quote[above] + (tag === BLOCKQUOTE ? 1 : 0)
+    this.heading[at] = HEADINGS[tag] === 1 ? tag - HEADING_BASE : this.heading[above]
+  }
+
+  /** Inside a data table the row is the block. */
+  private isBlock(tag: number, node: number): boolean {
+    if (tag === TEXT || BLOCK[tag] === 0) return false
+    return node >= this.tableEnd || tag === TR || tag === TABLE
+  }
+
+  private enter(node: number): void {
+    const { tree } = this
+    const tag = tree.tag[node]
+    if (tag === TABLE && node >= this.tableEnd && isDataTable(tree, node, this.isOut)) {
+      this.flush()
+      this.tableEnd = tree.end[node]
+      this.isTableStart = true
+    }
+    const here = this.block[node - this.root]
+    if (here !== this.current) {
+      this.flush()
+      this.current = here
+    }
+    if (tag === LI || tag === DD) {
+      this.itemPending = node
+      this.items[tree.parent[node] < this.root ? 0 : tree.parent[node] - this.root]++
+    }
+    if (tag === BR || tag === HR) this.line += '\n'
+    else if (tag === PRE && node >= this.preEnd) {
+      this.pre = node
+      this.preEnd = tree.end[node]
+    } else if (CELLS[tag] === 1 && node < this.tableEnd) this.line += '\t'
+    else if (node < this.tableEnd && BLOCK[tag] === 1) this.line += ' '
+  }
+
+  private addText(node: number): void {
+    const here = this.block[node - this.root]
+    if (here !== this.current) {
+      this.flush()
+      this.current = here
+    }
+    const text = this.tree.text[node]
+    this.line += node < this.preEnd ? text : text.replace(/\s+/g, ' ')
+    if (this.tree.isLink[node] === 1) this.linkCharacters += text.trim().length
+  }
+
+  private flush(): void {
+    const { line, linkCharacters } = this
+    this.line = ''
+    this.linkCharacters = 0
+    if (line === '' || line.trim() === '') return
+    const node = this.current
+    if (node >= this.pre && node < this.preEnd) this.push('code', trimLines(line), linkCharacters)
+    else if (node < this.tableEnd && this.tree.tag[node] === TR) this.push('row', cellsOf(line), linkCharacters)
+    else this.pushLines(node, line, linkCharacters / line.length)
+  }
+
+  private pushLines(node: number, lines: string, linkDensity: number): void {
+    for (const line of lines.split('\n')) {
+      const text = line.replace(/\s+/g, ' ').trim()
+      if (text !== '') this.push(this.kindOf(node), text, Math.min(text.length, linkDensity * line.length))
+    }
+  }
+
+  private kindOf(node: number): BlockKind {
+    if (this.heading[node - this.root] > 0) return 'heading'
+    return this.list[node - this.root] > 0 && this.itemPending >= 0 && node >= this.itemPending && node < this.tree.end[this.itemPending]
+      ? 'item'
+      : 'paragraph'
+  }
+
+  private push(kind: BlockKind, text: string, linkCharacters: number): void {
+    const at = this.current - this.root
+    const isItem = kind === 'item'
+    const parent = isItem ? this.tree.parent[this.itemPending] : -1
+    const isOrdered = parent >= this.root && this.tree.tag[parent] === OL
+    this.blocks.push({
+      kind,
+      text,
+      level: kind === 'heading' ? this.heading[at] : this.list[at],
+      quote: this.quote[at],
+      ordinal: isOrdered ? this.items[parent - this.root] : 0,
+      isTableStart: kind === 'row' && this.isTableStart,
+      linkCharacters,
+      node: this.current,
+    })
+    if (kind === 'row') this.isTableStart = false
+    if (isItem) this.itemPending = -1
+  }
+}
+
+const HEADING_BASE = tagId('h1') - 1
+
+/** A table whose cells hold values, not parts of the page. */
+function isDataTable(tree: HtmlTree, table: number, isOut: Uint8Array): boolean {
+  let rows = 0
+  let cells = 0
+  let characters = 0
+  for (let node = table + 1; node < tree.end[table]; node++) {
+    if (isOut[node] === 1) {
+      node = tree.end[node] - 1
+      continue
+    }
+    const tag = tree.tag[node]
+    if (LAYOUT[tag] === 1) return false
+    if (tag === TR) rows++
+    else if (CELLS[tag] === 1) cells++
+    else if (tag === TEXT) characters += tree.text[node].length
+  }
+  return rows > 0 && cells >= 2 && cells > rows && characters / cells < 300
+}
+
+function cellsOf(row: string): string {
+  const cells = row.split('\t').slice(1)
+  return cells.map((cell) => cell.replace(/\s+/g, ' ').trim()).join('\t')
+}
+
+function trimLines(code: string): string {
+  return code.replace(/^(?:[^\S\n]*\n)+/, '').trimEnd()
+}

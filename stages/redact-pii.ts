@@ -75,7 +75,9 @@ function likeDatatrove({ kinds: wanted = ['email', 'ip'], ...options }: Resolved
   }
 }
 
-function byDetectors({ kinds: wanted = kinds, mode = 'tag' }: Resolved): Redact {
+function byDetectors(options: Resolved): Redact {
+  const wanted: readonly Kind[] = options.kinds ?? kinds
+  const mode = options.mode ?? 'tag'
   return (text) => {
     const spans = findPii(text, wanted)
     const counts: Partial<Record<Kind, number>> = Object.fromEntries(wanted.map((kind) => [kind, 0]))

@@ -46,22 +46,29 @@ const countries: readonly CountryCode[] = [
 const contextLength = 32
 
 export const findPhones: Find = (text, found) => {
-  const spans: [number, number][] = []
+  // Spans of international numbers, which the search for national ones steps over.
+  const starts: number[] = []
+  const ends: number[] = []
   if (text.includes('+')) {
     for (const match of text.matchAll(international)) {
       const end = longestValid(match[0])
-      if (end > 0) spans.push([match.index, match.index + end])
+      if (end === 0) continue
+      starts.push(match.index)
+      ends.push(match.index + end)
     }
   }
-  let at = 0
+  let next = 0
+  const reportUntil = (end: number) => {
+    for (; next < starts.length && starts[next] < end; next++) found(starts[next], ends[next])
+  }
   for (const match of text.matchAll(candidate)) {
     const start = match.index
-    while (at < spans.length && spans[at][1] <= start) at++
-    if (at < spans.length && spans[at][0] < start + match[0].length) continue
-    const end = nationalEnd(match[0], text.slice(Math.max(0, start - contextLength), start))
-    if (end > 0) spans.splice(at++, 0, [start, start + end])
+    const end = start + match[0].length
+    reportUntil(end)
+    if (next > 0 && ends[next - 1] > start) continue
+    if (isNational(match[0], text.slice(Math.max(0, start - contextLength), start))) found(start, end)
   }
-  for (const [start, end] of spans) found(start, end)
+  reportUntil(text.length)
 }
 
 /** Length of the longest part, cut where a group of digits ends, that is a valid international number; 0 for none. */
@@ -76,9 +83,8 @@ function groupEndBefore(written: string, end: number): number {
   return /^(.*\d)\D+\d*$/s.exec(written.slice(0, end))?.[1].length ?? 0
 }
 
-function nationalEnd(written: string, before: string): number {
+function isNational(written: string, before: string): boolean {
   for (const [country, form] of nationalForms)
-    if (form.test(written) && parsePhoneNumberFromString(written, country)?.isValid()) return written.length
-  if (!announced.test(before)) return 0
-  return countries.some((country) => parsePhoneNumberFromString(written, country)?.isValid()) ? written.length : 0
+    if (form.test(written) && parsePhoneNumberFromString(written, country)?.isValid()) return true
+  return announced.test(before) && countries.some((country) => parsePhoneNumberFromString(written, country)?.isValid())
 }

@@ -19,7 +19,11 @@ export interface BarrierSettings {
   readonly batch?: number
 }
 
-export async function runBarrier<T extends Item>(barrier: Barrier<T>, partitions: T[][], settings: BarrierSettings = {}): Promise<Outcome<T>> {
+export async function runBarrier<T extends Item>(
+  barrier: Barrier<T>,
+  partitions: T[][],
+  settings: BarrierSettings = {},
+): Promise<Outcome<T>> {
   const { memoryBytes = 64 << 20, batch = 7 } = settings
   const root = mkdtempSync(join(tmpdir(), 'sluice-barrier-'))
   const dropped = new Map<string, string>()

@@ -26,6 +26,8 @@ const MAIN = tagId('main')
 const BODY = tagId('body')
 const FORM = tagId('form')
 const HEADER = tagId('header')
+const H1 = tagId('h1')
+const TABLE_PARTS = tagSet('table caption thead tbody tfoot tr td th')
 const FIGCAPTION = tagId('figcaption')
 const P = tagId('p')
 const A = tagId('a')
@@ -42,7 +44,7 @@ export function findContent(tree: HtmlTree, options: ContentOptions, opening = '
   const measures = measure(tree)
   const value = blockValues(tree, measures)
   const isOut = Uint8Array.from(measures.isDead)
-  takeOutBoilerplate(tree, measures, value, isOut, options)
+  takeOutBoilerplate(tree, measures, value, anchorPaths(tree, measures, opening), isOut, options)
   takeOutTeasers(tree, measures, value, isOut)
   const root = bestRoot(tree, measures, subtreeSums(tree, value, isOut), opening, isOut)
   takeOutLinkLists(tree, measures, isOut, root)
@@ -75,7 +77,14 @@ function subtreeSums(tree: HtmlTree, value: ArrayLike<number>, isOut: Uint8Array
   return sum
 }
 
-function takeOutBoilerplate(tree: HtmlTree, measures: Measures, value: Float64Array, isOut: Uint8Array, options: ContentOptions): void {
+function takeOutBoilerplate(
+  tree: HtmlTree,
+  measures: Measures,
+  value: Float64Array,
+  isAnchor: Uint8Array,
+  isOut: Uint8Array,
+  options: ContentOptions,
+): void {
   const { tag, count, parent } = tree
   const good = Float64Array.from(value, (worth, node) => (isOut[node] === 1 ? 0 : Math.max(0, worth)))
   sumUp(tree, good)
@@ -85,23 +94,41 @@ function takeOutBoilerplate(tree: HtmlTree, measures: Measures, value: Float64Ar
   for (let node = 1; node < count; node++) {
     const t = tag[node]
     if (isOut[parent[node]] === 1) isOut[node] = 1
-    if (isOut[node] === 1 || t === TEXT || t === BODY || t === MAIN) continue
+    if (isOut[node] === 1 || BLOCK[t] === 0 || t === BODY || t === MAIN || TABLE_PARTS[t] === 1) continue
     const hint = measures.hint[node]
     const share = good[node] / all
-    if (NAVIGATION[t] === 1) isOut[node] = Number(share < 0.4)
+    const isSmall = share < 0.35 || (isAnchor[node] === 0 && all - good[node] > 200)
+    if (NAVIGATION[t] === 1) isOut[node] = Number(isSmall)
     else if (t === FIGCAPTION) isOut[node] = Number(share < 0.3)
     else if (t === FORM) isOut[node] = Number(share < 0.2)
     else if (t === HEADER) isOut[node] = Number(share < 0.1)
     if (isOut[node] === 1 || hint === 0) continue
-    if ((hint & COMMENTS) !== 0 && !options.comments && (hint & ARTICLE_TEXT) === 0)
-      isOut[node] = Number(all - good[node] > 250 || share < 0.5)
-    else if ((hint & BOILERPLATE) !== 0 && (t !== ARTICLE || share < 0.1))
-      isOut[node] = Number(share < ((hint & (CONTENT | ARTICLE_TEXT)) !== 0 ? 0.15 : 0.35))
-    else if ((hint & CAPTION) !== 0) isOut[node] = Number(share < 0.15)
+    if ((hint & COMMENTS) !== 0 && !options.comments && (hint & ARTICLE_TEXT) === 0) {
+      isOut[node] = Number(share < 0.5 || all - good[node] > 250)
+    } else if ((hint & BOILERPLATE) !== 0 && (t !== ARTICLE || share < 0.1)) {
+      isOut[node] = Number((hint & (CONTENT | ARTICLE_TEXT)) !== 0 ? share < 0.15 : isSmall)
+    } else if ((hint & CAPTION) !== 0) isOut[node] = Number(share < 0.15)
     else if ((hint & BYLINE) !== 0) isOut[node] = Number(good[node] < 300 && share < 0.2)
-    else if ((hint & DOUBTFUL) !== 0 && (hint & ARTICLE_TEXT) === 0)
+    else if ((hint & DOUBTFUL) !== 0 && (hint & ARTICLE_TEXT) === 0) {
       isOut[node] = Number(share < 0.1 && (good[node] < 80 || linkChars[node] > chars[node] * 0.4))
+    }
   }
+}
+
+/** 1 on the elements above what is surely the article: its opening, its named container, the page's heading. */
+function anchorPaths(tree: HtmlTree, measures: Measures, opening: string): Uint8Array {
+  const path = new Uint8Array(tree.count)
+  const wanted = opening.trim().slice(0, 30)
+  for (let node = 1; node < tree.count; node++) {
+    if (measures.isDead[node] === 1) continue
+    const isText = tree.tag[node] === TEXT
+    const isSure = isText
+      ? wanted.length === 30 && tree.text[node].length >= 30 && tree.text[node].trimStart().startsWith(wanted)
+      : tree.tag[node] === H1 || (measures.hint[node] & ARTICLE_TEXT) !== 0
+    if (!isSure) continue
+    for (let above = isText ? tree.parent[node] : node; above > 0 && path[above] === 0; above = tree.parent[above]) path[above] = 1
+  }
+  return path
 }
 
 /**
@@ -163,7 +190,23 @@ function bestRoot(tree: HtmlTree, measures: Measures, sum: Float64Array, opening
       bestScore = score
     }
   }
-  return best
+  return namedWithin(tree, measures, sum, best, isOut) ?? best
+}
+
+/** The one element inside the root that is named as an article's text, where it holds a good part of it. */
+function namedWithin(tree: HtmlTree, measures: Measures, sum: Float64Array, root: number, isOut: Uint8Array): number | undefined {
+  let found: number | undefined
+  for (let node = root + 1; node < tree.end[root]; node++) {
+    if (isOut[node] === 1) {
+      node = tree.end[node] - 1
+      continue
+    }
+    if ((measures.hint[node] & ARTICLE_TEXT) === 0 || NOT_ROOT[tree.tag[node]] === 1 || BLOCK[tree.tag[node]] === 0) continue
+    if (sum[node] < 250 || sum[node] < sum[root] * 0.35) continue
+    if (found !== undefined && node >= tree.end[found]) return undefined
+    found = node
+  }
+  return found
 }
 
 /** 1 on the elements above the text that starts as the page's description does. */

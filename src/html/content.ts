@@ -103,7 +103,7 @@ function takeOutBoilerplate(
     else if (t === FORM) isOut[node] = Number(share < 0.2)
     else if (t === HEADER) isOut[node] = Number(share < 0.1)
     if (isOut[node] === 1 || hint === 0) continue
-    if ((hint & COMMENTS) !== 0 && !options.comments && (hint & ARTICLE_TEXT) === 0) {
+    if ((hint & COMMENTS) !== 0 && !options.comments && isAnchor[node] === 0) {
       isOut[node] = Number(share < 0.5 || all - good[node] > 250)
     } else if ((hint & BOILERPLATE) !== 0 && (t !== ARTICLE || share < 0.1)) {
       isOut[node] = Number((hint & (CONTENT | ARTICLE_TEXT)) !== 0 ? share < 0.15 : isSmall)
@@ -124,7 +124,7 @@ function anchorPaths(tree: HtmlTree, measures: Measures, opening: string): Uint8
     const isText = tree.tag[node] === TEXT
     const isSure = isText
       ? wanted.length === 30 && tree.text[node].length >= 30 && tree.text[node].trimStart().startsWith(wanted)
-      : tree.tag[node] === H1 || (measures.hint[node] & ARTICLE_TEXT) !== 0
+      : tree.tag[node] === H1 || (measures.hint[node] & (ARTICLE_TEXT | COMMENTS)) === ARTICLE_TEXT
     if (!isSure) continue
     for (let above = isText ? tree.parent[node] : node; above > 0 && path[above] === 0; above = tree.parent[above]) path[above] = 1
   }
@@ -196,17 +196,20 @@ function bestRoot(tree: HtmlTree, measures: Measures, sum: Float64Array, opening
 /** The one element inside the root that is named as an article's text, where it holds a good part of it. */
 function namedWithin(tree: HtmlTree, measures: Measures, sum: Float64Array, root: number, isOut: Uint8Array): number | undefined {
   let found: number | undefined
+  let other: number | undefined
   for (let node = root + 1; node < tree.end[root]; node++) {
     if (isOut[node] === 1) {
       node = tree.end[node] - 1
       continue
     }
     if ((measures.hint[node] & ARTICLE_TEXT) === 0 || NOT_ROOT[tree.tag[node]] === 1 || BLOCK[tree.tag[node]] === 0) continue
-    if (sum[node] < 250 || sum[node] < sum[root] * 0.35) continue
+    if (sum[node] < 100 || sum[node] < sum[root] * 0.1) continue
+    // Two beside each other: parts of one text, or several texts.
     if (found !== undefined && node >= tree.end[found]) return undefined
-    found = node
+    if (sum[node] >= 250 && sum[node] >= sum[root] * 0.35) found = node
+    else other ??= node
   }
-  return found
+  return other === undefined || (found !== undefined && other > found && other < tree.end[found]) ? found : undefined
 }
 
 /** 1 on the elements above the text that starts as the page's description does. */

@@ -41,7 +41,7 @@ const WORDS: readonly (readonly [bit: number, words: ReadonlySet<string>])[] = [
     DOUBTFUL,
     words(
       'widget widgets tags taglist toolbar tools tool print rating ratings disclaimer legal popular more next previous prev teaser teasers ' +
-        'bio metadata outline follow feedback poll survey quiz ticker carousel slider slideshow gallery jump keywords syndication loading ' +
+        'bio metadata follow feedback poll survey quiz ticker carousel slider slideshow gallery jump keywords syndication loading ' +
         'overlay modal lightbox tooltip dropdown button buttons btn btns toc utility utilities action actions icons links link menuitem rail aside ' +
         'callout cta optin register registration form search filter sort tab tabs video player podcast audio embed infobox factbox topics ' +
         'categories category cat-links credits header head foot bottom topbar extra extras additional see seealso external promo-box card cards box-list',
@@ -84,7 +84,7 @@ const WORDS: readonly (readonly [bit: number, words: ReadonlySet<string>])[] = [
 
 const HIDDEN_NAMES = words(
   'hidden hide visually-hidden visuallyhidden sr-only sronly screen-reader-text screenreader-text screen-reader-only display-none d-none ' +
-    'u-hidden is-hidden invisible element-invisible print-only visible-print gutter linenos lineno line-numbers noscript',
+    'u-hidden is-hidden invisible element-invisible gutter linenos lineno line-numbers noscript',
 )
 
 /** `has-sidebar`, `no-ads`, `with-comments` describe what is elsewhere. */
@@ -135,7 +135,9 @@ function readName(name: string): number {
   let bits = 0
   for (const className of name.split(/\s+/)) {
     if (HIDDEN_NAMES.has(className.toLowerCase())) bits |= HIDDEN
+    // What follows two dashes in such names is a variant of the thing, not the thing: `section--ads`.
     const parts = className
+      .replace(/--.*/, '')
       .replace(/([a-z])([A-Z])/g, '$1-$2')
       .toLowerCase()
       .split(/[^a-z]+/)

@@ -12,22 +12,47 @@ const pipelineFile = fileURLToPath(new URL('./pipelines/texts.ts', import.meta.u
 /** Files of `count` documents; every tenth text repeats in all files. */
 function writeInput(folder: string, files: number, count: number): void {
   mkdirSync(folder, { recursive: true })
-  for (let file = 0; file < files; file++) writeFileSync(join(folder, `${file}.jsonl`), texts(file, count).map((text) => `${JSON.stringify({ text })}\n`).join(''))
+  for (let file = 0; file < files; file++)
+    writeFileSync(
+      join(folder, `${file}.jsonl`),
+      texts(file, count)
+        .map((text) => `${JSON.stringify({ text })}\n`)
+        .join(''),
+    )
 }
 
 function texts(file: number, count: number): string[] {
-  return Array.from({ length: count }, (_, i) => (i % 10 === 0 ? `shared text number ${i}` : i % 10 === 1 ? 'tiny' : `text ${i} of file ${file}, long enough to be kept`))
+  return Array.from({ length: count }, (_, i) =>
+    i % 10 === 0 ? `shared text number ${i}` : i % 10 === 1 ? 'tiny' : `text ${i} of file ${file}, long enough to be kept`,
+  )
 }
 
 function run(folder: string, ...more: string[]) {
   return [
-    'run', pipelineFile, '--json', '--run', join(folder, 'run'), '--input', join(folder, 'in'), '--output', join(folder, 'out'), '--threads', '2', ...more,
+    'run',
+    pipelineFile,
+    '--json',
+    '--run',
+    join(folder, 'run'),
+    '--input',
+    join(folder, 'in'),
+    '--output',
+    join(folder, 'out'),
+    '--threads',
+    '2',
+    ...more,
   ]
 }
 
 function keptTexts(folder: string): string[] {
   const shards = readdirSync(join(folder, 'out')).filter((name) => name.endsWith('.jsonl'))
-  return shards.flatMap((name) => readFileSync(join(folder, 'out', name), 'utf8').trimEnd().split('\n')).map((line) => JSON.parse(line).text)
+  return shards
+    .flatMap((name) =>
+      readFileSync(join(folder, 'out', name), 'utf8')
+        .trimEnd()
+        .split('\n'),
+    )
+    .map((line) => JSON.parse(line).text)
 }
 
 test('a run keeps what it should, counts everything, and says so', async (t) => {
@@ -50,7 +75,8 @@ test('one thread and three write the same bytes', async (t) => {
   for (const folder of [one, three]) for (const name of readdirSync(join(folder, 'in'))) utimesSync(join(folder, 'in', name), 1e9, 1e9)
   assert.equal((await sluice(run(one, '--threads', '1'))).code, 0)
   assert.equal((await sluice(run(three, '--threads', '3'))).code, 0)
-  const shards = (folder: string) => Object.fromEntries(Object.entries(contents(join(folder, 'out'))).filter(([name]) => name.endsWith('.jsonl')))
+  const shards = (folder: string) =>
+    Object.fromEntries(Object.entries(contents(join(folder, 'out'))).filter(([name]) => name.endsWith('.jsonl')))
   assert.deepEqual(shards(three), shards(one))
 })
 
@@ -73,7 +99,10 @@ test('killed at random moments and started again, the output is that of an undis
   }
   assert.ok(kills >= 2, `killed ${kills} times`)
   const shards = Object.entries(contents(join(folder, 'out'))).filter(([name]) => name.endsWith('.jsonl'))
-  assert.deepEqual(shards, Object.entries(expected).filter(([name]) => name.endsWith('.jsonl')))
+  assert.deepEqual(
+    shards,
+    Object.entries(expected).filter(([name]) => name.endsWith('.jsonl')),
+  )
 })
 
 test('a changed option redoes what follows the last cut before it, and nothing else', async (t) => {
@@ -83,7 +112,10 @@ test('a changed option redoes what follows the last cut before it, and nothing e
   const { code, stderr, stdout } = await sluice(run(folder, '--minimum', '2'))
   assert.equal(code, 0, stderr)
   assert.equal(JSON.parse(stdout).kept, 86) // 100 - 5 shared - 9 of 10 "tiny"
-  const phases = stderr.split('\n').filter((line) => /"phase (was )?done/.test(line)).map((line) => JSON.parse(line).isNew)
+  const phases = stderr
+    .split('\n')
+    .filter((line) => /"phase (was )?done/.test(line))
+    .map((line) => JSON.parse(line).isNew)
   assert.deepEqual(phases, [false, true, true])
 })
 
@@ -95,7 +127,10 @@ test('a new input file is all that a run over grown inputs reads', async (t) => 
   const { code, stderr, stdout } = await sluice(run(folder))
   assert.equal(code, 0, stderr)
   assert.equal(JSON.parse(stdout).records, 101)
-  const started = stderr.split('\n').filter((line) => line.includes('"phase started"')).map((line) => JSON.parse(line).done)
+  const started = stderr
+    .split('\n')
+    .filter((line) => line.includes('"phase started"'))
+    .map((line) => JSON.parse(line).done)
   assert.equal(started[0], 2)
   assert.ok(keptTexts(folder).includes('one more text'))
 })
@@ -105,7 +140,10 @@ test('--limit takes documents evenly, --sample the same ones each time', async (
   writeInput(join(folder, 'in'), 2, 100)
   const limited = await sluice(run(folder, '--limit', '20'))
   assert.equal(JSON.parse(limited.stdout).documents, 20)
-  const sampled = [await sluice(run(folder, '--sample', '20%')), await sluice(run(folder, '--sample', '20%', '--run', join(folder, 'again')))]
+  const sampled = [
+    await sluice(run(folder, '--sample', '20%')),
+    await sluice(run(folder, '--sample', '20%', '--run', join(folder, 'again'))),
+  ]
   const counts = sampled.map(({ stdout }) => JSON.parse(stdout).documents)
   assert.equal(counts[0], counts[1])
   assert.ok(counts[0] > 15 && counts[0] < 70, `${counts[0]} of 200`)

@@ -17,7 +17,18 @@ async function runWith(folder: string, poison: string[], ...more: string[]) {
     writeFileSync(join(folder, 'in', `${file}.jsonl`), texts.map((text) => `${JSON.stringify({ text })}\n`).join(''))
   }
   const { code, stdout, stderr } = await sluice([
-    'run', pipelineFile, '--json', '--run', join(folder, 'run'), '--input', join(folder, 'in'), '--output', join(folder, 'out'), '--threads', '2', ...more,
+    'run',
+    pipelineFile,
+    '--json',
+    '--run',
+    join(folder, 'run'),
+    '--input',
+    join(folder, 'in'),
+    '--output',
+    join(folder, 'out'),
+    '--threads',
+    '2',
+    ...more,
   ])
   assert.equal(code, 0, stderr)
   return JSON.parse(stdout)

@@ -1,6 +1,6 @@
 // A pipeline over JSON lines with two cuts, for the tests of the engine. What poisons it is said in the documents.
 
-import { pipeline, withArguments, type Document } from 'sluice'
+import { type Document, pipeline, withArguments } from 'sluice'
 import * as s from 'sluice/stages'
 import { z } from 'zod'
 

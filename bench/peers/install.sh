@@ -1,0 +1,12 @@
+#!/usr/bin/env bash
+# Installs the peers into bench/peers/installed (which git ignores). Needs Python 3.11 or newer; the trainer's peer needs gcc.
+set -euo pipefail
+cd "$(dirname "$0")"
+mkdir -p installed
+python3 -m venv installed/python
+installed/python/bin/pip install --quiet --disable-pip-version-check -r requirements.txt
+installed/python/bin/python - <<'PYTHON'
+import importlib.metadata as metadata
+for name in ("datatrove", "spacy", "trafilatura", "tiktoken", "tokenizers"):
+    print(name, metadata.version(name))
+PYTHON

@@ -28,7 +28,7 @@ export interface TokensMetadata {
   /** Hash of the tokenizer's file: ids of equal hashes mean the same. */
   readonly vocabularyHash: string
   readonly vocabularySize: number
-  /** Id of the token that ends a document; the stored rows do not end in it of themselves. */
+  /** Id of the token that ends a document. Rows may or may not end in it: readers add it where it lacks. */
   readonly endOfText: number
   /** Tokens in this file. */
   readonly tokens: number

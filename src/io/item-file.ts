@@ -3,11 +3,8 @@
 //
 //   after zstd: "sluice items 1\n", then blocks: u32 length, an Arrow IPC stream of one batch; at the end u32 0 and u32 items
 
-import { once } from 'node:events'
-import { createReadStream, type WriteStream } from 'node:fs'
-import { open } from 'node:fs/promises'
-import { pipeline } from 'node:stream/promises'
-import { constants, createZstdCompress, createZstdDecompress } from 'node:zlib'
+import { createReadStream } from 'node:fs'
+import { createZstdDecompress } from 'node:zlib'
 import {
   Binary,
   Field,
@@ -39,6 +36,7 @@ import {
   utf8Column,
   utf8Values,
 } from './columns.ts'
+import { CompressedFile } from './compressed-file.ts'
 import { diskError } from './disk-errors.ts'
 
 const list = (type: Uint8 | Uint16 | Uint32) => new List<Uint8 | Uint16 | Uint32>(new Field('item', type, false))
@@ -74,32 +72,19 @@ type AnyItem = Item & Partial<Omit<WebPage, keyof Item> & Omit<Document, keyof I
  * @throws SluiceError `SLUICE_DISK_FULL`, `SLUICE_PERMISSION`, `SLUICE_FILE_MISSING` (the folder), from any method
  */
 export class ItemFileWriter {
-  readonly #path: string
-  // Level 1: the file is read once, soon. The checksum finds what a disk changed.
-  readonly #zstd = createZstdCompress({
-    chunkSize: 2 ** 18,
-    params: { [constants.ZSTD_c_compressionLevel]: 1, [constants.ZSTD_c_checksumFlag]: 1 },
-  })
-  readonly #file: WriteStream
-  readonly #done: Promise<void>
+  readonly #file: CompressedFile
   #pending: AnyItem[] = []
   #pendingBytes = 0
   #rows = 0
 
-  private constructor(path: string, file: WriteStream) {
-    this.#path = path
+  private constructor(file: CompressedFile) {
     this.#file = file
-    this.#done = pipeline(this.#zstd, file)
-    this.#done.catch(() => undefined) // told by the next write
-    this.#zstd.write(MAGIC)
   }
 
   static async create(path: string): Promise<ItemFileWriter> {
-    try {
-      return new ItemFileWriter(path, (await open(path, 'w')).createWriteStream())
-    } catch (error) {
-      throw diskError(error, path)
-    }
+    const file = await CompressedFile.create(path, 'zst', 1) // level 1: the file is read once, soon
+    await file.write(MAGIC)
+    return new ItemFileWriter(file)
   }
 
   /** Items in order. They may be kept until the call after this one. */
@@ -114,10 +99,8 @@ export class ItemFileWriter {
   /** `bytes` is the size of the file. */
   async close(): Promise<{ rows: number; bytes: number }> {
     if (this.#pending.length > 0) await this.#writeBlock()
-    await this.#put(u32(0, this.#rows))
-    this.#zstd.end()
-    await this.#settled(this.#done)
-    return { rows: this.#rows, bytes: this.#file.bytesWritten }
+    await this.#file.write(u32(0, this.#rows))
+    return { rows: this.#rows, bytes: await this.#file.close() }
   }
 
   async #writeBlock(): Promise<void> {
@@ -125,21 +108,8 @@ export class ItemFileWriter {
     this.#rows += this.#pending.length
     this.#pending = []
     this.#pendingBytes = 0
-    await this.#put(u32(ipc.length))
-    await this.#put(ipc)
-  }
-
-  async #put(bytes: Uint8Array): Promise<void> {
-    if (this.#zstd.destroyed) return this.#settled(this.#done)
-    if (!this.#zstd.write(bytes)) await this.#settled(Promise.race([once(this.#zstd, 'drain'), this.#done]))
-  }
-
-  async #settled(promise: Promise<unknown>): Promise<void> {
-    try {
-      await promise
-    } catch (error) {
-      throw diskError(error, this.#path)
-    }
+    await this.#file.write(u32(ipc.length))
+    await this.#file.write(ipc)
   }
 }
 

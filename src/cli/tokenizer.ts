@@ -1,0 +1,267 @@
+// `sluice tokenizer`: trains a tokenizer on files or JSON lines, encodes and decodes JSON lines, describes a tokenizer.
+
+import { createReadStream } from 'node:fs'
+import { rename, stat, writeFile } from 'node:fs/promises'
+import { createInterface } from 'node:readline'
+import { Command, InvalidArgumentError, Option } from 'commander'
+import { z } from 'zod'
+import { SluiceError } from '../core/errors.ts'
+import { serializeRanks, serializeTokenizerJson } from '../tokenizer/formats.ts'
+import { type PatternName, PieceBuffer, patternName, patternNames, patternSources, preTokenizer } from '../tokenizer/pretokenize.ts'
+import { type LoadedTokenizer, loadTokenizer } from '../tokenizer/tokenizer.ts'
+import { trainTokenizerOn } from '../tokenizer/train.ts'
+import { WordCounter } from '../tokenizer/words.ts'
+
+export const command = new Command('tokenizer')
+
+const tokenizerOption = () =>
+  new Option('-t, --tokenizer <name|path>', 'gpt2, cl100k, o200k, or a tokenizer.json or .tiktoken file').makeOptionMandatory()
+const patternOption = () => new Option('--pattern <name>', 'where text is cut before merging').choices(patternNames).default('gpt4')
+
+// ---- train ----
+
+interface TrainOptions {
+  vocabSize: number
+  output: string
+  pattern: PatternName
+  minFrequency: number
+  special: string[]
+}
+
+command
+  .command('train')
+  .description('train byte-level BPE on text files, or on JSON lines with "text" from standard input')
+  .argument('[files...]', 'text files (UTF-8); files named .jsonl hold JSON lines with "text"')
+  .addOption(new Option('-n, --vocab-size <tokens>', 'special tokens and the 256 bytes included').argParser(wholeNumber).default(32_768))
+  .addOption(new Option('-o, --output <file>', 'tokenizer.json to write, or ranks where it ends in .tiktoken').makeOptionMandatory())
+  .addOption(patternOption())
+  .addOption(new Option('--min-frequency <n>', 'a pair that occurs less often is never merged').argParser(wholeNumber).default(2))
+  .addOption(new Option('--special <token...>', 'special tokens; they get the first ids').default(['<|endoftext|>']))
+  .addHelpText(
+    'after',
+    `
+Examples:
+  $ sluice tokenizer train --vocab-size 8192 -o tokenizer.json book.txt notes.md
+  $ zcat part-0.jsonl.gz | sluice tokenizer train -n 32768 -o tokenizer.json`,
+  )
+  .action(async (files: string[], options: TrainOptions) => {
+    const words = await countWords(files, options.pattern)
+    if (words.size === 0)
+      throw new SluiceError('SLUICE_TOKENIZER_NO_TEXT', 'there is no text to train on', {
+        fix: 'name files, or pipe JSON lines with "text"',
+      })
+    const { vocabSize: vocabularySize, minFrequency, pattern, special: specialTokens } = options
+    if (vocabularySize < 256 + specialTokens.length)
+      throw new SluiceError(
+        'SLUICE_TOKENIZER_OPTIONS',
+        `--vocab-size ${vocabularySize} is too small for the 256 bytes and the special tokens`,
+        {
+          fix: `give at least ${256 + specialTokens.length}`,
+        },
+      )
+    const progress = new Progress()
+    const definition = trainTokenizerOn(words.words(), { vocabularySize, minFrequency, specialTokens, pattern }, (merges) =>
+      progress.show(() => `${merges} merges`),
+    )
+    const merges = definition.model.merges.length / 3
+    await writeWhole(
+      options.output,
+      options.output.endsWith('.tiktoken') ? serializeRanks(definition.model) : serializeTokenizerJson(definition),
+    )
+    progress.done(`${specialTokens.length + 256 + merges} tokens from ${words.size} distinct words, written to ${options.output}`)
+    if (specialTokens.length + 256 + merges < vocabularySize)
+      process.stderr.write(`fewer than the ${vocabularySize} asked for: no other pair occurs ${minFrequency} times\n`)
+  })
+
+async function countWords(files: readonly string[], pattern: PatternName): Promise<WordCounter> {
+  const preTokenize = preTokenizer([{ pattern: patternSources[pattern], dropsGaps: false }])
+  const pieces = new PieceBuffer()
+  const words = new WordCounter()
+  const progress = new Progress()
+  let characters = 0
+  for await (const text of textsOf(files)) {
+    pieces.clear()
+    preTokenize(text, pieces)
+    words.add(pieces)
+    characters += text.length
+    progress.show(() => `${(characters / 1e6).toFixed(1)} M characters, ${words.size} distinct words`)
+  }
+  progress.done(`${(characters / 1e6).toFixed(1)} M characters, ${words.size} distinct words`)
+  return words
+}
+
+async function* textsOf(files: readonly string[]): AsyncGenerator<string> {
+  if (files.length === 0) for await (const { value } of jsonLines(process.stdin, 'standard input', textLine)) yield value.text
+  for (const file of files) {
+    await checkReadable(file)
+    if (file.endsWith('.jsonl')) for await (const { value } of jsonLines(createReadStream(file), file, textLine)) yield value.text
+    else yield* partsOf(file)
+  }
+}
+
+/** A file in parts, cut where every pattern cuts: in front of a blank that follows a letter. */
+async function* partsOf(file: string): AsyncGenerator<string> {
+  let text = ''
+  for await (const chunk of createReadStream(file, { encoding: 'utf8', highWaterMark: 1 << 20 })) {
+    text += chunk
+    const cut = lastWordEnd(text)
+    if (cut > 0) yield text.slice(0, cut)
+    text = text.slice(cut)
+  }
+  if (text !== '') yield text
+}
+
+/** Offset of the last blank that follows a letter; 0 where there is none. */
+function lastWordEnd(text: string): number {
+  let at = text.length - 1
+  while (at > 0 && !(/\s/.test(text[at]) && /\p{L}/u.test(text[at - 1]))) at--
+  return Math.max(0, at)
+}
+
+async function checkReadable(file: string): Promise<void> {
+  try {
+    await stat(file)
+  } catch (cause) {
+    throw new SluiceError('SLUICE_FILE_MISSING', `no such file: ${file}`, { where: { file }, fix: 'check the path', cause })
+  }
+}
+
+/** A file appears whole or not at all. */
+async function writeWhole(path: string, content: string): Promise<void> {
+  const temporary = `${path}.${process.pid}.tmp`
+  await writeFile(temporary, content)
+  await rename(temporary, path)
+}
+
+// ---- encode and decode ----
+
+command
+  .command('encode')
+  .description('ids of JSON lines: {"id"?, "text"} in, {"id"?, "tokens"} out')
+  .addOption(tokenizerOption())
+  .addOption(patternOption().default('gpt4', 'gpt4; for .tiktoken files, which do not say it'))
+  .option('--allow-special', 'special tokens written in the text get their ids', false)
+  .option('--append-end', 'end each text with the token that ends a document', false)
+  .addHelpText(
+    'after',
+    `
+Example:
+  $ echo '{"id":"a","text":"Hello world"}' | sluice tokenizer encode -t gpt2
+  {"id":"a","tokens":[15496,995]}`,
+  )
+  .action(async (options: { tokenizer: string; pattern: PatternName; allowSpecial: boolean; appendEnd: boolean }) => {
+    const tokenizer = await loadTokenizer(options.tokenizer, options.pattern)
+    for await (const { value } of jsonLines(process.stdin, 'standard input', textLine)) {
+      const tokens = [...(options.allowSpecial ? tokenizer.encodeWithSpecials(value.text) : tokenizer.encode(value.text))]
+      if (options.appendEnd) tokens.push(tokenizer.endOfText)
+      await print({ id: value.id, tokens })
+    }
+  })
+
+command
+  .command('decode')
+  .description('text of JSON lines: {"id"?, "tokens"} in, {"id"?, "text"} out')
+  .addOption(tokenizerOption())
+  .addHelpText(
+    'after',
+    `
+Example:
+  $ echo '{"tokens":[15496,995]}' | sluice tokenizer decode -t gpt2
+  {"text":"Hello world"}`,
+  )
+  .action(async (options: { tokenizer: string }) => {
+    const tokenizer = await loadTokenizer(options.tokenizer)
+    for await (const { value, line } of jsonLines(process.stdin, 'standard input', tokensLine)) {
+      await print({ id: value.id, text: decodeLine(tokenizer, value.tokens, line) })
+    }
+  })
+
+function decodeLine(tokenizer: LoadedTokenizer, tokens: readonly number[], line: number): string {
+  try {
+    return tokenizer.decode(tokens)
+  } catch (error) {
+    if (!(error instanceof SluiceError)) throw error
+    throw new SluiceError(error.code, error.message, { where: { line, ...error.where }, fix: error.fix, cause: error })
+  }
+}
+
+// ---- info ----
+
+command
+  .command('info')
+  .description('what a tokenizer is: size, end of text, pre-tokenization, hash')
+  .argument('<name|path>', 'gpt2, cl100k, o200k, or a tokenizer.json or .tiktoken file')
+  .option('--json', 'as JSON', false)
+  .addHelpText('after', '\nExample:\n  $ sluice tokenizer info cl100k')
+  .action(async (nameOrPath: string, options: { json: boolean }) => {
+    const { name, vocabularySize, endOfText, hash, definition } = await loadTokenizer(nameOrPath)
+    const patterns = definition.splits.map(({ pattern }) => patternName(pattern) ?? pattern)
+    const facts = {
+      name,
+      vocabularySize,
+      merges: definition.model.merges.length / 3,
+      endOfText,
+      addedTokens: definition.added.length,
+      normalizations: definition.normalizations,
+      patterns,
+      hash,
+    }
+    if (options.json) return print(facts)
+    for (const [key, value] of Object.entries(facts))
+      process.stdout.write(`${key.padEnd(15)} ${Array.isArray(value) ? value.join(', ') || '-' : value}\n`)
+  })
+
+// ---- lines in and out ----
+
+const textLine = z.object({ id: z.string().optional(), text: z.string() })
+const tokensLine = z.object({ id: z.string().optional(), tokens: z.array(z.int().min(0)) })
+
+/** Parsed lines of a stream, empty ones left out. */
+async function* jsonLines<T>(input: NodeJS.ReadableStream, name: string, schema: z.ZodType<T>): AsyncGenerator<{ value: T; line: number }> {
+  let line = 0
+  // \r\n and \n end a line; readline knows no others once they are given together.
+  for await (const text of createInterface({ input, crlfDelay: Infinity })) {
+    line++
+    if (text.trim() === '') continue
+    yield { value: parseLine(text, schema, { input: name, line }), line }
+  }
+}
+
+function parseLine<T>(text: string, schema: z.ZodType<T>, where: { input: string; line: number }): T {
+  let json: unknown
+  try {
+    json = JSON.parse(text)
+  } catch (cause) {
+    throw new SluiceError('SLUICE_JSONL_LINE', 'a line is not JSON', { where, fix: 'give one JSON object a line', cause })
+  }
+  const parsed = schema.safeParse(json)
+  if (parsed.success) return parsed.data
+  throw new SluiceError('SLUICE_JSONL_LINE', `a line has not the fields it needs:\n${z.prettifyError(parsed.error)}`, { where })
+}
+
+/** One JSON line on standard output; waits where the reader is slower. */
+async function print(value: object): Promise<void> {
+  if (!process.stdout.write(`${JSON.stringify(value)}\n`)) await new Promise((resolve) => process.stdout.once('drain', resolve))
+}
+
+/** One line on standard error, at most twice a second; on a terminal in place. */
+class Progress {
+  #shownMs = performance.now()
+
+  show(describe: () => string): void {
+    const now = performance.now()
+    if (now - this.#shownMs < (process.stderr.isTTY ? 500 : 5000)) return
+    this.#shownMs = now
+    process.stderr.write(process.stderr.isTTY ? `\r\x1b[K${describe()}` : `${describe()}\n`)
+  }
+
+  done(text: string): void {
+    process.stderr.write(process.stderr.isTTY ? `\r\x1b[K${text}\n` : `${text}\n`)
+  }
+}
+
+function wholeNumber(text: string): number {
+  const value = Number(text)
+  if (!Number.isSafeInteger(value) || value < 1) throw new InvalidArgumentError('not a whole number from 1 on')
+  return value
+}

@@ -1,0 +1,117 @@
+// What a user names as input (files, folders, globs, URLs) becomes a list of URLs in a fixed order.
+
+import type { Dirent, Stats } from 'node:fs'
+import { glob, readdir, stat } from 'node:fs/promises'
+import { basename, dirname, join, relative, resolve, sep } from 'node:path'
+import { fileURLToPath, pathToFileURL } from 'node:url'
+import { SluiceError, systemCode } from '../core/errors.ts'
+import { diskError } from './disk-errors.ts'
+
+export interface Input {
+  readonly url: string
+  /** Path below the folder that the user named, or below a pattern's fixed part. */
+  readonly path: string
+  /** The same with that folder's own name before it: unlike a base name it is rarely met twice. */
+  readonly name: string
+}
+
+/**
+ * All inputs: names in the order given; what one folder or pattern stands for sorted by path (UTF-16 order).
+ *
+ * @param extensions which files of a folder count, lower case with the dot; a file named outright counts whatever it is called
+ * @throws SluiceError SLUICE_INPUT_MISSING where a name stands for nothing, SLUICE_INPUT_SCHEME where nobody can read it
+ */
+export async function expandInputs(names: readonly string[], extensions: readonly string[]): Promise<Input[]> {
+  const inputs = new Map<string, Input>()
+  for (const name of names)
+    for (const input of await expandInput(name, extensions)) if (!inputs.has(input.url)) inputs.set(input.url, input)
+  return [...inputs.values()]
+}
+
+async function expandInput(name: string, extensions: readonly string[]): Promise<Input[]> {
+  if (isRemote(name)) return [remoteInput(checkedUrl(name))]
+  const path = localPath(name)
+  const found = await statOrUndefined(path)
+  if (found?.isFile()) return [localInput(path, dirname(path))]
+  const base = found?.isDirectory() ? path : fixedPart(path)
+  const paths = found?.isDirectory() ? await filesOf(path, extensions) : await filesOfGlob(path)
+  if (paths.length > 0) return paths.map((file) => localInput(file, base))
+  if (found?.isDirectory())
+    throw new SluiceError('SLUICE_INPUT_MISSING', `the folder ${name} holds no ${extensions.join(', ')} file`, {
+      where: { folder: path },
+      fix: 'name the files, or a pattern such as folder/**/*.txt',
+    })
+  throw new SluiceError('SLUICE_INPUT_MISSING', `there is no input ${name}`, {
+    where: { path },
+    fix: 'check the path; patterns may use *, ** and {a,b}',
+  })
+}
+
+function localInput(file: string, base: string): Input {
+  const path = relative(base, file).split(sep).join('/')
+  return { url: pathToFileURL(file).href, path, name: `${basename(base)}/${path}` }
+}
+
+function remoteInput(url: string): Input {
+  const path = new URL(url).pathname.slice(1)
+  return { url, path, name: path }
+}
+
+/** The folders of a pattern before its first wildcard. */
+function fixedPart(pattern: string): string {
+  const parts = pattern.split(sep)
+  const wild = parts.findIndex((part) => /[*?[{]/.test(part))
+  return parts.slice(0, wild === -1 ? undefined : wild).join(sep)
+}
+
+async function filesOf(folder: string, extensions: readonly string[]): Promise<string[]> {
+  const entries = await readdir(folder, { withFileTypes: true, recursive: true })
+  return (await filePaths(entries)).filter((path) => extensions.some((extension) => path.toLowerCase().endsWith(extension)))
+}
+
+async function filesOfGlob(pattern: string): Promise<string[]> {
+  return await filePaths(await Array.fromAsync(glob(pattern, { withFileTypes: true })))
+}
+
+async function filePaths(entries: readonly Dirent[]): Promise<string[]> {
+  const paths: string[] = []
+  for (const entry of entries) {
+    const path = join(entry.parentPath, entry.name)
+    if (entry.isFile() || (entry.isSymbolicLink() && (await statOrUndefined(path))?.isFile())) paths.push(path)
+  }
+  return paths.sort()
+}
+
+async function statOrUndefined(path: string): Promise<Stats | undefined> {
+  try {
+    return await stat(path)
+  } catch (error) {
+    if (systemCode(error) === 'ENOENT' || systemCode(error) === 'ENOTDIR') return undefined
+    throw diskError(error, path)
+  }
+}
+
+/** True for `scheme://…` other than `file:`. */
+export function isRemote(name: string): boolean {
+  return /^[a-z][a-z0-9+.-]+:\/\//i.test(name) && !/^file:/i.test(name)
+}
+
+/** Absolute path of a path or a `file:` URL. */
+export function localPath(name: string): string {
+  return /^file:/i.test(name) ? fileURLToPath(name) : resolve(name)
+}
+
+function checkedUrl(name: string): string {
+  const scheme = name.slice(0, name.indexOf(':')).toLowerCase()
+  if (scheme === 's3')
+    throw new SluiceError('SLUICE_INPUT_SCHEME', 's3:// inputs cannot be read yet: object stores come with a later release', {
+      where: { input: name },
+      fix: "use the bucket's https:// address, or copy the files to a local folder",
+    })
+  if ((scheme !== 'http' && scheme !== 'https') || !URL.canParse(name))
+    throw new SluiceError('SLUICE_INPUT_SCHEME', `no reader for ${scheme}:// inputs`, {
+      where: { input: name },
+      fix: 'use a path, a file: URL, or an http(s):// URL',
+    })
+  return new URL(name).href
+}

@@ -1,0 +1,117 @@
+// A WARC record and its header. ISO 28500:2017 (WARC/1.1) and 1.0, read leniently: bare line feeds, folded lines, wget's
+// angle brackets around URLs, any version number. What a record's block means (HTTP, text) is left to others.
+
+/** Header fields in order; names in lower case, values trimmed and unfolded. A name may repeat. */
+export type Fields = readonly (readonly [name: string, value: string])[]
+
+export interface WarcRecord {
+  /** `1.1` */
+  readonly version: string
+  /** `warc-type`, lower case: response, request, conversion, … ; `unknown` where the header has none. */
+  readonly type: string
+  readonly fields: Fields
+  /** The header as stored, empty line included. */
+  readonly head: Buffer
+  /** The content block, `content-length` bytes: a view into what was read, which nobody overwrites. */
+  readonly block: Buffer
+  /**
+   * Byte offset of the gzip member or, in a plain file, of the record. A record that is not the first of its member has the
+   * member's offset plus its own in the decompressed member: unique, but no place to start reading at.
+   */
+  readonly offset: number
+  /** Bytes from `offset` to the next record, as stored. */
+  readonly length: number
+}
+
+export interface WarcHead {
+  readonly version: string
+  readonly fields: Fields
+  /** Of the header with its empty line. */
+  readonly headBytes: number
+  /** NaN where the field is absent or no number. */
+  readonly contentBytes: number
+}
+
+export type HeadResult = WarcHead | 'incomplete' | 'not-warc' | 'bad-version'
+
+/** A longer header is none. */
+export const MAX_HEAD_BYTES = 1 << 20
+
+const MAGIC = [0x77, 0x61, 0x72, 0x63, 0x2f] // "warc/"
+
+/** Whether a record may begin here. Its letters may be of either case: JHOVE's suite says so. */
+export function startsWithWarc(bytes: Buffer, start = 0): boolean {
+  return bytes.length >= start + 5 && couldBeWarc(bytes, start)
+}
+
+function couldBeWarc(bytes: Buffer, start: number): boolean {
+  const length = Math.min(MAGIC.length, bytes.length - start)
+  for (let index = 0; index < length; index++) if ((bytes[start + index] | 0x20) !== MAGIC[index]) return false
+  return true
+}
+
+/** Parses the header that begins at `start`. */
+export function parseWarcHead(bytes: Buffer, start = 0): HeadResult {
+  if (!couldBeWarc(bytes, start)) return 'not-warc'
+  const end = headEnd(bytes, start)
+  if (end === -1) return bytes.length - start > MAX_HEAD_BYTES ? 'not-warc' : 'incomplete'
+  const lines = headLines(bytes, start, end)
+  const version = /^WARC\/(\d+\.\d+)$/i.exec(lines[0])
+  if (!version) return 'bad-version'
+  const fields = parseFields(lines, 1)
+  return { version: version[1], fields, headBytes: end - start, contentBytes: contentLength(fields) }
+}
+
+/** First value of a field, or undefined. @param name in lower case */
+export function field(fields: Fields, name: string): string | undefined {
+  for (const entry of fields) if (entry[0] === name) return entry[1]
+  return undefined
+}
+
+/** The URL that a record is about. wget 1.14 to 1.19 wrote it in angle brackets. */
+export function recordUrl(record: WarcRecord): string | undefined {
+  const value = field(record.fields, 'warc-target-uri')
+  return value?.startsWith('<') && value.endsWith('>') ? value.slice(1, -1) : value
+}
+
+export function recordDate(record: WarcRecord): string | undefined {
+  return field(record.fields, 'warc-date')
+}
+
+/** Offset behind the empty line that ends a header, or -1. */
+export function headEnd(bytes: Buffer, start: number): number {
+  const crlf = bytes.indexOf('\n\r\n', start, 'latin1')
+  // Other line ends count only before that one: a search without a hit would scan the whole block.
+  const limit = crlf === -1 ? Math.min(bytes.length, start + MAX_HEAD_BYTES) : crlf
+  const before = bytes.subarray(start, limit)
+  const bare = before.indexOf('\n\n', 0, 'latin1')
+  const doubled = before.indexOf('\n\r\r\n', 0, 'latin1') // `\r\r\n`, by broken converters
+  if (bare !== -1 && (doubled === -1 || bare < doubled)) return start + bare + 2
+  if (doubled !== -1) return start + doubled + 4
+  return crlf === -1 ? -1 : crlf + 3
+}
+
+/** The lines of a header, its empty line left out. UTF-8, as WARC/1.1 says; HTTP headers that are not come out readable enough. */
+export function headLines(bytes: Buffer, start: number, end: number): string[] {
+  return bytes.toString('utf8', start, end).trimEnd().split(/\r*\n/)
+}
+
+export function parseFields(lines: readonly string[], first: number): Fields {
+  const fields: [string, string][] = []
+  for (let index = first; index < lines.length; index++) {
+    const line = lines[index]
+    const previous = fields[fields.length - 1]
+    if (previous && (line.startsWith(' ') || line.startsWith('\t'))) {
+      previous[1] = `${previous[1]} ${line.trim()}`.trim() // folded
+      continue
+    }
+    const colon = line.indexOf(':')
+    if (colon > 0) fields.push([line.slice(0, colon).trim().toLowerCase(), line.slice(colon + 1).trim()])
+  }
+  return fields
+}
+
+function contentLength(fields: Fields): number {
+  const value = field(fields, 'content-length')
+  return value !== undefined && /^\d{1,15}$/.test(value) ? Number(value) : Number.NaN
+}

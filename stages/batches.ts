@@ -1,0 +1,45 @@
+// What sources have in common: cutting batches by bytes, and reading options that may name one input or several.
+
+import { z } from 'zod'
+import { type Item, itemBytes } from '../src/core/document.ts'
+
+/** Collects items until a batch is full. */
+export class Batches<T extends Item> {
+  readonly #batchBytes: number
+  #items: T[] = []
+  #bytes = 0
+
+  constructor(batchBytes: number) {
+    this.#batchBytes = batchBytes
+  }
+
+  add(item: T): void {
+    this.#items.push(item)
+    this.#bytes += itemBytes(item)
+  }
+
+  get isFull(): boolean {
+    return this.#bytes >= this.#batchBytes
+  }
+
+  get isEmpty(): boolean {
+    return this.#items.length === 0
+  }
+
+  /** What there is, as a batch of its own. */
+  take(): T[] {
+    const items = this.#items
+    this.#items = []
+    this.#bytes = 0
+    return items
+  }
+}
+
+/** `path` of a source: one or several files, folders, patterns or URLs. */
+export const inputPaths = z
+  .union([z.string().min(1), z.array(z.string().min(1)).min(1)])
+  .describe('files, folders, patterns (*, **, {a,b}) or http(s) URLs; folders and patterns are read in order of their paths')
+
+export function listOf(path: string | readonly string[]): readonly string[] {
+  return typeof path === 'string' ? [path] : path
+}

@@ -1,0 +1,31 @@
+// Documents from WET files: the text that Common Crawl has extracted already, one `conversion` record a page.
+
+import { z } from 'zod'
+import type { Document } from '../src/core/document.ts'
+import type { Source } from '../src/core/stage.ts'
+import { expandInputs } from '../src/io/inputs.ts'
+import { inputPaths, listOf } from './batches.ts'
+import { maxRecordBytes } from './warc.ts'
+import { readRecords, textOf, warcPartitions } from './warc-records.ts'
+
+const WET_EXTENSIONS = ['.wet', '.wet.gz', '.warc', '.warc.gz']
+
+export const wetOptions = z.strictObject({ path: inputPaths, maxRecordBytes })
+export type WetOptions = z.input<typeof wetOptions>
+
+/** Documents of WET files. Invalid UTF-8 becomes U+FFFD. */
+export function wet(options: WetOptions): Source<Document> {
+  const { path, ...settings } = wetOptions.parse(options)
+  return {
+    kind: 'source',
+    name: 'wet',
+    version: 1,
+    options: settings,
+    partitions: async (context) =>
+      await warcPartitions(
+        (await expandInputs(listOf(path), WET_EXTENSIONS)).map(({ url }) => url),
+        context,
+      ),
+    read: (partition, context) => readRecords(partition, context, settings.maxRecordBytes, textOf),
+  }
+}

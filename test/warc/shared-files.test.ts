@@ -1,0 +1,68 @@
+// The reader against real and odd files from other projects, and what another reader (warcio for Python) made of them.
+
+import assert from 'node:assert/strict'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { test } from 'node:test'
+import { fileURLToPath } from 'node:url'
+import { SluiceError } from '../../src/core/errors.ts'
+import { openBytes } from '../../src/io/byte-source.ts'
+import type { WarcDamage } from '../../src/warc/plain-records.ts'
+import { readWarc } from '../../src/warc/reader.ts'
+
+const folder = fileURLToPath(new URL('../../../shared/data/warc/', import.meta.url))
+const skip = existsSync(folder) ? false : 'no ../shared/data/warc here'
+
+interface Expected {
+  readonly records: number
+  readonly types: Readonly<Record<string, number>>
+}
+
+async function readAll(
+  file: string,
+): Promise<{ types: Record<string, number>; records: number; damages: WarcDamage[]; covered: number; size: number }> {
+  const source = await openBytes(file)
+  const types: Record<string, number> = {}
+  const damages: WarcDamage[] = []
+  let records = 0,
+    covered = 0
+  for await (const record of readWarc(source, { damaged: (damage) => damages.push(damage) })) {
+    records++
+    covered += record.length
+    types[record.type] = (types[record.type] ?? 0) + 1
+  }
+  return { types, records, damages, covered, size: source.size }
+}
+
+function filesOf(...names: string[]): string[] {
+  return skip ? [] : names.flatMap((name) => readdirSync(folder + name).map((file) => `${name}/${file}`))
+}
+
+/** Formats of a later release; each must be refused by name. */
+const later = /\.(?:lz4|wacz)$|\.arc(?:\.gz)?$/
+
+test('normal and real files give the records and types that warcio counted', { skip }, async () => {
+  const expected: Record<string, Expected> = JSON.parse(readFileSync(`${folder}expected-warcio.json`, 'utf8'))
+  const files = filesOf('normal', 'real').filter((file) => `warc/${file}` in expected && !later.test(file))
+  assert.ok(files.length >= 30, `${files.length} files`)
+  for (const file of files) {
+    const { records, types, damages } = await readAll(folder + file)
+    const want = expected[`warc/${file}`]
+    assert.deepEqual({ file, records, types, damages }, { file, records: want.records, types: { ...types, ...want.types }, damages: [] })
+  }
+})
+
+test('archives of other kinds are refused by name', { skip }, async () => {
+  for (const file of filesOf('normal', 'edge').filter((file) => later.test(file)))
+    await assert.rejects(readAll(folder + file), (error) => error instanceof SluiceError && error.code === 'SLUICE_WARC_FORMAT', file)
+})
+
+test('odd and broken files end with records and named damage, never with another error', { skip }, async () => {
+  for (const file of filesOf('edge', 'jhove').filter((file) => !later.test(file) && !file.endsWith('SHA256SUMS'))) {
+    const { records, damages, size } = await readAll(folder + file)
+    assert.ok(records > 0 || damages.length > 0 || size <= 2, `${file}: neither a record nor damage`)
+    for (const damage of damages) {
+      assert.match(damage.code, /^SLUICE_WARC_[A-Z_]+$/)
+      assert.ok(damage.length > 0, `${file}: ${JSON.stringify(damage)}`)
+    }
+  }
+})

@@ -1,0 +1,131 @@
+// Ranges of one file: any cut gives every record once. And what the reader makes of damage at any place.
+
+import assert from 'node:assert/strict'
+import { Readable } from 'node:stream'
+import { test } from 'node:test'
+import { gzipSync } from 'node:zlib'
+import fc from 'fast-check'
+import type { ByteSource } from '../../src/io/byte-source.ts'
+import type { WarcDamage } from '../../src/warc/plain-records.ts'
+import { readWarc, type WarcLayout } from '../../src/warc/reader.ts'
+import { encodeWarcRecord } from '../../src/warc/writer.ts'
+
+/** An input in memory that hands out pieces of odd sizes. */
+function memorySource(bytes: Buffer, pieceBytes = 1000): ByteSource {
+  return {
+    url: 'file:///memory.warc.gz',
+    size: bytes.length,
+    version: '1',
+    read: (start = 0, end = bytes.length) => {
+      const pieces: Buffer[] = []
+      for (let at = start; at < Math.min(end, bytes.length); at += pieceBytes)
+        pieces.push(bytes.subarray(at, Math.min(at + pieceBytes, end)))
+      return Readable.from(pieces)
+    },
+  }
+}
+
+function record(ordinal: number, body: Uint8Array): Buffer {
+  return encodeWarcRecord({
+    type: 'resource',
+    date: '2024-05-01T00:00:00Z',
+    id: `<urn:test:${ordinal}>`,
+    url: `https://example.org/${ordinal}`,
+    contentType: 'text/plain',
+    block: body,
+    payloadStart: 0,
+  })
+}
+
+async function read(bytes: Buffer, range?: readonly [number, number], pieceBytes?: number) {
+  const damages: WarcDamage[] = []
+  const offsets: number[] = []
+  const urls: string[] = []
+  let layout: WarcLayout | undefined
+  for await (const found of readWarc(memorySource(bytes, pieceBytes), {
+    range,
+    damaged: (damage) => damages.push(damage),
+    layout: (known) => (layout = known),
+  })) {
+    offsets.push(found.offset)
+    urls.push(found.fields.find(([name]) => name === 'warc-target-uri')?.[1] ?? '')
+  }
+  return { damages, offsets, urls, layout }
+}
+
+/** Codes may differ: at the end of a range a reader only looks whether a record follows. */
+const extent = ({ offset, length }: WarcDamage) => [offset, length]
+
+const bodies = fc.array(
+  fc.oneof(
+    fc.uint8Array({ maxLength: 3000 }),
+    fc.string({ maxLength: 500 }).map((text) => Buffer.from(`WARC/1.1\r\n${text}`)),
+  ),
+  { minLength: 1, maxLength: 30 },
+)
+
+test('any cut into ranges gives every record once, in order', async () => {
+  await fc.assert(
+    fc.asyncProperty(
+      bodies,
+      fc.array(fc.nat(), { maxLength: 6 }),
+      fc.integer({ min: 1, max: 5000 }),
+      fc.constantFrom(0, 6),
+      async (contents, cuts, pieceBytes, level) => {
+        const bytes = Buffer.concat(contents.map((body, ordinal) => gzipSync(record(ordinal, body), { level })))
+        const places = [...new Set([0, bytes.length, ...cuts.map((cut) => cut % (bytes.length + 1))])].sort((a, b) => a - b)
+        const found: string[] = []
+        for (let index = 1; index < places.length; index++) {
+          const { urls, damages } = await read(bytes, [places[index - 1], places[index]], pieceBytes)
+          assert.deepEqual(damages, [])
+          found.push(...urls)
+        }
+        assert.deepEqual(
+          found,
+          contents.map((_, ordinal) => `https://example.org/${ordinal}`),
+        )
+      },
+    ),
+    { numRuns: 150 },
+  )
+})
+
+test('damage anywhere costs at most the records it touches, is reported, and ranges agree on it', async () => {
+  await fc.assert(
+    fc.asyncProperty(
+      bodies,
+      fc.nat(),
+      fc.uint8Array({ minLength: 1, maxLength: 200 }),
+      fc.nat(),
+      fc.boolean(),
+      async (contents, place, garbage, cut, isInsertion) => {
+        const members = contents.map((body, ordinal) => gzipSync(record(ordinal, body)))
+        const clean = Buffer.concat(members)
+        const at = place % clean.length
+        const bytes = Buffer.concat([
+          clean.subarray(0, at),
+          garbage,
+          clean.subarray(isInsertion ? at : Math.min(clean.length, at + garbage.length)),
+        ])
+        const whole = await read(bytes)
+        const untouched: string[] = []
+        let offset = 0
+        for (const [ordinal, member] of members.entries()) {
+          const isBefore = offset + member.length <= at
+          const isBehind = offset >= (isInsertion ? at : at + garbage.length)
+          if (isBefore || isBehind) untouched.push(`https://example.org/${ordinal}`)
+          offset += member.length
+        }
+        for (const url of untouched) assert.ok(whole.urls.includes(url), `${url} is lost`)
+        if (whole.urls.length < contents.length) assert.ok(whole.damages.length > 0, 'a loss without a report')
+
+        const middle = cut % (bytes.length + 1)
+        const first = await read(bytes, [0, middle])
+        const second = middle < bytes.length ? await read(bytes, [middle, bytes.length]) : { urls: [], damages: [] }
+        assert.deepEqual([...first.urls, ...second.urls], whole.urls)
+        assert.deepEqual([...first.damages, ...second.damages].map(extent), whole.damages.map(extent))
+      },
+    ),
+    { numRuns: 150 },
+  )
+})

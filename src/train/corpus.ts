@@ -1,0 +1,181 @@
+// The trainer's view of a folder of token shards (schemas/tokens.ts): which shards there are, that they mean the same by
+// their ids, and their rows, a row group at a time.
+
+import { createHash } from 'node:crypto'
+import { existsSync } from 'node:fs'
+import { readdir, stat } from 'node:fs/promises'
+import { basename, join } from 'node:path'
+import { parseTokensMetadata, TOKENIZER_FILE, type TokensMetadata } from '../../schemas/tokens.ts'
+import { SluiceError } from '../core/errors.ts'
+import { columnOf, listValues, utf8Values } from '../io/columns.ts'
+import { type ParquetFacts, readParquet, readParquetFacts } from '../io/parquet.ts'
+
+export interface RowGroup {
+  /** Ordinal of its shard in the corpus. */
+  readonly shard: number
+  /** Ordinal in its shard. */
+  readonly group: number
+  /** Row of the shard that it begins with. */
+  readonly firstRow: number
+  readonly rows: number
+  /** An estimate: the shard's tokens in proportion to rows. */
+  readonly tokens: number
+}
+
+/** The documents of a row group, in file order. */
+export interface TokenRows {
+  readonly ids: readonly string[]
+  readonly tokens: readonly (Uint16Array | Uint32Array)[]
+  /** Undefined where the loss counts on every token. */
+  readonly masks: readonly (Uint8Array | undefined)[]
+}
+
+export interface Corpus {
+  readonly folder: string
+  /** File names, sorted: a training log names shards by their ordinal here. */
+  readonly shards: readonly string[]
+  readonly vocabulary: { readonly hash: string; readonly size: number; readonly endOfText: number }
+  /** The copy of the tokenizer beside the shards, where there is one. */
+  readonly tokenizerFile: string | undefined
+  readonly tokens: number
+  readonly documents: number
+  readonly rowGroups: readonly RowGroup[]
+  /** Of the shards' names, rows, tokens and plans: two corpora of one hash hold the same rows. */
+  readonly hash: string
+  /** @throws SluiceError `SLUICE_PARQUET_INVALID`, `SLUICE_TRAIN_SHARD_INVALID` */
+  readonly readRows: (group: RowGroup) => Promise<TokenRows>
+}
+
+interface OpenShard {
+  readonly name: string
+  readonly facts: ParquetFacts
+  readonly metadata: TokensMetadata
+}
+
+/**
+ * Opens the `.parquet` files of a folder, or one file.
+ *
+ * @throws SluiceError `SLUICE_TRAIN_CORPUS_MISSING`, `SLUICE_TRAIN_CORPUS_EMPTY`, `SLUICE_TRAIN_SHARD_INVALID`,
+ *   `SLUICE_TRAIN_VOCABULARIES`, `SLUICE_PARQUET_INVALID`
+ */
+export async function openCorpus(path: string): Promise<Corpus> {
+  if (!existsSync(path))
+    throw new SluiceError('SLUICE_TRAIN_CORPUS_MISSING', 'there is no such corpus', {
+      where: { folder: path },
+      fix: 'give the folder that parquetShards wrote token shards to',
+    })
+  const isFolder = (await stat(path)).isDirectory()
+  const folder = isFolder ? path : join(path, '..')
+  const names = isFolder
+    ? (await readdir(path)).filter((name) => name.endsWith('.parquet') && !name.startsWith('.')).sort()
+    : [basename(path)]
+  if (names.length === 0)
+    throw new SluiceError('SLUICE_TRAIN_CORPUS_EMPTY', 'no .parquet file in this folder', {
+      where: { folder },
+      fix: 'give the folder that parquetShards wrote token shards to',
+    })
+  const shards: OpenShard[] = []
+  for (const name of names) shards.push(await openShard(folder, name))
+  const tokenizerFile = join(folder, TOKENIZER_FILE)
+  return {
+    folder,
+    shards: names,
+    vocabulary: commonVocabulary(folder, shards),
+    tokenizerFile: existsSync(tokenizerFile) ? tokenizerFile : undefined,
+    tokens: shards.reduce((sum, { metadata }) => sum + metadata.tokens, 0),
+    documents: shards.reduce((sum, { facts }) => sum + facts.rows, 0),
+    rowGroups: shards.flatMap(rowGroupsOf),
+    hash: hashOf(shards),
+    readRows: (group) => readRows(join(folder, names[group.shard]), group, shards[group.shard].metadata.vocabularySize),
+  }
+}
+
+async function openShard(folder: string, name: string): Promise<OpenShard> {
+  const facts = await readParquetFacts(join(folder, name))
+  const metadata = parseTokensMetadata(facts.metadata)
+  if (!metadata)
+    throw invalid(
+      join(folder, name),
+      'it is Parquet, but not a shard of tokens',
+      'tokenize first: a pipeline that ends in .pipe(tokenize()).to(parquetShards())',
+    )
+  return { name, facts, metadata }
+}
+
+function commonVocabulary(folder: string, shards: readonly OpenShard[]): Corpus['vocabulary'] {
+  const [first] = shards
+  const other = shards.find(({ metadata }) => metadata.vocabularyHash !== first.metadata.vocabularyHash)
+  if (other)
+    throw new SluiceError(
+      'SLUICE_TRAIN_VOCABULARIES',
+      'the shards were made with different tokenizers: equal ids would not mean the same',
+      {
+        where: {
+          folder,
+          [first.name]: first.metadata.vocabularyHash.slice(0, 12),
+          [other.name]: other.metadata.vocabularyHash.slice(0, 12),
+        },
+        fix: 'tokenize all of them with one tokenizer, or train on one folder of them',
+      },
+    )
+  return { hash: first.metadata.vocabularyHash, size: first.metadata.vocabularySize, endOfText: first.metadata.endOfText }
+}
+
+function rowGroupsOf({ facts, metadata }: OpenShard, shard: number): RowGroup[] {
+  let firstRow = 0
+  return facts.rowGroups.map(({ rows }, group) => {
+    const tokens = Math.round((metadata.tokens * rows) / Math.max(1, facts.rows))
+    const rowGroup = { shard, group, firstRow, rows, tokens }
+    firstRow += rows
+    return rowGroup
+  })
+}
+
+function hashOf(shards: readonly OpenShard[]): string {
+  const hash = createHash('sha256')
+  for (const { name, facts, metadata } of shards)
+    hash.update(JSON.stringify([name, metadata.vocabularyHash, metadata.planHash, metadata.tokens, facts.rowGroups]))
+  return hash.digest('hex')
+}
+
+async function readRows(path: string, group: RowGroup, vocabularySize: number): Promise<TokenRows> {
+  const rows: { ids: string[]; tokens: (Uint16Array | Uint32Array)[]; masks: (Uint8Array | undefined)[] } = {
+    ids: [],
+    tokens: [],
+    masks: [],
+  }
+  for await (const { batch } of readParquet(path, { columns: ['id', 'tokens', 'mask'], rowGroups: [group.group, group.group + 1] })) {
+    const ids = utf8Values(columnOf(batch, 'id'))
+    const column = columnOf(batch, 'tokens')
+    const isU16 = column?.children[0]?.values instanceof Uint16Array
+    const tokens = isU16 ? listValues(column, Uint16Array) : listValues(column, Uint32Array)
+    const masks = listValues(columnOf(batch, 'mask'), Uint8Array)
+    for (let i = 0; i < batch.numRows; i++) {
+      const [id, ofDocument, mask] = [ids[i], tokens[i], masks[i]]
+      if (id === undefined || ofDocument === undefined) throw invalid(path, 'it lacks the columns id and tokens, or holds nulls in them')
+      checkRow(path, ofDocument, mask, vocabularySize, group.firstRow + rows.ids.length)
+      rows.ids.push(id)
+      rows.tokens.push(ofDocument)
+      rows.masks.push(mask)
+    }
+  }
+  return rows
+}
+
+/** What would otherwise read outside the embedding's table. */
+function checkRow(
+  path: string,
+  tokens: Uint16Array | Uint32Array,
+  mask: Uint8Array | undefined,
+  vocabularySize: number,
+  row: number,
+): void {
+  let largest = 0
+  for (let i = 0; i < tokens.length; i++) if (tokens[i] > largest) largest = tokens[i]
+  if (largest >= vocabularySize) throw invalid(path, `row ${row} holds token ${largest}, the vocabulary has ${vocabularySize}`)
+  if (mask && mask.length !== tokens.length) throw invalid(path, `row ${row} has ${tokens.length} tokens and a mask of ${mask.length}`)
+}
+
+function invalid(file: string, problem: string, fix = 'make the shard again'): SluiceError {
+  return new SluiceError('SLUICE_TRAIN_SHARD_INVALID', `not a usable token shard: ${problem}`, { where: { file }, fix })
+}

@@ -1,0 +1,61 @@
+// The run's log, one JSON object a line: every step with its loss and the documents it was made of, and every evaluation.
+// A resumed run cuts it back to its checkpoint first, so that it reads as if the run had never stopped.
+
+import { existsSync } from 'node:fs'
+import { type FileHandle, open, readFile, rename, writeFile } from 'node:fs/promises'
+import { z } from 'zod'
+import type { Json } from '../core/document.ts'
+
+export const LOG_FILE = 'log.jsonl'
+
+const loggedStep = z.looseObject({ step: z.number() })
+
+export class TrainLog {
+  readonly #file: FileHandle
+
+  private constructor(file: FileHandle) {
+    this.#file = file
+  }
+
+  /** Opens the log for what follows `step`: later lines of an earlier attempt are dropped. */
+  static async open(path: string, step: number): Promise<TrainLog> {
+    if (existsSync(path)) {
+      const kept = (await readFile(path, 'utf8')).split('\n').filter((line) => isUpTo(line, step))
+      await writeFile(`${path}.tmp`, kept.map((line) => `${line}\n`).join(''))
+      await rename(`${path}.tmp`, path)
+    }
+    return new TrainLog(await open(path, 'a'))
+  }
+
+  async write(line: { readonly [key: string]: Json | undefined }): Promise<void> {
+    await this.#file.appendFile(`${JSON.stringify(line)}\n`)
+  }
+
+  /** A checkpoint stands on the lines before it. */
+  async sync(): Promise<void> {
+    await this.#file.sync()
+  }
+
+  async close(): Promise<void> {
+    await this.#file.close()
+  }
+}
+
+/** False for later lines and for one that a kill cut off. */
+function isUpTo(line: string, step: number): boolean {
+  try {
+    return loggedStep.parse(JSON.parse(line)).step <= step
+  } catch {
+    return false
+  }
+}
+
+/** Shard → rows, sorted, from a flat list shard, row, shard, row, …: `{"0":[3,17],"4":[2]}`. */
+export function documentsByShard(flat: readonly number[]): Record<string, number[]> {
+  const byShard = new Map<number, Set<number>>()
+  for (let i = 0; i < flat.length; i += 2) {
+    const rows = byShard.get(flat[i]) ?? new Set()
+    byShard.set(flat[i], rows.add(flat[i + 1]))
+  }
+  return Object.fromEntries([...byShard].sort(([a], [b]) => a - b).map(([shard, rows]) => [shard, [...rows].sort((a, b) => a - b)]))
+}

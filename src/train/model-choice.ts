@@ -1,0 +1,90 @@
+// Which model a run trains: a preset, a file, a number of parameters, or what the data can teach.
+
+import { readFile } from 'node:fs/promises'
+import { z } from 'zod'
+import { SluiceError } from '../core/errors.ts'
+import { isPreset, type ModelConfig, modelConfig, modelOfSize, parameterCount, preset, presets } from '../model/config.ts'
+import { number } from './settings.ts'
+
+/** Context of a model that is sized by its parameters. */
+const CONTEXT_LENGTH = 256
+
+/** The default's limits: below, embeddings are most of the model; above, a CPU takes days. */
+const SMALLEST = 1_000_000
+const LARGEST = 20_000_000
+
+export interface ModelWish {
+  /** Preset name, or path of a JSON file. */
+  readonly model?: string
+  readonly params?: number
+  /** Tokens a row, where the person gave it. */
+  readonly length?: number
+}
+
+/** What the corpus asks of a model. */
+export interface ModelNeeds {
+  readonly vocabularySize: number
+  readonly tokens: number
+}
+
+/** @throws SluiceError `SLUICE_TRAIN_MODEL`, `SLUICE_TRAIN_OPTIONS` */
+export async function chooseModel(wish: ModelWish, needs: ModelNeeds): Promise<{ config: ModelConfig; reason: string }> {
+  const { model, params, length } = wish
+  if (model !== undefined && params !== undefined)
+    throw new SluiceError('SLUICE_TRAIN_OPTIONS', 'a model and a number of parameters are both given', { fix: 'give one of them' })
+  if (model !== undefined) {
+    const config = isPreset(model) ? presetFor(model, length, needs) : await readModelFile(model, needs)
+    return { config, reason: `model ${model}: ${describeModel(config)}` }
+  }
+  const wanted = params ?? Math.min(LARGEST, Math.max(SMALLEST, needs.tokens / 5))
+  const config = modelOfSize(wanted, { vocabularySize: needs.vocabularySize, contextLength: length ?? CONTEXT_LENGTH })
+  const why = params === undefined ? ` (sized for ${number(needs.tokens)} tokens)` : ''
+  return { config, reason: `model of ${describeModel(config)}${why}` }
+}
+
+function presetFor(name: keyof typeof presets, length: number | undefined, { vocabularySize }: ModelNeeds): ModelConfig {
+  return preset(name, { vocabularySize, contextLength: Math.max(presets[name].contextLength, length ?? 0) })
+}
+
+async function readModelFile(path: string, { vocabularySize }: ModelNeeds): Promise<ModelConfig> {
+  let text: string
+  try {
+    text = await readFile(path, 'utf8')
+  } catch (cause) {
+    throw new SluiceError('SLUICE_TRAIN_MODEL', `no preset of that name, and no file that can be read: ${path}`, {
+      fix: `name one of ${Object.keys(presets).join(', ')}, give the path of a JSON file, or --params 3M`,
+      cause,
+    })
+  }
+  const config = parseModel(text, path, { vocabularySize })
+  if (config.vocabularySize < vocabularySize)
+    throw new SluiceError('SLUICE_TRAIN_MODEL', `the model knows ${config.vocabularySize} tokens, the shards have ${vocabularySize}`, {
+      where: { file: path },
+      fix: 'leave vocabularySize out of the file: it is taken from the shards',
+    })
+  return config
+}
+
+/**
+ * A model configuration from JSON.
+ *
+ * @param defaults what the text may leave out
+ * @throws SluiceError `SLUICE_TRAIN_MODEL`
+ */
+export function parseModel(text: string, path: string, defaults: { readonly vocabularySize?: number } = {}): ModelConfig {
+  try {
+    return modelConfig.parse({ ...defaults, ...z.looseObject({}).parse(JSON.parse(text)) })
+  } catch (cause) {
+    const problem = cause instanceof z.ZodError ? z.prettifyError(cause) : 'it is not JSON'
+    throw new SluiceError('SLUICE_TRAIN_MODEL', `not a model configuration:\n${problem}`, {
+      where: { file: path },
+      fix: 'a configuration is what a checkpoint has in its config.json',
+      cause,
+    })
+  }
+}
+
+function describeModel(config: ModelConfig): string {
+  const { layers, width, heads, contextLength } = config
+  return `${number(parameterCount(config))} parameters: ${layers} layers of width ${width}, ${heads} heads, context ${contextLength}`
+}

@@ -1,0 +1,44 @@
+// Text from a trained model, as token ids: who calls has the tokenizer.
+
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { z } from 'zod'
+import { generate, generateOptions } from '../model/generate.ts'
+import type { Weights } from '../model/inference.ts'
+import { CONFIG_FILE, MODEL_FILE, openCheckpoint, type TrainState } from './checkpoint.ts'
+import { parseModel } from './model-choice.ts'
+import { SafetensorsFile } from './safetensors.ts'
+
+export const sampleOptions = z.strictObject({
+  model: z.string().min(1).describe('folder that sluice train wrote to, or one checkpoint in it'),
+  prompt: z.array(z.int().min(0)).min(1).describe('token ids to go on from; the end-of-text token to begin a document'),
+  ...generateOptions.shape,
+})
+export type SampleOptions = z.input<typeof sampleOptions>
+
+export interface LoadedModel extends Weights {
+  /** The checkpoint's folder. */
+  readonly folder: string
+  readonly state: TrainState
+}
+
+/**
+ * The weights of a checkpoint, or of the newest one of a model folder.
+ *
+ * @throws SluiceError `SLUICE_TRAIN_MODEL_MISSING`, `SLUICE_TRAIN_CHECKPOINT_DAMAGED`
+ */
+export async function loadModel(path: string): Promise<LoadedModel> {
+  const { folder, state } = await openCheckpoint(path)
+  const file = join(folder, CONFIG_FILE)
+  const config = parseModel(await readFile(file, 'utf8'), file)
+  const weights = new Map<string, Float32Array>()
+  await using tensors = await SafetensorsFile.open(join(folder, MODEL_FILE))
+  for (const name of tensors.tensors.keys()) weights.set(name, await tensors.read(name))
+  return { folder, state, config, weights }
+}
+
+/** The tokens after a prompt, one by one. */
+export async function* sample(options: SampleOptions): AsyncGenerator<number, void, undefined> {
+  const { model, prompt, ...choice } = sampleOptions.parse(options)
+  yield* generate(await loadModel(model), prompt, choice)
+}

@@ -1,0 +1,187 @@
+import assert from 'node:assert/strict'
+import { readdir, readFile, truncate, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { SluiceError } from '../../src/core/errors.ts'
+import { findCheckpoint, openCheckpoint, restoreCheckpoint } from '../../src/train/checkpoint.ts'
+import { LOG_FILE } from '../../src/train/log.ts'
+import { loadValidation, runLoop, type TrainReport, type TrainRun } from '../../src/train/loop.ts'
+import { type RunFacts, resolveSettings, type SettingOptions } from '../../src/train/settings.ts'
+import { bigramModel } from './bigram.ts'
+import { markovDocuments, memoryCorpus, temporaryFolder } from './corpora.ts'
+import { tinyConfig } from './models.ts'
+
+const VOCABULARY = 24
+const corpus = memoryCorpus(
+  Array.from({ length: 6 }, (_, group) => markovDocuments(30, VOCABULARY, group)),
+  VOCABULARY,
+)
+const facts: RunFacts = { parameterCount: 600, contextLength: 32, vocabularySize: VOCABULARY, corpusTokens: corpus.tokens, cores: 1 }
+const options: SettingOptions = {
+  steps: 24,
+  batchTokens: 512,
+  learningRate: 0.05,
+  saveEvery: 5,
+  evaluateEvery: 8,
+  validationShare: 0.1,
+  keep: 2,
+}
+
+async function runIn(folder: string, changes: Partial<TrainRun> = {}, asked: SettingOptions = options) {
+  const { settings } = resolveSettings(asked, facts)
+  const model = bigramModel(tinyConfig(VOCABULARY), VOCABULARY)
+  const { checkpoint } = await findCheckpoint(folder)
+  if (checkpoint) await restoreCheckpoint(checkpoint.folder, model)
+  const validation = await loadValidation(corpus, settings)
+  return runLoop({ model, corpus, validation, settings, folder, state: checkpoint?.state, ...changes })
+}
+
+/** Log lines without what the clock decides and without the notes of resuming. */
+async function lossLog(folder: string): Promise<unknown[]> {
+  const lines = (await readFile(join(folder, LOG_FILE), 'utf8'))
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line))
+  return lines.filter(({ event }) => event !== 'resume').map(({ tokensPerSecond: _, ...line }) => line)
+}
+
+async function filesOf(folder: string): Promise<Record<string, Buffer>> {
+  const names = (await readdir(folder)).sort()
+  return Object.fromEntries(await Promise.all(names.map(async (name) => [name, await readFile(join(folder, name))] as const)))
+}
+
+/** Aborts once the step has been reported. */
+function stopAfter(step: number) {
+  const controller = new AbortController()
+  const onReport = (report: TrainReport) => {
+    if (report.event === 'step' && report.step === step) controller.abort()
+  }
+  return { signal: controller.signal, onReport }
+}
+
+test('the loss falls towards the entropy of the source', async () => {
+  await using folder = await temporaryFolder()
+  const { state } = await runIn(folder.path, {}, { ...options, steps: 120 })
+  // One of five tokens is drawn from 23, the others are determined: 0.2·ln 23 + H(0.2, …) ≈ 1.1 nats; uniform is ln 24 ≈ 3.18.
+  assert.ok(state.evaluation && state.evaluation.loss < 1.6, `validation loss ${state.evaluation?.loss}`)
+  assert.ok(state.smoothedLoss !== null && Math.abs(state.smoothedLoss - state.evaluation.loss) < 0.3)
+})
+
+test('accumulating the gradients of small passes equals one large pass', async () => {
+  const loss = async (asked: SettingOptions, rows: number) => {
+    await using folder = await temporaryFolder()
+    const { settings } = resolveSettings(asked, facts)
+    const total = settings.rows * settings.passes
+    const run = { settings: { ...settings, rows, passes: total / rows } }
+    return (await runIn(folder.path, run, asked)).state.loss ?? Number.NaN
+  }
+  const short = { ...options, steps: 6 }
+  assert.ok(Math.abs((await loss(short, 16)) - (await loss(short, 2))) < 1e-5)
+})
+
+test('a run stopped anywhere goes on to the same log and the same bytes', async () => {
+  await using whole = await temporaryFolder()
+  await runIn(whole.path)
+  for (const stops of [[1], [5], [7, 8, 23]]) {
+    await using parts = await temporaryFolder()
+    for (const stop of stops) {
+      const outcome = await runIn(parts.path, stopAfter(stop))
+      assert.ok(outcome.isInterrupted)
+      assert.equal(outcome.state.step, stop)
+    }
+    const end = await runIn(parts.path)
+    assert.equal(end.isInterrupted, false)
+    assert.deepEqual(await lossLog(parts.path), await lossLog(whole.path))
+    assert.deepEqual(await filesOf(join(parts.path, 'step-24')), await filesOf(join(whole.path, 'step-24')))
+  }
+})
+
+test('checkpoints beyond the newest are removed, and latest names the newest', async () => {
+  await using folder = await temporaryFolder()
+  await runIn(folder.path)
+  assert.deepEqual((await readdir(folder.path)).sort(), ['latest', LOG_FILE, 'step-20', 'step-24'].sort())
+  assert.equal(await readFile(join(folder.path, 'latest'), 'utf8'), 'step-24\n')
+})
+
+test('a damaged checkpoint is refused by name, and the one before leads to the same end', async () => {
+  await using whole = await temporaryFolder()
+  await runIn(whole.path)
+  const expected = await filesOf(join(whole.path, 'step-24'))
+  const damages: Record<string, (folder: string) => Promise<void>> = {
+    'model.safetensors': (folder) => truncate(join(folder, 'model.safetensors'), 700),
+    'optimizer.safetensors': async (folder) => {
+      const bytes = await readFile(join(folder, 'optimizer.safetensors'))
+      bytes[bytes.length - 1] ^= 1
+      await writeFile(join(folder, 'optimizer.safetensors'), bytes)
+    },
+    'state.json': async (folder) => {
+      const text = await readFile(join(folder, 'state.json'), 'utf8')
+      await writeFile(join(folder, 'state.json'), text.replace('"step": 24', '"step": 23'))
+    },
+  }
+  for (const [file, damage] of Object.entries(damages)) {
+    await damage(join(whole.path, 'step-24'))
+    const { checkpoint, refused } = await findCheckpoint(whole.path)
+    assert.equal(refused.length, 1)
+    assert.equal(refused[0].code, 'SLUICE_TRAIN_CHECKPOINT_DAMAGED')
+    assert.match(refused[0].message, new RegExp(`step-24 is damaged: ${file}`))
+    assert.equal(checkpoint?.state.step, 20)
+    await runIn(whole.path)
+    assert.deepEqual(await filesOf(join(whole.path, 'step-24')), expected)
+  }
+})
+
+test('a model folder and a checkpoint folder both open the checkpoint, another folder is refused', async () => {
+  await using folder = await temporaryFolder()
+  await assert.rejects(openCheckpoint(folder.path), { code: 'SLUICE_TRAIN_MODEL_MISSING' })
+  await runIn(folder.path)
+  assert.equal((await openCheckpoint(folder.path)).state.step, 24)
+  assert.equal((await openCheckpoint(join(folder.path, 'step-20'))).state.step, 20)
+})
+
+test('a loss that is not a number stops the run and keeps the checkpoint before it', async () => {
+  await using folder = await temporaryFolder()
+  const model = bigramModel(tinyConfig(VOCABULARY), VOCABULARY)
+  let passes = 0
+  const failing = {
+    ...model,
+    accumulate: (...args: Parameters<typeof model.accumulate>) => {
+      const result = model.accumulate(...args)
+      return ++passes > 12 ? { ...result, lossSum: Number.NaN } : result
+    },
+  }
+  await assert.rejects(runIn(folder.path, { model: failing }), (error) => {
+    assert.ok(error instanceof SluiceError)
+    assert.equal(error.code, 'SLUICE_TRAIN_DIVERGED')
+    assert.equal(error.where?.step, 13)
+    return true
+  })
+  assert.equal((await openCheckpoint(folder.path)).state.step, 10)
+})
+
+test('bits per byte divide by the bytes of the text behind the targets', async () => {
+  await using folder = await temporaryFolder()
+  const tokenBytes = Array.from({ length: VOCABULARY }, (_, token) => (token === 0 ? 0 : 3))
+  const { state } = await runIn(folder.path, { tokenBytes })
+  const { settings } = resolveSettings(options, facts)
+  const targets = (await loadValidation(corpus, settings)).flatMap((batch) => [...batch.targets]).filter((target) => target >= 0)
+  const bytes = targets.filter((target) => target !== 0).length * 3
+  assert.ok(state.evaluation?.bitsPerByte)
+  assert.equal(state.evaluation.targets, targets.length)
+  const expected = (state.evaluation.loss * targets.length) / Math.LN2 / bytes
+  assert.ok(Math.abs(state.evaluation.bitsPerByte - expected) < 1e-9)
+})
+
+test('the log traces a step to the shards and rows in its batch', async () => {
+  await using folder = await temporaryFolder()
+  await runIn(folder.path, {}, { ...options, steps: 2 })
+  const [start, first] = (await readFile(join(folder.path, LOG_FILE), 'utf8'))
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line))
+  assert.deepEqual(start.shards, ['0.parquet', '1.parquet', '2.parquet'])
+  const places: number[] = Object.values(first.documents).flatMap((rows) => (Array.isArray(rows) ? rows : []))
+  // 512 tokens of documents of 20 to 120 tokens each.
+  assert.ok(places.length >= 5 && places.length <= 26, `${places.length} documents`)
+  assert.ok(places.every((row) => row >= 0 && row < 60))
+})

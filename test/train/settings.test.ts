@@ -1,0 +1,59 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import fc from 'fast-check'
+import { assertSameRun, type RunFacts, resolveSettings } from '../../src/train/settings.ts'
+
+const facts: RunFacts = { parameterCount: 3_000_000, contextLength: 256, vocabularySize: 4096, corpusTokens: 2_000_000, cores: 2 }
+
+test('what is given stays, what is not is derived with its reason', () => {
+  const { settings, reasons } = resolveSettings({ learningRate: 0.002, threads: 1 }, facts)
+  assert.equal(settings.learningRate, 0.002)
+  assert.equal(settings.length, 256)
+  assert.ok(!reasons.some((reason) => reason.startsWith('learning rate') || reason.startsWith('threads')))
+  // 20 tokens a parameter would be 60 M, of a corpus of 2 M: four epochs of its training part instead.
+  assert.match(reasons.join('\n'), /steps .*4 epochs of 1,960,000 tokens/)
+  const tokens = settings.steps * settings.rows * settings.passes * settings.length
+  assert.ok(Math.abs(tokens / (4 * 1_960_000) - 1) < 0.01)
+  assert.ok(settings.steps >= 400)
+})
+
+test('steps, tokens and epochs ask for the same amount', () => {
+  const batch = { batchTokens: 4096 }
+  const byTokens = resolveSettings({ ...batch, tokens: 1_960_000 }, facts).settings.steps
+  assert.equal(resolveSettings({ ...batch, epochs: 1 }, facts).settings.steps, byTokens)
+  assert.equal(byTokens, Math.round(1_960_000 / 4096))
+  assert.throws(() => resolveSettings({ steps: 1, epochs: 1 }, facts), { code: 'SLUICE_TRAIN_OPTIONS' })
+})
+
+test('a batch is split into equal passes that fit in memory', () => {
+  fc.assert(
+    fc.property(
+      fc.integer({ min: 1, max: 2 ** 20 }),
+      fc.integer({ min: 2, max: 1024 }),
+      fc.constantFrom(300, 4096, 50_304),
+      (batchTokens, length, vocabularySize) => {
+        const { settings } = resolveSettings({ batchTokens, length }, { ...facts, contextLength: 1024, vocabularySize })
+        assert.equal(settings.rows * settings.passes, Math.max(1, Math.round(batchTokens / length)))
+        assert.ok(settings.rows === 1 || settings.rows * length * vocabularySize <= 2 ** 26)
+      },
+    ),
+  )
+})
+
+test('rows longer than the context are refused', () => {
+  assert.throws(() => resolveSettings({ length: 512 }, facts), { code: 'SLUICE_TRAIN_LENGTH' })
+})
+
+test('a changed setting is refused by name, one that changes nothing computed is not', () => {
+  const { settings } = resolveSettings({}, facts)
+  assertSameRun(settings, { ...settings, keep: 9, saveEvery: 1, evaluateEvery: 7, threads: 1 }, 'x')
+  for (const change of [{ learningRate: 1 }, { seed: 9 }, { packing: 'concatenate' as const }, { steps: 1 }])
+    assert.throws(
+      () => assertSameRun(settings, { ...settings, ...change }, 'x'),
+      (error) => {
+        assert.ok(error instanceof Error && 'code' in error && error.code === 'SLUICE_TRAIN_CHANGED')
+        assert.match(error.message, new RegExp(Object.keys(change)[0]))
+        return true
+      },
+    )
+})

@@ -45,8 +45,11 @@ export function splitBlanks(text: string): string[] {
   return parts
 }
 
+const highSurrogate = /[\ud800-\udbff]/
+
 /** Length in code points: Python's `len`. */
 export function codePointLength(text: string): number {
+  if (!highSurrogate.test(text)) return text.length
   let length = text.length
   for (let i = 0; i < text.length - 1; i++) {
     if ((text.charCodeAt(i) & 0xfc00) === 0xd800 && (text.charCodeAt(i + 1) & 0xfc00) === 0xdc00) {
@@ -90,4 +93,19 @@ export function hasNonSymbol(text: string): boolean {
     if (!PUNCTUATION.has(character) && !TERMINAL_PUNCTUATION.has(character)) return true
   }
   return false
+}
+
+/** Occurrences that do not overlap: Python's `str.count`, for a part that is not empty. */
+export function countOccurrences(text: string, part: string): number {
+  let count = 0
+  for (let i = text.indexOf(part); i >= 0; i = text.indexOf(part, i + part.length)) count++
+  return count
+}
+
+/** The character that ends at `end`; empty at the start of the text. */
+export function lastCodePoint(text: string, end = text.length): string {
+  if (end <= 0) return ''
+  const unit = text.charCodeAt(end - 1)
+  const isPair = unit >= 0xdc00 && unit <= 0xdfff && end > 1 && (text.charCodeAt(end - 2) & 0xfc00) === 0xd800
+  return text.slice(isPair ? end - 2 : end - 1, end)
 }

@@ -59,6 +59,11 @@ export class Lexicon {
     return this.#chunks >= FULL_CHUNKS || this.words.length >= FULL_WORDS || this.#units >= FULL_UNITS
   }
 
+  /** Undefined where the word was never met. */
+  find(word: string): number | undefined {
+    return this.#ids.get(word)
+  }
+
   wordId(word: string): number {
     const known = this.#ids.get(word)
     if (known !== undefined) return known

@@ -2,6 +2,7 @@
 // MIT), each step linear in the length of the string. Strings are looked up, then affixes are peeled from both ends, then
 // what is left is a URL, or is cut at infixes. Merging special strings back together is left to words.ts.
 
+import { lastCodePoint } from './characters.ts'
 import { currencies, letters, lowerLetters, punctuation, quotes, symbols, upperLetters } from './word-classes.ts'
 import { wordExceptions } from './word-exceptions.ts'
 
@@ -93,7 +94,7 @@ const currency = new RegExp(`^[${currencies}]$`, 'v')
 function suffixLength(string: string): number {
   const end = string.length
   if (end === 0) return 0
-  const last = lastCharacter(string, end)
+  const last = lastCodePoint(string, end)
   if (last === '.') return fullStopsLength(string)
   if (last === '…' && string.endsWith('……')) return 2
   if ((last === 's' || last === 'S') && (string[end - 2] === "'" || string[end - 2] === '’')) return 2
@@ -109,19 +110,11 @@ function fullStopsLength(string: string): number {
   while (start > 0 && string[start - 1] === '.') start--
   if (string.length - start > 1) return string.length - start
   if (start === 0) return 0
-  const before = lastCharacter(string, start)
+  const before = lastCodePoint(string, start)
   if (beforeFullStop.test(before)) return 1
-  const beforeThat = lastCharacter(string, start - before.length)
+  const beforeThat = lastCodePoint(string, start - before.length)
   if (upperLetter.test(before) && upperLetter.test(beforeThat)) return 1
   return beforeThat === '°' && 'FfCcKk'.includes(before) ? 1 : 0
-}
-
-/** The code point that ends before `end`; empty at the start of the string. */
-function lastCharacter(string: string, end: number): string {
-  if (end <= 0) return ''
-  const unit = string.charCodeAt(end - 1)
-  const isPair = unit >= 0xdc00 && unit <= 0xdfff && end > 1 && (string.charCodeAt(end - 2) & 0xfc00) === 0xd800
-  return string.slice(isPair ? end - 2 : end - 1, end)
 }
 
 // ---- infixes ----

@@ -1,0 +1,62 @@
+// What several stages ask of a document, worked out once: its words and sentence ends, lines, length. Kept as long as the
+// document is; stages never write into a document, they make a new one, so nothing here can go stale.
+
+import { codePointLength } from './characters.ts'
+import { lineBounds } from './lines.ts'
+import { type Tokens, tokenize, wordsOf } from './words.ts'
+
+/** Anything with a text: a Document, or a case of a test. */
+export interface HasText {
+  readonly text: string
+}
+
+interface Analysis {
+  tokens?: Tokens
+  words?: readonly string[]
+  lineBounds?: readonly number[]
+  codePoints?: number
+}
+
+const analyses = new WeakMap<HasText, Analysis>()
+
+function analysisOf(document: HasText): Analysis {
+  let analysis = analyses.get(document)
+  if (analysis === undefined) {
+    analysis = {}
+    analyses.set(document, analysis)
+  }
+  return analysis
+}
+
+/** Word ids and sentence ends. */
+export function documentTokens(document: HasText): Tokens {
+  const analysis = analysisOf(document)
+  analysis.tokens ??= tokenize(document.text)
+  return analysis.tokens
+}
+
+export function documentWords(document: HasText): readonly string[] {
+  const analysis = analysisOf(document)
+  analysis.words ??= wordsOf(documentTokens(document))
+  return analysis.words
+}
+
+/** Start and end of each line, as `lineBounds` gives them. */
+export function documentLineBounds(document: HasText): readonly number[] {
+  const analysis = analysisOf(document)
+  analysis.lineBounds ??= lineBounds(document.text)
+  return analysis.lineBounds
+}
+
+/** Length in code points. */
+export function documentCodePoints(document: HasText): number {
+  const analysis = analysisOf(document)
+  analysis.codePoints ??= codePointLength(document.text)
+  return analysis.codePoints
+}
+
+/** For a stage that changes a document but not its text: what is known of the text stays known. */
+export function keepAnalysis<T extends HasText>(from: HasText, to: T): T {
+  if (to.text === from.text) analyses.set(to, analysisOf(from))
+  return to
+}

@@ -1,0 +1,22 @@
+// A user's own filter, in place: `.pipe(filter('has-vowels', (document) => /[aeiou]/i.test(document.text)))`.
+
+import type { Item } from '../src/core/document.ts'
+import { drop, filterStage, keep, type Stage } from '../src/core/stage.ts'
+
+export interface FunctionOptions {
+  /**
+   * Raised whenever the function gives other answers. Without it the pipeline's module, where the function stands, enters the
+   * plan hash, and any change to it redoes what follows.
+   */
+  readonly version?: number
+}
+
+/** Keeps the items that the predicate is true of. Reason: the name. */
+export function filter<T extends Item>(name: string, predicate: (item: T) => boolean, options: FunctionOptions = {}): Stage<T> {
+  return filterStage(name, {
+    version: options.version,
+    isUserCode: options.version === undefined,
+    measure: (item: T) => ({ passes: Number(predicate(item)) }),
+    decide: ({ passes }) => (passes === 1 ? keep : drop(name)),
+  })
+}

@@ -1,0 +1,113 @@
+// `sluice sample`: text from a trained model, printed as it comes.
+
+import { existsSync } from 'node:fs'
+import { dirname, join, resolve } from 'node:path'
+import { Command, InvalidArgumentError } from 'commander'
+import { TOKENIZER_FILE } from '../../schemas/tokens.ts'
+import { SluiceError } from '../core/errors.ts'
+import { generate } from '../model/generate.ts'
+import { loadTokenizer, type Tokenizer } from '../tokenizer/tokenizer.ts'
+import { type LoadedModel, loadModel } from '../train/sample.ts'
+
+interface Flags {
+  readonly prompt: string
+  readonly tokens: number
+  readonly temperature: number
+  readonly topK: number
+  readonly topP: number
+  readonly seed: number
+  readonly tokenizer?: string
+  readonly json?: boolean
+}
+
+export const command = new Command()
+  .argument('<model>', 'folder that sluice train wrote to, or one step-N folder in it')
+  .option('--prompt <text>', 'text to go on from; nothing begins a new document', '')
+  .option(
+    '--tokens <n>',
+    'tokens to write at most',
+    number('a whole number from 1', (n) => Number.isInteger(n) && n >= 1),
+    200,
+  )
+  .option(
+    '--temperature <t>',
+    '0 takes the likeliest token, 1 samples as the model says',
+    number('a number from 0', (n) => n >= 0),
+    0.8,
+  )
+  .option(
+    '--top-k <k>',
+    'sample among the k likeliest tokens; 0: all',
+    number('a whole number from 0', (n) => Number.isInteger(n) && n >= 0),
+    0,
+  )
+  .option(
+    '--top-p <p>',
+    'sample among the likeliest tokens with this much probability together',
+    number('a number up to 1', (n) => n > 0 && n <= 1),
+    0.95,
+  )
+  .option(
+    '--seed <n>',
+    'same seed, same text',
+    number('a whole number from 0', (n) => Number.isInteger(n) && n >= 0),
+    1,
+  )
+  .option('--tokenizer <file>', 'tokenizer.json, where it does not lie beside the model')
+  .option('--json', 'one JSON object instead: prompt, text, tokens')
+  .addHelpText(
+    'after',
+    `
+The text ends where the model ends its document, or after --tokens.
+
+Examples:
+  sluice sample models/quickstart --prompt "Call me"
+  sluice sample models/quickstart/step-400 --temperature 0 --tokens 50
+  sluice sample models/quickstart --prompt "To install" --top-k 40 --seed 7 --json`,
+  )
+  .action(async (folder: string, flags: Flags) => {
+    const model = await loadModel(folder)
+    const tokenizer = await tokenizerOf(model, flags.tokenizer)
+    if (flags.json) return printJson(model, tokenizer, flags)
+    process.stdout.write(flags.prompt)
+    const decoder = new TextDecoder('utf-8', { ignoreBOM: true })
+    for await (const token of tokensOf(model, tokenizer, flags))
+      process.stdout.write(decoder.decode(tokenizer.decodeBytes([token]), { stream: true }))
+    process.stdout.write(`${decoder.decode()}\n`)
+  })
+
+async function printJson({ folder, ...model }: LoadedModel, tokenizer: Tokenizer, flags: Flags): Promise<void> {
+  const tokens: number[] = []
+  for await (const token of tokensOf({ folder, ...model }, tokenizer, flags)) tokens.push(token)
+  process.stdout.write(`${JSON.stringify({ checkpoint: folder, prompt: flags.prompt, text: tokenizer.decode(tokens), tokens })}\n`)
+}
+
+function tokensOf(model: LoadedModel, tokenizer: Tokenizer, { prompt, tokens, temperature, topK, topP, seed }: Flags) {
+  const words = prompt === '' ? [tokenizer.endOfText] : [...tokenizer.encode(prompt)]
+  return generate(model, words, { maxTokens: tokens, temperature, topK, topP, seed, stop: [tokenizer.endOfText] })
+}
+
+/** The tokenizer beside the checkpoints, which must be the one that the model was trained with. */
+async function tokenizerOf({ folder, state }: LoadedModel, given: string | undefined): Promise<Tokenizer> {
+  const places = [join(folder, TOKENIZER_FILE), join(dirname(resolve(folder)), TOKENIZER_FILE)]
+  const file = given ?? places.find((place) => existsSync(place))
+  if (file === undefined)
+    throw new SluiceError('SLUICE_SAMPLE_TOKENIZER', 'no tokenizer.json beside the model', {
+      where: { folder },
+      fix: 'give the one that made its shards with --tokenizer',
+    })
+  const tokenizer = await loadTokenizer(file)
+  if (tokenizer.hash === state.vocabularyHash) return tokenizer
+  throw new SluiceError('SLUICE_SAMPLE_TOKENIZER', 'the model was trained with another tokenizer: its ids would not mean the same', {
+    where: { file, hash: tokenizer.hash.slice(0, 12), expected: state.vocabularyHash.slice(0, 12) },
+    fix: 'give the tokenizer.json that made its shards with --tokenizer',
+  })
+}
+
+function number(what: string, isValid: (value: number) => boolean): (text: string) => number {
+  return (text) => {
+    const value = text.trim() === '' ? Number.NaN : Number(text)
+    if (!isValid(value)) throw new InvalidArgumentError(`give ${what}`)
+    return value
+  }
+}

@@ -13,6 +13,7 @@ const RING: usize = 0x10000
 /** u64[256]: hashed shingles that wait for the permutations. */
 const BLOCK: usize = 0x10100
 const BLOCK_SHINGLES: u32 = 256
+const BEGUN_SHINGLES: u32 = 64
 /** u32[80]: message schedule of SHA-1; the block itself in the 64 bytes behind. */
 const SCHEDULE: usize = 0x10900
 const SHA_BLOCK: usize = 0x10a80
@@ -49,6 +50,51 @@ function fold64(hash: u64, accumulator: u64): u64 {
   return (hash ^ round64(0, accumulator)) * P1 + P4
 }
 
+// @ts-ignore: decorator
+@inline
+function step8(hash: u64, p: usize): u64 {
+  return rotl<u64>(hash ^ round64(0, load<u64>(p)), 27) * P1 + P4
+}
+
+// @ts-ignore: decorator
+@inline
+function step1(hash: u64, p: usize): u64 {
+  return rotl<u64>(hash ^ (<u64>load<u8>(p) * P5), 11) * P1
+}
+
+// @ts-ignore: decorator
+@inline
+function chosen(hash: u64, next: u64, isChosen: bool): u64 {
+  return hash ^ ((hash ^ next) & (0 - <u64>isChosen))
+}
+
+/**
+ * XXH64 of fewer than 32 bytes, seed 0. All steps are computed and those that the length calls for are kept: lengths of
+ * shingles vary too much for a processor to foresee branches on them. Reads up to 31 bytes behind the end.
+ */
+function xxh64Short(at: usize, bytes: u32): u64 {
+  let hash: u64 = P5 + bytes
+  hash = chosen(hash, step8(hash, at), bytes >= 8)
+  hash = chosen(hash, step8(hash, at + 8), bytes >= 16)
+  hash = chosen(hash, step8(hash, at + 16), bytes >= 24)
+  let p = at + (bytes & ~7)
+  hash = chosen(hash, rotl<u64>(hash ^ (<u64>load<u32>(p) * P1), 23) * P2 + P3, (bytes & 4) != 0)
+  p = at + (bytes & ~3)
+  const rest = bytes & 3
+  hash = chosen(hash, step1(hash, p), rest > 0)
+  hash = chosen(hash, step1(hash, p + 1), rest > 1)
+  hash = chosen(hash, step1(hash, p + 2), rest > 2)
+  return avalanche64(hash)
+}
+
+// @ts-ignore: decorator
+@inline
+function avalanche64(hash: u64): u64 {
+  hash = (hash ^ (hash >> 33)) * P2
+  hash = (hash ^ (hash >> 29)) * P3
+  return hash ^ (hash >> 32)
+}
+
 /** XXH64 of bytes, seed 0. */
 export function xxh64(at: usize, bytes: u32): u64 {
   let p = at
@@ -74,7 +120,7 @@ export function xxh64(at: usize, bytes: u32): u64 {
   }
   hash += bytes
   while (p + 8 <= end) {
-    hash = rotl<u64>(hash ^ round64(0, load<u64>(p)), 27) * P1 + P4
+    hash = step8(hash, p)
     p += 8
   }
   if (p + 4 <= end) {
@@ -82,12 +128,10 @@ export function xxh64(at: usize, bytes: u32): u64 {
     p += 4
   }
   while (p < end) {
-    hash = rotl<u64>(hash ^ (<u64>load<u8>(p) * P5), 11) * P1
+    hash = step1(hash, p)
     p++
   }
-  hash = (hash ^ (hash >> 33)) * P2
-  hash = (hash ^ (hash >> 29)) * P3
-  return hash ^ (hash >> 32)
+  return avalanche64(hash)
 }
 
 const Q1: u32 = 0x9e3779b1
@@ -192,7 +236,7 @@ export function sha1(at: usize, bytes: u32): u64 {
 }
 
 function hashBytes(kind: u32, at: usize, bytes: u32): u64 {
-  if (kind == XXH64) return xxh64(at, bytes)
+  if (kind == XXH64) return bytes < 32 ? xxh64Short(at, bytes) : xxh64(at, bytes)
   if (kind == XXH32) return xxh32(at, bytes)
   if (kind == SHA1_64) return sha1(at, bytes)
   return sha1(at, bytes) & 0xffffffff
@@ -233,6 +277,7 @@ export function sign(textBytes: u32, window: u32, kind: u32, hashes: u32): u32 {
   let words: u32 = 0
   let slot: u32 = 0
   let waiting: u32 = 0
+  let isFirstBlock = true
   let p = TEXT
   while (true) {
     store<u32>(RING + (slot << 2), <u32>p)
@@ -244,20 +289,80 @@ export function sign(textBytes: u32, window: u32, kind: u32, hashes: u32): u32 {
       const start = <usize>load<u32>(RING + (slot << 2))
       store<u64>(BLOCK + (waiting << 3), hashBytes(kind, start, <u32>(p - start)))
       if (++waiting == BLOCK_SHINGLES) {
-        lower(waiting, hashes, bits)
+        lower(waiting, hashes, bits, isFirstBlock)
         waiting = 0
+        isFirstBlock = false
       }
     }
     if (p >= end) break
     p++
   }
-  if (waiting > 0) lower(waiting, hashes, bits)
+  if (waiting > 0) lower(waiting, hashes, bits, isFirstBlock)
   return words
 }
 
-function lower(shingles: u32, hashes: u32, bits: u32): void {
-  if (bits == 64) lower64(shingles, hashes)
-  else lower32(shingles, hashes)
+/**
+ * Lowers the minima by the block's shingles. In a document's first block, limits are set beforehand from the least bound
+ * of the first shingles, without a branch: else each minimum would be lowered and its limit reloaded several times.
+ */
+function lower(shingles: u32, hashes: u32, bits: u32, isFirstBlock: bool): void {
+  const begun = shingles < BEGUN_SHINGLES ? shingles : BEGUN_SHINGLES
+  if (bits == 64) {
+    if (isFirstBlock) begin64(begun, hashes)
+    lower64(shingles, hashes)
+  } else {
+    if (isFirstBlock) begin32(begun, hashes)
+    lower32(shingles, hashes)
+  }
+}
+
+/** A bound t says that the value is at most 56/8 above it: past the least t by 64, nothing can be the minimum. */
+function begin64(shingles: u32, hashes: u32): void {
+  const bytes: usize = hashes << 3
+  const end = BLOCK + (shingles << 3)
+  for (let k: u32 = 0; k < hashes; k += 2) {
+    const at = PARAMETERS + 2 * bytes + (k << 3)
+    const factor0 = load<u64>(at)
+    const factor1 = load<u64>(at, 8)
+    const addend0 = load<u64>(at + bytes)
+    const addend1 = load<u64>(at + bytes, 8)
+    let least0: u64 = u64.MAX_VALUE
+    let least1: u64 = u64.MAX_VALUE
+    for (let p = BLOCK; p < end; p += 8) {
+      const x = load<u64>(p)
+      const t0 = x * factor0 + addend0
+      const t1 = x * factor1 + addend1
+      least0 = t0 < least0 ? t0 : least0
+      least1 = t1 < least1 ? t1 : least1
+    }
+    store<u64>(at + 2 * bytes, limitAfter64(least0))
+    store<u64>(at + 2 * bytes, limitAfter64(least1), 8)
+  }
+}
+
+/** Where the bound wrapped around it says nothing. */
+// @ts-ignore: decorator
+@inline
+function limitAfter64(least: u64): u64 {
+  return least < 64 || least > u64.MAX_VALUE - 64 ? u64.MAX_VALUE : least + 64
+}
+
+function begin32(shingles: u32, hashes: u32): void {
+  const bytes: usize = hashes << 3
+  const end = BLOCK + (shingles << 3)
+  const eight = i32x4.splat(8)
+  const all = i32x4.splat(-1)
+  for (let k: u32 = 0; k < hashes; k += 4) {
+    const at = PARAMETERS + 2 * bytes + (k << 2)
+    const factor = v128.load(at)
+    const addend = v128.load(at + bytes)
+    let least = all
+    for (let p = BLOCK; p < end; p += 8) least = i32x4.min_u(least, i32x4.add(i32x4.mul(v128.load32_splat(p), factor), addend))
+    // As in 64 bits: everything is a candidate where the least bound wrapped around, or is within 8 of 2^32.
+    const raised = i32x4.add(least, eight)
+    const saysNothing = v128.or(i32x4.lt_u(least, eight), i32x4.lt_u(raised, eight))
+    v128.store(at + 2 * bytes, v128.or(raised, saysNothing))
+  }
 }
 
 /** Four permutations at a time, so that their constants stay in registers while the shingles pass. */
@@ -329,7 +434,11 @@ function lower32(shingles: u32, hashes: u32): void {
       const below0 = i32x4.le_u(i32x4.add(i32x4.mul(x, factor0), addend0), limit0)
       const below1 = i32x4.le_u(i32x4.add(i32x4.mul(x, factor1), addend1), limit1)
       if (!v128.any_true(v128.or(below0, below1))) continue
-      for (let lane: u32 = 0; lane < 8; lane++) lowerOne32(load<u64>(p), k + lane, bytes)
+      let lanes = i32x4.bitmask(below0) | (i32x4.bitmask(below1) << 4)
+      do {
+        lowerOne32(load<u64>(p), k + ctz(lanes), bytes)
+        lanes &= lanes - 1
+      } while (lanes != 0)
       limit0 = v128.load(at + 2 * bytes)
       limit1 = v128.load(at + 2 * bytes, 16)
     }

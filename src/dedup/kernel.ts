@@ -20,6 +20,8 @@ export interface MinhashKernel {
 }
 
 const pageBytes = 65536
+/** The kernel reads a little behind the end of the text. */
+const slackBytes = 64
 let shared: WebAssembly.Module | undefined
 
 /** A kernel of its own memory: what was prepared in it stays. */
@@ -36,7 +38,7 @@ export function instantiateMinhash(): MinhashKernel {
     throw new SluiceError('SLUICE_KERNEL_MISSING', 'the WASM kernel minhash is of another version', { fix: 'run npm run build:kernels' })
   const text: number = TEXT.value
   const textSpace = (bytes: number) => {
-    const missing = text + bytes - memory.buffer.byteLength
+    const missing = text + bytes + slackBytes - memory.buffer.byteLength
     if (missing > 0) memory.grow(Math.ceil(missing / pageBytes))
     return new Uint8Array(memory.buffer, text)
   }

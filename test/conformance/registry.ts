@@ -1,9 +1,18 @@
 // Every area's runners. A new area adds its file here.
 
 import type { Runner } from './cases.ts'
+import { dedupRunners } from './dedup.ts'
 import { filterRunners } from './filters.ts'
 import { languageRunners } from './language.ts'
+import { piiRunners } from './pii.ts'
 import { textRunners } from './text.ts'
 import { urlRunners } from './url.ts'
 
-export const runners: readonly Runner[] = [...textRunners, ...filterRunners, ...urlRunners, ...languageRunners]
+export const runners: readonly Runner[] = [
+  ...textRunners,
+  ...filterRunners,
+  ...urlRunners,
+  ...languageRunners,
+  ...dedupRunners,
+  ...piiRunners,
+]

@@ -17,6 +17,8 @@ export interface BarrierSettings {
   readonly memoryBytes?: number
   /** Documents a call of `process`. */
   readonly batch?: number
+  /** Called with the folder of the last merge step, before anything is removed. */
+  readonly inspect?: (merged: string) => Promise<void>
 }
 
 export async function runBarrier<T extends Item>(
@@ -24,7 +26,7 @@ export async function runBarrier<T extends Item>(
   partitions: T[][],
   settings: BarrierSettings = {},
 ): Promise<Outcome<T>> {
-  const { memoryBytes = 64 << 20, batch = 7 } = settings
+  const { memoryBytes = 64 << 20, batch = 7, inspect } = settings
   const root = mkdtempSync(join(tmpdir(), 'sluice-barrier-'))
   const dropped = new Map<string, string>()
   const { signal } = new AbortController()
@@ -56,6 +58,7 @@ export async function runBarrier<T extends Item>(
       for (let task = 0; task < step.tasks; task++) await step.run({ seed: 0, signal, memoryBytes, collected, folder, previous }, task)
       previous = folder
     }
+    await inspect?.(previous ?? '')
     const kept: T[][] = []
     for (const [partition, documents] of partitions.entries()) {
       const run = await barrier.apply({ ...context, merged: previous ?? '', partition })

@@ -19,6 +19,8 @@ export interface Block {
   readonly isTableStart: boolean
   /** Characters inside links. */
   readonly linkCharacters: number
+  /** All of it stands in italics. */
+  readonly isItalic: boolean
   /** The block element it was made from. */
   readonly node: number
 }
@@ -34,6 +36,7 @@ const TABLE = tagId('table')
 const BLOCKQUOTE = tagId('blockquote')
 const CELLS = tagSet('td th')
 const LISTS = tagSet('ul ol menu dir')
+const ITALIC = tagSet('em i')
 const HEADINGS = tagSet('h1 h2 h3 h4 h5 h6')
 /** What a data table's cell does not hold. */
 const LAYOUT = tagSet('table ul ol h1 h2 h3 h4 h5 h6 form pre blockquote article section figure')
@@ -60,8 +63,10 @@ class BlockWriter {
   private readonly quote: Uint16Array
   private readonly heading: Uint8Array
   private readonly items: Int32Array
+  private readonly italic: Uint8Array
   private line = ''
   private linkCharacters = 0
+  private uprightCharacters = 0
   private current: number
   /** The `pre` that the walk is inside of, or was last. */
   private pre = 0
@@ -69,6 +74,7 @@ class BlockWriter {
   /** End of the data table that the walk is inside of. */
   private tableEnd = -1
   private isTableStart = false
+  private isItalic = false
   private itemPending = -1
 
   constructor(tree: HtmlTree, root: number, isOut: Uint8Array) {
@@ -81,6 +87,7 @@ class BlockWriter {
     this.quote = new Uint16Array(size)
     this.heading = new Uint8Array(size)
     this.items = new Int32Array(size)
+    this.italic = new Uint8Array(size)
     this.current = root
     this.block[0] = root
   }
@@ -108,6 +115,7 @@ class BlockWriter {
     this.block[at] = this.isBlock(tag, node) ? node : this.block[above]
     this.list[at] = this.list[above] + LISTS[tag]
     this.quote[at] = this.quote[above] + (tag === BLOCKQUOTE ? 1 : 0)
+    this.italic[at] = this.italic[above] | ITALIC[tag]
     this.heading[at] = HEADINGS[tag] === 1 ? tag - HEADING_BASE : this.heading[above]
   }
 
@@ -151,12 +159,15 @@ class BlockWriter {
     const text = this.tree.text[node]
     this.line += node < this.preEnd ? text : text.replace(/\s+/g, ' ')
     if (this.tree.isLink[node] === 1) this.linkCharacters += text.trim().length
+    if (this.italic[node - this.root] === 0) this.uprightCharacters += text.trim().length
   }
 
   private flush(): void {
     const { line, linkCharacters } = this
+    this.isItalic = this.uprightCharacters <= 2
     this.line = ''
     this.linkCharacters = 0
+    this.uprightCharacters = 0
     if (line === '' || line.trim() === '') return
     const node = this.current
     if (node >= this.pre && node < this.preEnd) this.push('code', trimLines(line), linkCharacters)
@@ -191,6 +202,7 @@ class BlockWriter {
       ordinal: isOrdered ? this.items[parent - this.root] : 0,
       isTableStart: kind === 'row' && this.isTableStart,
       linkCharacters,
+      isItalic: this.isItalic,
       node: this.current,
     })
     if (kind === 'row') this.isTableStart = false

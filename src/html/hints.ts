@@ -44,7 +44,7 @@ const WORDS: readonly (readonly [bit: number, words: ReadonlySet<string>])[] = [
         'bio metadata follow feedback poll survey quiz ticker carousel slider slideshow gallery jump keywords syndication loading ' +
         'overlay modal lightbox tooltip dropdown button buttons btn btns toc utility utilities action actions icons links link menuitem rail aside ' +
         'callout cta optin register registration form search filter sort tab tabs video player podcast audio embed infobox factbox topics ' +
-        'categories category cat-links credits header head foot bottom topbar extra extras additional see seealso external promo-box card cards box-list',
+        'categories category cat-links credits header head foot bottom topbar extra extras additional see seealso external card cards alert alerts notice message messages placeholder',
     ),
   ],
   [
@@ -57,15 +57,15 @@ const WORDS: readonly (readonly [bit: number, words: ReadonlySet<string>])[] = [
   [
     CONTENT,
     words(
-      'article body entry post story content main text blog blogpost prose markdown richtext news artikel texte corps contenido cuerpo noticia page single detail copy',
+      'article body entry post story content main text blog blogpost prose markdown maincontent pagecontent contentbody bodycontent richtext news artikel texte corps contenido cuerpo noticia page single detail copy',
     ),
   ],
   [
     ARTICLE_TEXT,
     words(
       'articlebody articletext articlecontent articlecopy articlemain entrycontent entrytext postcontent postbody posttext postentry storybody storytext storycontent blogcontent ' +
-        'newsbody newstext newscontent pagecontent contentbody bodycontent bodytext bodycopy maincontent maintext textbody fieldnamebody ' +
-        'singlecontent detailcontent artikelbody artikeltext articledetail mwparseroutput markdownbody contentinner',
+        'newsbody newstext newscontent bodytext bodycopy maintext textbody fieldnamebody ' +
+        'artikelbody artikeltext articledetail mwparseroutput markdownbody',
     ),
   ],
   [
@@ -133,6 +133,8 @@ function nameHint(name: string): number {
 
 function readName(name: string): number {
   let bits = 0
+  // WordPress lists a post's category and tags in the class of the whole post.
+  const isPost = /\bhentry\b/.test(name)
   for (const className of name.split(/\s+/)) {
     if (HIDDEN_NAMES.has(className.toLowerCase())) bits |= HIDDEN
     // What follows two dashes in such names is a variant of the thing, not the thing: `section--ads`.
@@ -144,7 +146,7 @@ function readName(name: string): number {
       .filter((part) => part !== '')
     bits |= readParts(parts)
   }
-  return bits
+  return isPost ? bits & CONTENT : bits
 }
 
 function readParts(parts: readonly string[]): number {

@@ -56,7 +56,6 @@ const TABLE_SCOPE = tagSet('table html template')
 const P_SCOPE = tagSet('html table td th caption object template button')
 const PARAGRAPHS = tagSet('p')
 const SCRIPT = tagId('script')
-const TEMPLATE = tagId('template')
 /** The parts of a table: their end tags go to the innermost table. */
 const TABLE_PARTS = tagSet('tr td th thead tbody tfoot caption')
 

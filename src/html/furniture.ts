@@ -1,0 +1,55 @@
+// Lines that frame a text on many sites: labels, calls to subscribe or follow, credits, "read also". Told by short patterns
+// in a few languages, and only on short blocks; long ones are text, whatever they mention.
+
+const LABELS = new Set(
+  (
+    'advertisement|advert|adverts|ad|ads|anzeige|werbung|iklan|publicidad|publicité|publicite|pubblicità|advertentie|reklama|sponsored|sponsored links|sponsored content|promoted|' +
+    'share|share this|share this article|share this story|share on facebook|share on twitter|tweet|email|print|facebook|twitter|whatsapp|pinterest|linkedin|reddit|instagram|teilen|drucken|' +
+    "related|related articles|related posts|related stories|related topics|related content|read more|read also|more|see also|you may also like|you might also like|you may also be interested in|don't miss|recommended|" +
+    'trending|popular|most read|most popular|top stories|latest news|latest stories|our latest stories|more stories|more news|story continues below|story continues|article continues below|continue reading|' +
+    'comments|leave a comment|leave a reply|0 comments|add comment|post a comment|tell us what you think|' +
+    'subscribe|subscribe now|sign up|sign in|log in|register|follow us|newsletter|loading|close|menu|search|home|back to top|next|previous|caption|click to enlarge|view gallery|' +
+    'this slideshow requires javascript|tags|topics|filed under|source|sources|photo|image|video|about the author|weiterlesen|mehr zum thema|lesen sie auch|auch interessant|kommentare|' +
+    'das könnte sie auch interessieren|das könnte dich auch interessieren|neueste artikel|weitere artikel|ähnliche artikel|verwandte artikel|zurück|zur startseite|quelle|' +
+    'artículos relacionados|te puede interesar|noticias relacionadas|à lire aussi|articles similaires|leggi anche|articoli correlati|leia também|lees ook|czytaj też|читайте также|関連記事'
+  ).split('|'),
+)
+
+const CREDIT =
+  /^\(?(?:sources?|quellen?|źródło|fuente|fonte|photos?(?: credit)?|photo by|fotos?|image(?: credit)?|images|credits?|crédits?|bild(?:er|quelle|nachweis|rechte)?|copyright|via|additional reporting|reporting by|editing by)\s*(?:[:©|/]|by\b)|^©/i
+
+const SEE_ALSO =
+  /^(?:[[(>»•\s]*)(?:(?:read|see|watch|also)(?: more| also| next| this)?|related(?: \w+)?|more(?: on this)?|don't miss|must read|lesen sie (?:auch|mehr|dazu)|lesen sie auch|mehr (?:zum thema|dazu)|siehe auch|lee también|lea también|mira también|te puede interesar|à lire(?: aussi)?|lire aussi|leggi anche|leia (?:também|mais)|lees ook|czytaj (?:też|także|również)|читайте также)\s*[:：»>|-]/i
+
+const CALLS: readonly RegExp[] = [
+  /\b(?:sign(?:ing)? up|subscrib(?:e|ing))\b.*\b(?:newsletters?|inbox|emails?|e-mail|updates|channel|today|here|now)\b/i,
+  /\b(?:our|unseren?|free|daily|weekly|morning|the \w+) newsletters?\b/i,
+  /^(?:follow|like|join|find|connect with|folgen sie|folge|sigue|síguenos|suivez)\b.*\b(?:facebook|twitter|instagram|linkedin|youtube|telegram|whatsapp|tiktok|google news)\b/i,
+  /^(?:click|tap|klicken? sie|klick|haz clic|cliquez)\b.{0,20}\b(?:here|hier|aquí|ici)\b/i,
+  /\b(?:uses?|using|verwende[nt]|nutzt|nutzen|utiliza(?:mos)?|utilis(?:e|ons)|korzysta(?:my)?)\b.{0,20}\bcookies?\b/i,
+  /\b(?:all rights reserved|alle rechte vorbehalten|todos los derechos reservados|tous droits réservés|tutti i diritti riservati)\b/i,
+  /^(?:the post .+ appeared first on|copyright\b)/i,
+  /\b(?:affiliate (?:links?|commissions?|partner)|earn (?:a|an) (?:affiliate )?commission)\b/i,
+  /^(?:have a (?:news )?tip|got a tip|do you have (?:a|any) (?:story|tip|news))\b/i,
+  /\b(?:download|get) (?:our|the) (?:free )?app\b/i,
+]
+
+const STAMP =
+  /^(?:(?:first |last )?(?:updated?|published|posted|modified)|aktualisiert|veröffentlicht|publicado|publié|actualizado)\b.{0,60}\d/i
+
+const SHORT = 40
+const LINE = 120
+const SENTENCES = 250
+
+/** True where a block of text is furniture and no part of what the page says. */
+export function isFurniture(text: string): boolean {
+  if (text.length <= SHORT && LABELS.has(bare(text))) return true
+  if (text.length <= LINE && (CREDIT.test(text) || STAMP.test(text))) return true
+  if (text.length > SENTENCES) return false
+  return SEE_ALSO.test(text) || CALLS.some((call) => call.test(text))
+}
+
+/** In lower case, without marks around it. */
+function bare(text: string): string {
+  return text.toLowerCase().replace(/^[^\p{L}\p{N}]+|[^\p{L}\p{N}]+$/gu, '')
+}

@@ -3,6 +3,7 @@
 
 import { createGunzip, createZstdDecompress } from 'node:zlib'
 import type { ByteSource } from './byte-source.ts'
+import { ByteWindow } from './byte-window.ts'
 import { Decoder, type DecoderStream } from './decoder.ts'
 
 export type Compression = 'gzip' | 'zstd' | 'none'
@@ -24,8 +25,6 @@ export interface Decompressed {
 
 const PIECE_BYTES = 1 << 18
 const CHUNK_BYTES = 1 << 18
-/** A failing call of the decoder keeps what it had not handed out; small chunks make that little. */
-const CAREFUL_CHUNK_BYTES = 1 << 10
 
 /** @param head the first four bytes or more */
 export function compressionOf(head: Buffer): Compression {
@@ -42,54 +41,66 @@ export function compressionOf(head: Buffer): Compression {
  */
 export async function* decompress(source: ByteSource, damaged: (damage: StreamDamage) => void): AsyncGenerator<Decompressed> {
   let given = 0
-  for await (const part of decodeOnce(source, CHUNK_BYTES)) {
+  for await (const part of decodeOnce(source)) {
     if (!('damage' in part)) {
       given += part.chunk.length
       yield part
-    } else if (part.damage.code === 'SLUICE_STREAM_CORRUPT') {
-      yield* decodeAgain(source, given)
-      damaged(part.damage)
-    } else damaged(part.damage)
+    } else if (part.damage.code !== 'SLUICE_STREAM_TRUNCATED') yield* decodeAgain(source, given, part.damage.offset, damaged)
+    else damaged(part.damage)
   }
 }
 
-/** What lies between the first pass's last chunk and the damage. */
-async function* decodeAgain(source: ByteSource, given: number): AsyncGenerator<Decompressed> {
+/**
+ * What lies between the first pass's last chunk and the damage: a call of zlib that fails keeps what it has decoded, so
+ * the bytes around the fault are fed one by one.
+ */
+async function* decodeAgain(
+  source: ByteSource,
+  given: number,
+  carefulFrom: number,
+  damaged: (damage: StreamDamage) => void,
+): AsyncGenerator<Decompressed> {
   let position = 0
-  for await (const part of decodeOnce(source, CAREFUL_CHUNK_BYTES)) {
-    if ('damage' in part) return
+  for await (const part of decodeOnce(source, carefulFrom)) {
+    if ('damage' in part) return damaged(part.damage)
     const rest = part.chunk.subarray(Math.max(0, given - position))
     position += part.chunk.length
     if (rest.length > 0) yield { chunk: rest, consumed: 0 }
   }
 }
 
-async function* decodeOnce(source: ByteSource, chunkSize: number): AsyncGenerator<Decompressed | { readonly damage: StreamDamage }> {
-  let decoder: Decoder | undefined
-  let isPlain = false
-  let read = 0
+async function* decodeOnce(
+  source: ByteSource,
+  carefulFrom = Number.POSITIVE_INFINITY,
+): AsyncGenerator<Decompressed | { readonly damage: StreamDamage }> {
+  const window = new ByteWindow(source.read())
+  await window.fill(4)
+  const stream = decoderFor(compressionOf(window.buffer))
+  if (!stream) {
+    yield* plainChunks(window)
+    return
+  }
+  const decoder = new Decoder(stream)
   try {
-    for await (const chunk of source.read()) {
-      if (read === 0) {
-        const stream = decoderFor(compressionOf(chunk), chunkSize)
-        isPlain = stream === undefined
-        if (stream) decoder = new Decoder(stream)
-      }
-      read += chunk.length
-      if (isPlain) yield { chunk, consumed: chunk.length }
-      for (let start = 0; decoder && start < chunk.length; start += PIECE_BYTES) {
-        const piece = chunk.subarray(start, start + PIECE_BYTES)
-        yield* parts(await decoder.push(piece), piece.length)
-        if (decoder.error || decoder.isDone) break
-      }
-      if (decoder?.error || decoder?.isDone) break
+    while (!decoder.error && !decoder.isDone && (window.buffer.length > 0 || (await window.grow()))) {
+      const piece = window.buffer.subarray(0, Math.max(1, Math.min(PIECE_BYTES, carefulFrom - window.offset)))
+      window.advance(piece.length)
+      yield* parts(await decoder.push(piece), piece.length)
     }
-    if (!decoder) return
     yield* parts(await decoder.finish(), 0)
     const damage = damageOf(decoder, source.size)
     if (damage) yield { damage }
   } finally {
-    decoder?.close()
+    decoder.close()
+    await window.close()
+  }
+}
+
+async function* plainChunks(window: ByteWindow): AsyncGenerator<Decompressed> {
+  while (window.buffer.length > 0 || (await window.grow())) {
+    const chunk = window.buffer
+    window.advance(chunk.length)
+    yield { chunk, consumed: chunk.length }
   }
 }
 
@@ -98,23 +109,19 @@ function* parts(chunks: Buffer[], consumed: number): Generator<Decompressed> {
   for (const [index, chunk] of chunks.entries()) yield { chunk, consumed: index === 0 ? consumed : 0 }
 }
 
-function decoderFor(compression: Compression, chunkSize: number): DecoderStream | undefined {
-  if (compression === 'gzip') return createGunzip({ chunkSize })
-  return compression === 'zstd' ? createZstdDecompress({ chunkSize }) : undefined
+function decoderFor(compression: Compression): DecoderStream | undefined {
+  if (compression === 'gzip') return createGunzip({ chunkSize: CHUNK_BYTES })
+  return compression === 'zstd' ? createZstdDecompress({ chunkSize: CHUNK_BYTES }) : undefined
 }
 
 function damageOf(decoder: Decoder, size: number): StreamDamage | undefined {
   const offset = Math.min(decoder.taken, size)
-  if (decoder.error) {
-    const isTruncated = 'code' in decoder.error && decoder.error.code === 'Z_BUF_ERROR'
-    const code = isTruncated ? 'SLUICE_STREAM_TRUNCATED' : 'SLUICE_STREAM_CORRUPT'
-    return {
-      offset,
-      code,
-      message: isTruncated ? `the compressed data end early, after ${size} bytes` : `the compressed data are bad: ${decoder.error.message}`,
-    }
-  }
-  if (offset === size) return undefined
+  const { error } = decoder
+  if (error && 'code' in error && error.code === 'Z_BUF_ERROR')
+    return { offset, code: 'SLUICE_STREAM_TRUNCATED', message: `the compressed data are cut short: the file ends after ${size} bytes` }
+  const isTrailing = error === undefined ? offset < size : offset > 0 && /header check/.test(error.message) // gunzip wants another member
+  if (error && !isTrailing) return { offset, code: 'SLUICE_STREAM_CORRUPT', message: `the compressed data are corrupt: ${error.message}` }
+  if (!isTrailing) return undefined
   return {
     offset,
     code: 'SLUICE_STREAM_TRAILING',

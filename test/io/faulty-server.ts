@@ -1,0 +1,89 @@
+// A local HTTP server that serves one buffer and misbehaves as told: what a busy archive does on a bad day.
+
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+
+export interface Faults {
+  /** The first so many requests are answered with 503. */
+  readonly busy?: number
+  readonly retryAfter?: string
+  /** The first so many bodies end after `cutBytes`: by closing the socket, by a reset, or cleanly but short. */
+  readonly cuts?: number
+  readonly cutBytes?: number
+  readonly how?: 'close' | 'reset' | 'end'
+  /** Requests from that ordinal on (0 is the first) see another ETag. */
+  readonly changesAt?: number
+  readonly ignoresRanges?: boolean
+  readonly noEtag?: boolean
+  readonly status?: number
+}
+
+export interface FaultyServer extends AsyncDisposable {
+  readonly url: string
+  readonly requests: { readonly range?: string; readonly ifMatch?: string; readonly path: string }[]
+}
+
+/** @param files by path, without the leading slash */
+export async function serve(files: Readonly<Record<string, Buffer>>, faults: Faults = {}): Promise<FaultyServer> {
+  const requests: FaultyServer['requests'] = []
+  let cutsLeft = faults.cuts ?? 0
+  const server = createServer((request, response) => {
+    const ordinal = requests.length
+    const path = decodeURI(request.url ?? '/').slice(1)
+    requests.push({ range: request.headers.range, ifMatch: request.headers['if-match'], path })
+    const bytes = files[path]
+    if (ordinal < (faults.busy ?? 0)) return void response.writeHead(503, { 'retry-after': faults.retryAfter ?? '0' }).end('slow down')
+    if (faults.status !== undefined) return void response.writeHead(faults.status).end()
+    if (!bytes) return void response.writeHead(404).end()
+    const etag = ordinal >= (faults.changesAt ?? Number.POSITIVE_INFINITY) ? '"second"' : '"first"'
+    cutsLeft -= respond(request, response, bytes, etag, faults, cutsLeft) ? 1 : 0
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const address = server.address()
+  if (address === null || typeof address === 'string') throw new Error('the server has no port')
+  return {
+    url: `http://127.0.0.1:${address.port}/`,
+    requests,
+    [Symbol.asyncDispose]: async () => {
+      server.closeAllConnections()
+      await new Promise((resolve) => server.close(resolve))
+    },
+  }
+}
+
+/** @returns whether the body was cut */
+function respond(
+  request: IncomingMessage,
+  response: ServerResponse,
+  bytes: Buffer,
+  etag: string,
+  faults: Faults,
+  cutsLeft: number,
+): boolean {
+  const wanted = faults.ignoresRanges ? null : /^bytes=(\d+)-(\d+)?$/.exec(request.headers.range ?? '')
+  const start = wanted ? Number(wanted[1]) : 0
+  const end = wanted?.[2] ? Math.min(Number(wanted[2]) + 1, bytes.length) : bytes.length
+  const tag = faults.noEtag ? {} : { etag }
+  if (wanted && start >= bytes.length) {
+    response.writeHead(416, { 'content-range': `bytes */${bytes.length}`, ...tag }).end()
+    return false
+  }
+  const ifMatch = request.headers['if-match']
+  if (ifMatch !== undefined && ifMatch !== etag) {
+    response.writeHead(412).end()
+    return false
+  }
+  const range = wanted ? { 'content-range': `bytes ${start}-${end - 1}/${bytes.length}` } : {}
+  const cutBytes = faults.cutBytes ?? 0
+  const isCut = cutsLeft > 0 && end - start > cutBytes && end - start > 1
+  response.writeHead(wanted ? 206 : 200, { 'content-length': end - start, ...tag, ...range })
+  if (!isCut) response.end(bytes.subarray(start, end))
+  else
+    response.write(bytes.subarray(start, start + cutBytes), () => {
+      setTimeout(() => {
+        if (faults.how === 'reset') response.socket?.resetAndDestroy()
+        else if (faults.how === 'end') response.socket?.end()
+        else response.socket?.destroy()
+      }, 5)
+    })
+  return isCut
+}

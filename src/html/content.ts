@@ -2,63 +2,100 @@
 // subtree whose sentences outweigh its links. General signals only; no site is named here.
 
 import { ARTICLE_TEXT, BOILERPLATE, BYLINE, CAPTION, COMMENTS, CONTENT, DOUBTFUL } from './hints.ts'
-import { type Measures, measure, sumUp } from './measure.ts'
+import { type Measures, sumUp } from './measure.ts'
 import { BLOCK, TEXT, tagId, tagSet } from './tags.ts'
 import type { HtmlTree } from './tree.ts'
 
+export type Mode = 'balanced' | 'precision' | 'recall'
+
 export interface ContentOptions {
-  readonly mode: 'balanced' | 'precision' | 'recall'
+  readonly mode: Mode
   readonly comments: boolean
 }
 
+/** A subtree and what is left out of it. */
 export interface Content {
   readonly root: number
   /** u8[tree.count], 1 where the subtree is left out. */
   readonly isOut: Uint8Array
-  readonly measures: Measures
+}
+
+/** How sure a mode must be before it takes something out. */
+interface Limits {
+  /** Largest share of the page's sentences in a part that is named as boilerplate. */
+  readonly boilerplateShare: number
+  /** Most characters of sentences in a part whose name is doubtful; -1 keeps them all. */
+  readonly doubtfulCharacters: number
+  /** Link density from which a part is a list of links. */
+  readonly linkDensity: number
+  /** Whether the element named as the article's text is taken alone. */
+  readonly prefersNamed: boolean
+  readonly keepsCaptions: boolean
+}
+
+const LIMITS: Readonly<Record<Mode, Limits>> = {
+  precision: { boilerplateShare: 0.4, doubtfulCharacters: 200, linkDensity: 0.5, prefersNamed: true, keepsCaptions: false },
+  balanced: { boilerplateShare: 0.35, doubtfulCharacters: 80, linkDensity: 0.6, prefersNamed: true, keepsCaptions: false },
+  recall: { boilerplateShare: 0.2, doubtfulCharacters: -1, linkDensity: 0.75, prefersNamed: false, keepsCaptions: true },
 }
 
 const NAVIGATION = tagSet('nav footer aside menu search')
 const HEADINGS = tagSet('h1 h2 h3 h4 h5 h6')
-const BIG_HEADINGS = tagSet('h1 h2 h3')
+const TABLE_PARTS = tagSet('table caption thead tbody tfoot tr td th')
 const ARTICLE = tagId('article')
 const MAIN = tagId('main')
 const BODY = tagId('body')
 const FORM = tagId('form')
 const HEADER = tagId('header')
-const H1 = tagId('h1')
-const TABLE_PARTS = tagSet('table caption thead tbody tfoot tr td th')
 const FIGCAPTION = tagId('figcaption')
-const P = tagId('p')
-const A = tagId('a')
+const H1 = tagId('h1')
 const NOT_ROOT = tagSet(
   'p h1 h2 h3 h4 h5 h6 li dt dd tr tbody thead tfoot table ul ol dl blockquote pre figure figcaption form header footer nav aside th',
 )
 const TEASER = tagSet('div section article li a figure td')
+const LINK_LIST = tagSet('div section ul ol dl p h2 h3 h4 h5 h6 figure form header aside article')
 
-/** A text below this is a crumb: a label, a button, a date. */
+/** Plain text below this is a crumb: a label, a button, a date. */
 const SENTENCE_CHARACTERS = 40
+/** Sentences that make a page of their own, beside which boilerplate needs no benefit of the doubt. */
+const ENOUGH_CHARACTERS = 200
 
-/** @param opening first words of the article as the page's description has them; '' where unknown */
-export function findContent(tree: HtmlTree, options: ContentOptions, opening = ''): Content {
-  const measures = measure(tree)
+/**
+ * The main content.
+ *
+ * @param opening the page's description: the element whose text starts like it is surely content; '' where unknown
+ */
+export function findContent(tree: HtmlTree, measures: Measures, options: ContentOptions, opening: string): Content {
+  const limits = LIMITS[options.mode]
   const value = blockValues(tree, measures)
   const isOut = Uint8Array.from(measures.isDead)
-  takeOutBoilerplate(tree, measures, value, anchorPaths(tree, measures, opening), isOut, options)
+  const isOpening = openingPath(tree, measures, opening)
+  takeOutBoilerplate(tree, measures, value, isOpening, isOut, options.comments, limits)
   takeOutTeasers(tree, measures, value, isOut)
-  const root = bestRoot(tree, measures, subtreeSums(tree, value, isOut), opening, isOut)
-  takeOutLinkLists(tree, measures, isOut, root)
-  return { root, isOut, measures }
+  const root = bestRoot(tree, measures, subtreeSums(tree, value, isOut), isOpening, isOut, limits)
+  takeOutLinkLists(tree, measures, isOut, root, limits.linkDensity)
+  return { root, isOut }
+}
+
+/** All of the page's text but for navigation and lists of links: for pages without a main part. */
+export function wholeBody(tree: HtmlTree, measures: Measures): Content {
+  const isOut = Uint8Array.from(measures.isDead)
+  for (let node = 1; node < tree.count; node++) {
+    if (isOut[tree.parent[node]] === 1) isOut[node] = 1
+    else if (NAVIGATION[tree.tag[node]] === 1) isOut[node] = 1
+  }
+  takeOutLinkLists(tree, measures, isOut, 0, LIMITS.recall.linkDensity)
+  return { root: 0, isOut }
 }
 
 /** What a block's own text is worth: sentences count, links cost, crumbs are worth nothing. */
 function blockValues(tree: HtmlTree, measures: Measures): Float64Array {
   const value = new Float64Array(tree.count)
   for (let node = 1; node < tree.count; node++) {
-    const chars = measures.chars[node]
-    if (chars === 0) continue
-    const links = measures.linkChars[node]
-    const plain = chars - links
+    const characters = measures.characters[node]
+    if (characters === 0) continue
+    const links = measures.linkCharacters[node]
+    const plain = characters - links
     let worth = 0
     if (plain >= SENTENCE_CHARACTERS && HEADINGS[tree.tag[node]] === 0) worth = measures.marks[node] > 0 ? plain : plain * 0.4
     value[node] = worth - (links > plain ? links : links * 0.2)
@@ -66,7 +103,7 @@ function blockValues(tree: HtmlTree, measures: Measures): Float64Array {
   return value
 }
 
-/** Sums over subtrees of what is not left out; marks below a mark are set on the way. */
+/** Sums over subtrees of what is not left out; what lies inside of something left out is marked on the way. */
 function subtreeSums(tree: HtmlTree, value: ArrayLike<number>, isOut: Uint8Array): Float64Array {
   const sum = new Float64Array(tree.count)
   for (let node = 1; node < tree.count; node++) {
@@ -77,120 +114,168 @@ function subtreeSums(tree: HtmlTree, value: ArrayLike<number>, isOut: Uint8Array
   return sum
 }
 
+// ---- boilerplate ----
+
 function takeOutBoilerplate(
   tree: HtmlTree,
   measures: Measures,
   value: Float64Array,
-  isAnchor: Uint8Array,
+  isOpening: Uint8Array,
   isOut: Uint8Array,
-  options: ContentOptions,
+  comments: boolean,
+  limits: Limits,
 ): void {
   const { tag, count, parent } = tree
-  const good = Float64Array.from(value, (worth, node) => (isOut[node] === 1 ? 0 : Math.max(0, worth)))
-  sumUp(tree, good)
-  const chars = subtreeSums(tree, measures.chars, isOut)
-  const linkChars = subtreeSums(tree, measures.linkChars, isOut)
-  const all = good[0] || 1
+  const isAnchor = anchorPaths(tree, measures, isOpening)
+  const sentences = subtreeSums(
+    tree,
+    value.map((worth) => Math.max(0, worth)),
+    isOut,
+  )
+  const characters = subtreeSums(tree, measures.characters, isOut)
+  const linkCharacters = subtreeSums(tree, measures.linkCharacters, isOut)
+  const all = sentences[0] || 1
   for (let node = 1; node < count; node++) {
-    const t = tag[node]
     if (isOut[parent[node]] === 1) isOut[node] = 1
-    if (isOut[node] === 1 || BLOCK[t] === 0 || t === BODY || t === MAIN || TABLE_PARTS[t] === 1) continue
-    const hint = measures.hint[node]
-    const share = good[node] / all
-    const isSmall = share < 0.35 || (isAnchor[node] === 0 && all - good[node] > 200)
-    if (NAVIGATION[t] === 1) isOut[node] = Number(isSmall)
-    else if (t === FIGCAPTION) isOut[node] = Number(share < 0.3)
-    else if (t === FORM) isOut[node] = Number(share < 0.2)
-    else if (t === HEADER) isOut[node] = Number(share < 0.1)
-    if (isOut[node] === 1 || hint === 0) continue
-    if ((hint & COMMENTS) !== 0 && !options.comments && isAnchor[node] === 0) {
-      isOut[node] = Number(share < 0.5 || all - good[node] > 250)
-    } else if ((hint & BOILERPLATE) !== 0 && (t !== ARTICLE || share < 0.1)) {
-      isOut[node] = Number((hint & (CONTENT | ARTICLE_TEXT)) !== 0 ? share < 0.15 : isSmall)
-    } else if ((hint & CAPTION) !== 0) isOut[node] = Number(share < 0.15)
-    else if ((hint & BYLINE) !== 0) isOut[node] = Number(good[node] < 300 && share < 0.2)
-    else if ((hint & DOUBTFUL) !== 0 && (hint & ARTICLE_TEXT) === 0) {
-      isOut[node] = Number(share < 0.1 && (good[node] < 80 || linkChars[node] > chars[node] * 0.4))
+    const name = tag[node]
+    // Hints on inline elements, on rows and cells, say more about their style than about their part.
+    if (isOut[node] === 1 || BLOCK[name] === 0 || name === BODY || name === MAIN || TABLE_PARTS[name] === 1) continue
+    const part: Part = {
+      tag: name,
+      hint: measures.hint[node],
+      share: sentences[node] / all,
+      sentences: sentences[node],
+      elsewhere: all - sentences[node],
+      isAnchor: isAnchor[node] === 1,
+      isLinked: linkCharacters[node] > characters[node] * 0.4,
     }
+    if (isBoilerplate(part, limits, comments)) isOut[node] = 1
   }
 }
 
+interface Part {
+  readonly tag: number
+  readonly hint: number
+  /** Of the page's sentences. */
+  readonly share: number
+  /** Characters of sentences inside and outside. */
+  readonly sentences: number
+  readonly elsewhere: number
+  /** Holds what is surely the article. */
+  readonly isAnchor: boolean
+  readonly isLinked: boolean
+}
+
+function isBoilerplate(part: Part, limits: Limits, comments: boolean): boolean {
+  const { tag, hint, share } = part
+  const isMinor = share < limits.boilerplateShare || (!part.isAnchor && part.elsewhere > ENOUGH_CHARACTERS)
+  if (NAVIGATION[tag] === 1 && isMinor) return true
+  if (tag === FIGCAPTION && share < 0.3 && !limits.keepsCaptions) return true
+  if ((tag === FORM && share < 0.2) || (tag === HEADER && share < 0.1)) return true
+  if (hint === 0) return false
+  if ((hint & COMMENTS) !== 0 && !part.isAnchor) return !comments && (share < 0.5 || part.elsewhere > ENOUGH_CHARACTERS)
+  if ((hint & BOILERPLATE) !== 0 && (tag !== ARTICLE || share < 0.1))
+    return (hint & (CONTENT | ARTICLE_TEXT)) !== 0 ? share < 0.15 : isMinor
+  if ((hint & CAPTION) !== 0) return share < 0.15 && !limits.keepsCaptions
+  if ((hint & BYLINE) !== 0) return part.sentences < 300 && share < 0.2
+  if ((hint & DOUBTFUL) === 0 || (hint & ARTICLE_TEXT) !== 0 || limits.doubtfulCharacters < 0) return false
+  return share < 0.1 && (part.sentences < limits.doubtfulCharacters || part.isLinked)
+}
+
 /** 1 on the elements above what is surely the article: its opening, its named container, the page's heading. */
-function anchorPaths(tree: HtmlTree, measures: Measures, opening: string): Uint8Array {
-  const path = new Uint8Array(tree.count)
-  const wanted = opening.trim().slice(0, 30)
+function anchorPaths(tree: HtmlTree, measures: Measures, isOpening: Uint8Array): Uint8Array {
+  const path = Uint8Array.from(isOpening)
   for (let node = 1; node < tree.count; node++) {
     if (measures.isDead[node] === 1) continue
-    const isText = tree.tag[node] === TEXT
-    const isSure = isText
-      ? wanted.length === 30 && tree.text[node].length >= 30 && tree.text[node].trimStart().startsWith(wanted)
-      : tree.tag[node] === H1 || (measures.hint[node] & (ARTICLE_TEXT | COMMENTS)) === ARTICLE_TEXT
-    if (!isSure) continue
-    for (let above = isText ? tree.parent[node] : node; above > 0 && path[above] === 0; above = tree.parent[above]) path[above] = 1
+    if (tree.tag[node] === H1 || (measures.hint[node] & (ARTICLE_TEXT | COMMENTS)) === ARTICLE_TEXT) markPath(tree, node, path)
   }
   return path
 }
+
+/** 1 on the elements above the texts that start as the page's description does. */
+function openingPath(tree: HtmlTree, measures: Measures, opening: string): Uint8Array {
+  const path = new Uint8Array(tree.count)
+  const wanted = opening.trim().slice(0, OPENING_CHARACTERS)
+  if (wanted.length < OPENING_CHARACTERS) return path
+  for (let node = 1; node < tree.count; node++) {
+    if (tree.tag[node] !== TEXT || measures.isDead[node] === 1 || tree.text[node].length < OPENING_CHARACTERS) continue
+    if (tree.text[node].trimStart().startsWith(wanted)) markPath(tree, tree.parent[node], path)
+  }
+  return path
+}
+
+const OPENING_CHARACTERS = 30
+
+function markPath(tree: HtmlTree, from: number, path: Uint8Array): void {
+  for (let node = from; node > 0 && path[node] === 0; node = tree.parent[node]) path[node] = 1
+}
+
+// ---- teasers ----
 
 /**
  * Takes out repeated items that advertise other pages: three or more alike siblings, each with a link that carries a
  * headline and little text of its own. Where they are most of the page, the page is a list and they stay.
  */
 function takeOutTeasers(tree: HtmlTree, measures: Measures, value: Float64Array, isOut: Uint8Array): void {
-  const { tag, end, attributes } = tree
   const sums = subtreeSums(tree, value, isOut)
-  const chars = subtreeSums(tree, measures.chars, isOut)
-  const linkChars = subtreeSums(tree, measures.linkChars, isOut)
+  const characters = subtreeSums(tree, measures.characters, isOut)
+  const linkCharacters = subtreeSums(tree, measures.linkCharacters, isOut)
+  const isTeaser = (node: number) => {
+    const links = linkCharacters[node]
+    return links >= 15 && characters[node] - links < 350 && links * 6 > characters[node]
+  }
   const found: number[] = []
-  let foundSum = 0
+  let sum = 0
   for (let node = 1; node < tree.count; node++) {
-    if (isOut[node] === 1) {
-      node = end[node] - 1
-      continue
-    }
-    if (tag[node] === TEXT || end[node] - node < 9) continue
-    const groups = new Map<string, number[]>()
-    for (let child = node + 1; child < end[node]; child = end[child]) {
-      if (TEASER[tag[child]] === 0 || isOut[child] === 1 || end[child] - child < 3) continue
-      const key = `${tag[child]} ${attributes[child]?.class ?? ''}`
-      const group = groups.get(key)
-      if (group === undefined) groups.set(key, [child])
-      else group.push(child)
-    }
-    for (const group of groups.values()) {
-      if (group.length < 3) continue
-      const teasers = group.filter(
-        (child) => linkChars[child] >= 15 && chars[child] - linkChars[child] < 350 && linkChars[child] * 6 > chars[child],
-      )
-      if (teasers.length < 3 || teasers.length < group.length * 0.7) continue
-      for (const child of teasers) {
-        found.push(child)
-        foundSum += Math.max(0, sums[child])
+    if (isOut[node] === 1) node = tree.end[node] - 1
+    else if (linkCharacters[node] >= 45) {
+      for (const group of alikeChildren(tree, node, isOut)) {
+        const teasers = group.filter(isTeaser)
+        if (teasers.length < 3 || teasers.length < group.length * 0.7) continue
+        for (const teaser of teasers) {
+          found.push(teaser)
+          sum += Math.max(0, sums[teaser])
+        }
       }
     }
   }
-  if (foundSum > sums[0] * 0.6) return
-  for (const node of found) isOut[node] = 1
+  if (sum <= sums[0] * 0.6) for (const node of found) isOut[node] = 1
 }
 
-function bestRoot(tree: HtmlTree, measures: Measures, sum: Float64Array, opening: string, isOut: Uint8Array): number {
-  const isOpening = openingPath(tree, opening, isOut)
+/** Groups of three or more children with the same name and class. */
+function alikeChildren(tree: HtmlTree, node: number, isOut: Uint8Array): number[][] {
+  const groups = new Map<string, number[]>()
+  for (let child = node + 1; child < tree.end[node]; child = tree.end[child]) {
+    if (TEASER[tree.tag[child]] === 0 || isOut[child] === 1 || tree.end[child] - child < 3) continue
+    const key = `${tree.tag[child]} ${tree.attributes[child]?.class ?? ''}`
+    const group = groups.get(key)
+    if (group === undefined) groups.set(key, [child])
+    else group.push(child)
+  }
+  return [...groups.values()].filter((group) => group.length >= 3)
+}
+
+// ---- the root ----
+
+function bestRoot(tree: HtmlTree, measures: Measures, sum: Float64Array, isOpening: Uint8Array, isOut: Uint8Array, limits: Limits): number {
   let best = 0
   let bestScore = Number.NEGATIVE_INFINITY
   for (let node = 0; node < tree.count; node++) {
-    const t = tree.tag[node]
-    if (isOut[node] === 1 || (node > 0 && (BLOCK[t] === 0 || NOT_ROOT[t] === 1))) continue
+    const name = tree.tag[node]
+    if (isOut[node] === 1 || (node > 0 && (BLOCK[name] === 0 || NOT_ROOT[name] === 1))) continue
     const hint = measures.hint[node]
     let score = sum[node]
-    if (t === ARTICLE || t === MAIN) score *= 1.1
+    if (name === ARTICLE || name === MAIN) score *= 1.1
     if ((hint & CONTENT) !== 0) score *= 1.1
     if ((hint & ARTICLE_TEXT) !== 0) score *= 1.5
     if (isOpening[node] === 1) score *= 1.5
+    // Of equals the inner one.
     if (score >= bestScore) {
       best = node
       bestScore = score
     }
   }
-  return namedWithin(tree, measures, sum, best, isOut) ?? best
+  return (limits.prefersNamed ? namedWithin(tree, measures, sum, best, isOut) : undefined) ?? best
 }
 
 /** The one element inside the root that is named as an article's text, where it holds a good part of it. */
@@ -202,7 +287,8 @@ function namedWithin(tree: HtmlTree, measures: Measures, sum: Float64Array, root
       node = tree.end[node] - 1
       continue
     }
-    if ((measures.hint[node] & ARTICLE_TEXT) === 0 || NOT_ROOT[tree.tag[node]] === 1 || BLOCK[tree.tag[node]] === 0) continue
+    const name = tree.tag[node]
+    if ((measures.hint[node] & ARTICLE_TEXT) === 0 || NOT_ROOT[name] === 1 || BLOCK[name] === 0) continue
     if (sum[node] < 100 || sum[node] < sum[root] * 0.1) continue
     // Two beside each other: parts of one text, or several texts.
     if (found !== undefined && node >= tree.end[found]) return undefined
@@ -212,33 +298,15 @@ function namedWithin(tree: HtmlTree, measures: Measures, sum: Float64Array, root
   return other === undefined || (found !== undefined && other > found && other < tree.end[found]) ? found : undefined
 }
 
-/** 1 on the elements above the text that starts as the page's description does. */
-function openingPath(tree: HtmlTree, opening: string, isOut: Uint8Array): Uint8Array {
-  const path = new Uint8Array(tree.count)
-  const wanted = opening.slice(0, 50).trim()
-  if (wanted.length < 30) return path
-  for (let node = 1; node < tree.count; node++) {
-    if (tree.tag[node] !== TEXT || isOut[node] === 1 || tree.text[node].length < 30) continue
-    if (!tree.text[node].trimStart().startsWith(wanted.slice(0, 30))) continue
-    for (let above = tree.parent[node]; above > 0 && path[above] === 0; above = tree.parent[above]) path[above] = 1
-  }
-  return path
-}
+// ---- lists of links ----
 
-const PRUNABLE = tagSet('div section ul ol dl p h2 h3 h4 h5 h6 figure form header aside article')
-
-/** Takes out what is mostly links within the content. */
-function takeOutLinkLists(tree: HtmlTree, measures: Measures, isOut: Uint8Array, root: number): void {
-  const chars = subtreeSums(tree, measures.chars, isOut)
-  const linkChars = subtreeSums(tree, measures.linkChars, isOut)
-  const all = chars[root]
+function takeOutLinkLists(tree: HtmlTree, measures: Measures, isOut: Uint8Array, root: number, density: number): void {
+  const characters = subtreeSums(tree, measures.characters, isOut)
+  const linkCharacters = subtreeSums(tree, measures.linkCharacters, isOut)
+  const all = characters[root]
   for (let node = root + 1; node < tree.end[root]; node++) {
     if (isOut[tree.parent[node]] === 1) isOut[node] = 1
-    if (isOut[node] === 1 || PRUNABLE[tree.tag[node]] === 0 || chars[node] === 0) continue
-    const density = linkChars[node] / chars[node]
-    if (density > 0.6 && chars[node] < all * 0.5) isOut[node] = 1
+    if (isOut[node] === 1 || LINK_LIST[tree.tag[node]] === 0 || characters[node] === 0) continue
+    if (linkCharacters[node] > characters[node] * density && characters[node] < all * 0.5) isOut[node] = 1
   }
-  void BIG_HEADINGS
-  void P
-  void A
 }

@@ -2,15 +2,16 @@
 // linear in the page. The parts: `tree.ts` parses, `content.ts` decides, `render.ts` writes, `metadata.ts` reads the rest.
 
 import { type Block, blocksOf } from './blocks.ts'
-import { findContent } from './content.ts'
+import { findContent, type Mode, wholeBody } from './content.ts'
+import { measure } from './measure.ts'
 import { type PageMetadata, readMetadata } from './metadata.ts'
 import { renderMarkdown, renderText } from './render.ts'
-import { parseHtml } from './tree.ts'
+import { type HtmlTree, parseHtml } from './tree.ts'
 import { trimBlocks } from './trim.ts'
 
 export interface ExtractOptions {
   /** `precision` leaves out what is doubtful, `recall` keeps it. */
-  readonly mode: 'balanced' | 'precision' | 'recall'
+  readonly mode: Mode
   readonly format: 'text' | 'markdown'
   /** Whether readers' comments belong to the text. */
   readonly comments: boolean
@@ -36,8 +37,7 @@ export const extractDefaults: ExtractOptions = { mode: 'balanced', format: 'text
 export function extract(html: string, options: ExtractOptions = extractDefaults): Extraction {
   const tree = parseHtml(html)
   const metadata = readMetadata(tree)
-  const content = findContent(tree, options, metadata.description)
-  const blocks = trimBlocks(blocksOf(tree, content.root, content.isOut), metadata.title)
+  const blocks = readBlocks(tree, metadata, options)
   const text = options.format === 'markdown' ? renderMarkdown(blocks) : renderText(blocks)
   return {
     text,
@@ -49,6 +49,24 @@ export function extract(html: string, options: ExtractOptions = extractDefaults)
       textRatio: html.length === 0 ? 0 : text.length / html.length,
     },
   }
+}
+
+/** A main part shorter than this is doubted: the page may be a list, a table, a search result. */
+const DOUBTED_CHARACTERS = 250
+
+function readBlocks(tree: HtmlTree, metadata: PageMetadata, options: ExtractOptions): Block[] {
+  const measures = measure(tree)
+  const content = findContent(tree, measures, options, metadata.description ?? '')
+  const main = trimBlocks(blocksOf(tree, content.root, content.isOut), metadata.title, options.mode)
+  const mainCharacters = charactersOf(main)
+  if (mainCharacters >= DOUBTED_CHARACTERS || options.mode === 'precision') return main
+  const body = wholeBody(tree, measures)
+  const whole = trimBlocks(blocksOf(tree, body.root, body.isOut), metadata.title, options.mode)
+  return charactersOf(whole) > 4 * mainCharacters ? whole : main
+}
+
+function charactersOf(blocks: readonly Block[]): number {
+  return blocks.reduce((sum, block) => sum + block.text.length, 0)
 }
 
 function linkDensity(blocks: readonly Block[]): number {

@@ -12,8 +12,8 @@ export interface Measures {
   /** Nearest block at or above the node. */
   readonly block: Int32Array
   /** Characters of visible text directly in a block; runs of blanks count as one. */
-  readonly chars: Int32Array
-  readonly linkChars: Int32Array
+  readonly characters: Int32Array
+  readonly linkCharacters: Int32Array
   /** Commas and sentence marks outside of links. */
   readonly marks: Int32Array
 }
@@ -29,8 +29,8 @@ export function measure(tree: HtmlTree): Measures {
   const hint = new Uint8Array(count)
   const isDead = new Uint8Array(count)
   const block = new Int32Array(count)
-  const chars = new Int32Array(count)
-  const linkChars = new Int32Array(count)
+  const characters = new Int32Array(count)
+  const linkCharacters = new Int32Array(count)
   const marks = new Int32Array(count)
   for (let node = 1; node < count; node++) {
     const above = parent[node]
@@ -50,11 +50,11 @@ export function measure(tree: HtmlTree): Measures {
     block[node] = at
     const length = visibleLength(text[node])
     if (length === 0) continue
-    chars[at] += length
-    if (isLink[node] === 1) linkChars[at] += length
+    characters[at] += length
+    if (isLink[node] === 1) linkCharacters[at] += length
     else marks[at] += countMarks(text[node])
   }
-  return { hint, isDead, block, chars, linkChars, marks }
+  return { hint, isDead, block, characters, linkCharacters, marks }
 }
 
 /** Adds every node's number to its parent's, bottom up: from per node to per subtree. */

@@ -2,12 +2,18 @@
 // so do lines that are links only, notes in italics at the end, and headings that nothing follows any more.
 
 import type { Block } from './blocks.ts'
+import type { Mode } from './content.ts'
 import { isFurniture } from './furniture.ts'
 
 /** The blocks without what frames the text. */
-export function trimBlocks(blocks: readonly Block[], title: string | undefined): Block[] {
-  const kept = blocks.filter((block) => block.kind === 'code' || block.kind === 'row' || !(isFurniture(block.text) || isLink(block)))
-  return kept.slice(startOfText(kept, title), endOfText(kept))
+export function trimBlocks(blocks: readonly Block[], title: string | undefined, mode: Mode): Block[] {
+  const kept = blocks.filter((block) => isText(block, mode))
+  return kept.slice(startOfText(kept, title), mode === 'recall' ? kept.length : endOfText(kept))
+}
+
+function isText(block: Block, mode: Mode): boolean {
+  if (block.kind === 'code' || block.kind === 'row') return true
+  return !isFurniture(block.text) && (mode === 'recall' || !isLink(block))
 }
 
 /** A line that is one link. Links in lists may be what a list is about. */

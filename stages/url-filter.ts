@@ -28,7 +28,8 @@ export const urlFilterLimits = { soft_words: ['softWordThreshold'] } as const
 
 /**
  * Works on anything with a `url`. Reasons: `domain`, `subdomain`, `url`, `hard_blacklisted`, `soft_blacklisted`,
- * `blacklisted_subword`, and `no_url`, where the reference stops with an error.
+ * `blacklisted_subword`, and `no_url` for an empty address, where the reference stops with an error. What has no address at
+ * all, a book or a private text, passes.
  */
 export function urlFilter<T extends Item>(options: UrlFilterOptions = {}): Stage<T> {
   const limits = urlFilterOptions.parse(options)
@@ -38,7 +39,7 @@ export function urlFilter<T extends Item>(options: UrlFilterOptions = {}): Stage
   const stage = (blocked: Blocklists): Stage<T> =>
     filterStage('urlFilter', {
       options: { ...limits, versions },
-      measure: (item) => measureUrl(item.url ?? '', blocked),
+      measure: (item) => (item.url === undefined ? unaddressed : measureUrl(item.url, blocked)),
       decide: (statistics) => decideUrl(statistics, limits),
     })
   return { ...stage(nothing), open: (context) => stage(readBlocklists(limits)).open(context) }
@@ -96,6 +97,8 @@ export function measureUrl(url: string, blocked: Blocklists) {
     subwords: Number(blocked.subwords?.test(withoutMarks(url)) ?? false),
   }
 }
+
+const unaddressed: UrlMatches = { has_url: Number.NaN, domain: 0, subdomain: 0, url: 0, hard_words: 0, soft_words: 0, subwords: 0 }
 
 export function decideUrl(s: UrlMatches, { softWordThreshold }: Pick<Limits, 'softWordThreshold'>): Verdict {
   if (s.has_url === 0) return drop('no_url')

@@ -74,22 +74,23 @@ async function runOnce(setup: RunnerSetup, watch: Watch, noteFile: string): Prom
     message = told
   })
   const watcher = new AbortController()
-  const ended = new Promise<number | null>((resolve) => child.once('exit', (code) => resolve(code)))
+  const ended = new Promise<number | NodeJS.Signals | null>((resolve) => child.once('exit', (code, signal) => resolve(signal ?? code)))
   const forward = () => child.kill('SIGTERM')
   const ignore = () => {} // a terminal's Ctrl-C reaches the runner by itself
   process.on('SIGTERM', forward)
   process.on('SIGINT', ignore)
   const verdict = watchRunner(child, watch, noteFile, watcher.signal)
-  const code = await ended
+  const end = await ended
   watcher.abort()
   process.off('SIGTERM', forward)
   process.off('SIGINT', ignore)
   const killed = await verdict
   if (killed) return { kind: 'died', ...killed }
   if (message) return { kind: 'told', message }
-  if (code === runnerExit.interrupted) return { kind: 'interrupted' }
-  if (code === runnerExit.done) return { kind: 'survived' }
-  return { kind: 'died', cause: code === runnerExit.workerDied ? 'out_of_memory' : 'crashed', suspects: inHand(noteFile) }
+  if (end === runnerExit.done) return { kind: 'survived' }
+  // By signal where it came before the runner could listen.
+  if (end === runnerExit.interrupted || end === 'SIGINT' || end === 'SIGTERM') return { kind: 'interrupted' }
+  return { kind: 'died', cause: end === runnerExit.workerDied ? 'out_of_memory' : 'crashed', suspects: inHand(noteFile) }
 }
 
 function startRunner(setup: RunnerSetup): ChildProcess {

@@ -113,17 +113,13 @@ async function findGroups(context: MergeContext, range: number, options: Resolve
     return writer.isFull ? writer.flush() : undefined
   }
   const orderWords = options.ties === 'input' ? words - 1 : words
-  await mergeRuns(
-    await collectedRuns(context, range),
-    { words, orderWords, memoryBytes: memoryBytes / 2, signal },
-    (records, at, partition) => {
-      const pause = startsWith(records, at, hash) ? undefined : finishGroup()
-      for (let w = 0; w < key; w++) hash[w] = records[at + w]
-      if (group.size === group.members.length) group.members = grown(group.members)
-      group.members[group.size++] = starts[partition] + records[at + words - 1]
-      return pause
-    },
-  )
+  await mergeRuns(collectedRuns(context, range), { words, orderWords, memoryBytes: memoryBytes / 2, signal }, (records, at, partition) => {
+    const pause = startsWith(records, at, hash) ? undefined : finishGroup()
+    for (let w = 0; w < key; w++) hash[w] = records[at + w]
+    if (group.size === group.members.length) group.members = grown(group.members)
+    group.members[group.size++] = starts[partition] + records[at + words - 1]
+    return pause
+  })
   await finishGroup()
   await writer.close()
 }
@@ -145,7 +141,7 @@ async function gatherVerdicts(context: MergeContext): Promise<void> {
   const verdicts = new VerdictWriter(context.folder, partitionStarts(context.collected))
   const sources = []
   for (let range = 0; range < ranges; range++)
-    for (const run of await readRuns(join(context.previous ?? '', groupsName(range)))) sources.push({ run, ordinal: range })
+    for (const run of readRuns(join(context.previous ?? '', groupsName(range)))) sources.push({ run, ordinal: range })
   const { memoryBytes, signal } = context
   await mergeRuns(sources, { words: verdictWords, orderWords: verdictWords, memoryBytes, signal }, (records, at) =>
     verdicts.add(records[at], records[at + 1], records[at + 2]),

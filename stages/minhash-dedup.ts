@@ -97,7 +97,7 @@ function collect(context: CollectContext, options: Resolved): CollectRun<Documen
 /** One band over all partitions: pairs of ordinals, the first document of a hash with each other one. */
 async function findPairs(context: MergeContext, band: number): Promise<void> {
   const starts = partitionStarts(context.collected)
-  const sources = await collectedRuns(context, band)
+  const sources = collectedRuns(context, band)
   const pairs = new RunFile(join(context.folder, pairsName(band)), 2)
   const pair = new Uint32Array(2)
   let high = -1
@@ -131,10 +131,10 @@ async function findClusters(context: MergeContext, { bands, keep }: Resolved): P
   for (let band = 0; band < bands; band++) {
     context.signal.throwIfAborted()
     const path = join(context.previous ?? '', pairsName(band))
-    for (const run of await readRuns(path))
-      for await (const pairs of readBlocks(run)) for (let i = 0; i < pairs.length; i += 2) sets.union(pairs[i], pairs[i + 1])
+    for (const run of readRuns(path))
+      for (const pairs of readBlocks(run)) for (let i = 0; i < pairs.length; i += 2) sets.union(pairs[i], pairs[i + 1])
   }
-  const preferences = hasPreference(keep) ? await readPreferences(context, bands, starts) : undefined
+  const preferences = hasPreference(keep) ? readPreferences(context, bands, starts) : undefined
   const { size, survivor } = measureClusters(sets, documents, preferences)
   const verdicts = new VerdictWriter(context.folder, starts)
   for (let ordinal = 0; ordinal < documents; ordinal++) {
@@ -146,13 +146,13 @@ async function findClusters(context: MergeContext, { bands, keep }: Resolved): P
   await verdicts.close()
 }
 
-async function readPreferences(context: MergeContext, section: number, starts: Float64Array): Promise<Float64Array> {
+function readPreferences(context: MergeContext, section: number, starts: Float64Array): Float64Array {
   const preferences = new Float64Array(starts[starts.length - 1])
   const value = new Float64Array(1)
   const words = new Uint32Array(value.buffer)
   for (const [partition, { path }] of context.collected.entries()) {
-    for (const run of await readRuns(path, section))
-      for await (const records of readBlocks(run))
+    for (const run of readRuns(path, section))
+      for (const records of readBlocks(run))
         for (let at = 0; at < records.length; at += recordWords) {
           words[0] = records[at + 1]
           words[1] = records[at + 2]

@@ -93,7 +93,7 @@ async function findRepeats(context: MergeContext, range: number, options: Resolv
   let high = -1
   let low = -1
   const merge = { words: recordWords, orderWords: options.ties === 'input' ? 2 : 3, memoryBytes: memoryBytes / 2, signal }
-  await mergeRuns(await collectedRuns(context, range), merge, (records, at, partition) => {
+  await mergeRuns(collectedRuns(context, range), merge, (records, at, partition) => {
     const isFirst = records[at] !== high || records[at + 1] !== low
     high = records[at]
     low = records[at + 1]
@@ -114,7 +114,7 @@ async function gatherSpans(context: MergeContext): Promise<void> {
   const file = new RunFile(join(context.folder, 'spans'), 2)
   const sources = []
   for (let range = 0; range < ranges; range++)
-    for (const run of await readRuns(join(context.previous ?? '', repeatsName(range)))) sources.push({ run, ordinal: range })
+    for (const run of readRuns(join(context.previous ?? '', repeatsName(range)))) sources.push({ run, ordinal: range })
   const record = new Uint32Array(2)
   const { memoryBytes, signal } = context
   await mergeRuns(sources, { words: 2, orderWords: 2, memoryBytes, signal }, (records, at) => {
@@ -127,7 +127,7 @@ async function gatherSpans(context: MergeContext): Promise<void> {
 }
 
 async function apply(context: ApplyContext, options: Resolved): Promise<ApplyRun<Document>> {
-  const spans = await readSection(join(context.merged, 'spans'), context.partition)
+  const spans = readSection(join(context.merged, 'spans'), context.partition)
   let at = 0
   const firstSentences = (row: number): number[] => {
     const sentences: number[] = []

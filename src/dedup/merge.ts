@@ -1,11 +1,14 @@
 // K-way merge of sorted runs in bounded memory: each run has one buffer, and the files are read front to back.
 
+import { setImmediate } from 'node:timers/promises'
 import { SluiceError } from '../core/errors.ts'
 import type { MergeContext } from '../core/stage.ts'
 import { type Run, readRecords, readRuns } from './records.ts'
 
 const smallestBufferBytes = 4096
 const largestBufferBytes = 1 << 20
+/** Between two looks at the event loop, where the signal to stop arrives. */
+const breathRecords = 1 << 18
 
 /** A run to merge and the number of its source, which settles ties. */
 export interface Source {
@@ -14,10 +17,9 @@ export interface Source {
 }
 
 /** The runs of one section of what was collected; sources are the partitions. */
-export async function collectedRuns(context: MergeContext, section: number): Promise<Source[]> {
+export function collectedRuns(context: MergeContext, section: number): Source[] {
   const sources: Source[] = []
-  for (const [ordinal, { path }] of context.collected.entries())
-    for (const run of await readRuns(path, section)) sources.push({ run, ordinal })
+  for (const [ordinal, { path }] of context.collected.entries()) for (const run of readRuns(path, section)) sources.push({ run, ordinal })
   return sources
 }
 
@@ -48,9 +50,9 @@ class Cursor {
     return this.#read < this.run.count
   }
 
-  async refill(bufferRecords: number): Promise<void> {
+  refill(bufferRecords: number): void {
     const take = Math.min(bufferRecords, this.run.count - this.#read)
-    this.records = await readRecords(this.run, this.#read, take)
+    this.records = readRecords(this.run, this.#read, take)
     this.#read += take
     this.at = 0
   }
@@ -72,21 +74,21 @@ export async function mergeRuns(sources: readonly Source[], options: MergeOption
     )
   const bufferRecords = Math.floor(bufferBytes / (4 * words))
   const heap = filled.map((source) => new Cursor(source))
-  for (const cursor of heap) {
-    signal.throwIfAborted()
-    await cursor.refill(bufferRecords)
-  }
+  for (const cursor of heap) cursor.refill(bufferRecords)
   for (let i = (heap.length >> 1) - 1; i >= 0; i--) sink(heap, i, words, orderWords)
+  let visited = 0
   while (heap.length > 0) {
     const top = heap[0]
     const pause = visit(top.records, top.at, top.ordinal)
     if (pause) await pause
+    if (++visited % breathRecords === 0) {
+      await setImmediate()
+      signal.throwIfAborted()
+    }
     top.at += words
     if (top.at === top.records.length) {
-      if (top.hasMore) {
-        signal.throwIfAborted()
-        await top.refill(bufferRecords)
-      } else {
+      if (top.hasMore) top.refill(bufferRecords)
+      else {
         const last = heap.pop()
         if (heap.length === 0 || last === undefined) return
         heap[0] = last

@@ -4,6 +4,7 @@
 //   file = runs' records … | index: u32[4] a run (section, count, first byte low, high) | footer: u32[4]
 //   footer = words per record, number of runs, 0, magic
 
+import { closeSync, fstatSync, openSync, readSync } from 'node:fs'
 import { type FileHandle, open } from 'node:fs/promises'
 import { SluiceError } from '../core/errors.ts'
 
@@ -173,54 +174,53 @@ function compareRecords(a: Uint32Array, atA: number, b: Uint32Array, atB: number
   return 0
 }
 
+// Reads are synchronous: they are short, happen in workers, and five hops through the thread pool a file would cost more
+// than the merge itself where there are a thousand files.
+
 /** The runs of a file, in the order they were written; with a section, those of it. */
-export async function readRuns(path: string, section?: number): Promise<Run[]> {
-  const file = await open(path, 'r')
+export function readRuns(path: string, section?: number): Run[] {
+  const file = openSync(path, 'r')
   try {
-    const { size } = await file.stat()
-    const footer = await readWords(file, size - footerWords * 4, footerWords, path)
-    const [words, runs] = footer
-    if (footer[3] !== magic) throw damaged(path)
-    const index = await readWords(file, size - (footerWords + runs * indexWords) * 4, runs * indexWords, path)
-    const all = Array.from({ length: runs }, (_, i) => ({
-      path,
-      section: index[i * indexWords],
-      count: index[i * indexWords + 1],
-      byte: index[i * indexWords + 2] + index[i * indexWords + 3] * 2 ** 32,
-      words,
-    }))
-    return section === undefined ? all : all.filter((run) => run.section === section)
+    const { size } = fstatSync(file)
+    const [words, runs, , mark] = readWords(file, size - footerWords * 4, footerWords, path)
+    if (mark !== magic) throw damaged(path)
+    const index = readWords(file, size - (footerWords + runs * indexWords) * 4, runs * indexWords, path)
+    const found: Run[] = []
+    for (let at = 0; at < index.length; at += indexWords) {
+      if (section !== undefined && index[at] !== section) continue
+      found.push({ path, section: index[at], count: index[at + 1], byte: index[at + 2] + index[at + 3] * 2 ** 32, words })
+    }
+    return found
   } finally {
-    await file.close()
+    closeSync(file)
   }
 }
 
 /** All records of a run. */
-export async function readRun(run: Run): Promise<Uint32Array<ArrayBuffer>> {
+export function readRun(run: Run): Uint32Array<ArrayBuffer> {
   return readRecords(run, 0, run.count)
 }
 
 /** The records of a run in blocks. */
-export async function* readBlocks(run: Run): AsyncGenerator<Uint32Array> {
-  for (let first = 0; first < run.count; first += blockRecords)
-    yield await readRecords(run, first, Math.min(blockRecords, run.count - first))
+export function* readBlocks(run: Run): Generator<Uint32Array> {
+  for (let first = 0; first < run.count; first += blockRecords) yield readRecords(run, first, Math.min(blockRecords, run.count - first))
 }
 
 /** Some records of a run. The file is opened anew each time: ten thousand runs need no ten thousand open files. */
-export async function readRecords({ path, byte, words }: Run, first: number, count: number): Promise<Uint32Array<ArrayBuffer>> {
-  const file = await open(path, 'r')
+export function readRecords({ path, byte, words }: Run, first: number, count: number): Uint32Array<ArrayBuffer> {
+  const file = openSync(path, 'r')
   try {
-    return await readWords(file, byte + first * words * 4, count * words, path)
+    return readWords(file, byte + first * words * 4, count * words, path)
   } finally {
-    await file.close()
+    closeSync(file)
   }
 }
 
-async function readWords(file: FileHandle, byte: number, words: number, path: string): Promise<Uint32Array<ArrayBuffer>> {
+function readWords(file: number, byte: number, words: number, path: string): Uint32Array<ArrayBuffer> {
   const target = new Uint8Array(words * 4)
   if (byte < 0) throw damaged(path)
   for (let done = 0; done < target.length; ) {
-    const { bytesRead } = await file.read(target, done, target.length - done, byte + done)
+    const bytesRead = readSync(file, target, done, Math.min(1 << 30, target.length - done), byte + done)
     if (bytesRead === 0) throw damaged(path)
     done += bytesRead
   }

@@ -74,7 +74,7 @@ export interface Application {
 
 /** Drops what the verdicts of the context's partition say, and annotates what stays. */
 export async function applyVerdicts(context: ApplyContext, { reason, annotation }: Application): Promise<ApplyRun<Document>> {
-  const records = await readSection(join(context.merged, 'verdicts'), context.partition)
+  const records = readSection(join(context.merged, 'verdicts'), context.partition)
   let at = 0
   const sizeAt = (row: number): number => {
     while (at < records.length && records[at] < row) at += words
@@ -95,9 +95,9 @@ export async function applyVerdicts(context: ApplyContext, { reason, annotation 
 }
 
 /** All records of a partition, of the file that a `RunFile` wrote; empty where there are none. */
-export async function readSection(path: string, partition: number): Promise<Uint32Array> {
+export function readSection(path: string, partition: number): Uint32Array {
   if (!existsSync(path))
     throw new SluiceError('SLUICE_DEDUP_DAMAGED', 'the result of a deduplication is missing', { where: { file: path } })
-  const [run] = await readRuns(path, partition)
+  const [run] = readRuns(path, partition)
   return run ? readRun(run) : new Uint32Array(0)
 }

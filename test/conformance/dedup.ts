@@ -123,7 +123,7 @@ const clusters: Runner = {
     const { kept } = await runBarrier(minhashDedup(), partitions, {
       inspect: async (merged) => {
         for (const [partition, documents] of partitions.entries()) {
-          const records = await readSection(join(merged, 'verdicts'), partition)
+          const records = readSection(join(merged, 'verdicts'), partition)
           for (let at = 0; at < records.length; at += 4) clusterOf.set(documents[records[at]].id, `${records[at + 2]}-${records[at + 3]}`)
         }
       },

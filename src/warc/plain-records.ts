@@ -16,6 +16,8 @@ export interface PlainOptions {
   /** Records that start there or behind are another reader's. */
   readonly end: number
   readonly maxRecordBytes: number
+  /** Where the bytes end, as far as is known before they are read. */
+  readonly size: number
   readonly damaged: (damage: WarcDamage) => void
 }
 
@@ -34,9 +36,13 @@ export async function* plainRecords(window: ByteWindow, options: PlainOptions): 
       await nextHead(window, 1)
       options.damaged({ offset: start, length: window.offset - start, code, message })
     } else if (head.contentBytes > options.maxRecordBytes) {
-      await window.skip(head.headBytes + head.contentBytes)
-      const message = `the record says it holds ${head.contentBytes} bytes: more than ${options.maxRecordBytes} are not read`
-      options.damaged({ offset: start, length: window.offset - start, code: 'SLUICE_WARC_RECORD_TOO_LARGE', message })
+      const isPossible = start + head.headBytes + head.contentBytes <= options.size
+      await (isPossible ? window.skip(head.headBytes + head.contentBytes) : nextHead(window, head.headBytes))
+      const code = isPossible ? 'SLUICE_WARC_RECORD_TOO_LARGE' : 'SLUICE_WARC_LENGTH'
+      const message = isPossible
+        ? `the record holds ${head.contentBytes} bytes: more than ${options.maxRecordBytes} are not read`
+        : `Content-Length ${head.contentBytes} is wrong: the file ends before`
+      options.damaged({ offset: start, length: window.offset - start, code, message })
     } else {
       const record = await wholeRecord(window, head, options)
       if (record) yield record

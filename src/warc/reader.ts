@@ -24,7 +24,7 @@ export interface WarcReadOptions {
   readonly layout?: (layout: WarcLayout) => void
 }
 
-type Settled = Required<Omit<WarcReadOptions, 'range'>> & { readonly end: number }
+type Settled = Required<Omit<WarcReadOptions, 'range'>> & { readonly size: number; readonly end: number }
 
 export const DEFAULT_MAX_RECORD_BYTES = 128 << 20
 
@@ -51,6 +51,7 @@ export async function* readWarc(source: ByteSource, options: WarcReadOptions): A
     damaged: options.damaged,
     layout: options.layout ?? (() => {}),
     maxRecordBytes: options.maxRecordBytes ?? DEFAULT_MAX_RECORD_BYTES,
+    size: source.size,
     end,
   }
   const isGzip = await isGzipFile(source, start)
@@ -172,6 +173,7 @@ async function* recordsOf(raw: ByteWindow, offset: number, end: () => MemberEnd,
   const { maxRecordBytes } = options
   for await (const record of plainRecords(raw, {
     end: Number.POSITIVE_INFINITY,
+    size: Number.POSITIVE_INFINITY,
     maxRecordBytes,
     damaged: (damage) => damages.push(damage),
   })) {
@@ -187,23 +189,28 @@ async function* recordsOf(raw: ByteWindow, offset: number, end: () => MemberEnd,
   if (held && isAlone && !failure) yield { ...held, offset, length: storedBytes }
   if (held && !isAlone) yield { ...held, offset: offset + held.offset }
   // What a failure cut is part of the failure's own stretch, which the caller reports.
-  if (failure && damages.length > 0 && endOf(damages[damages.length - 1]) === raw.offset) damages.pop()
+  const last = damages.at(-1)
+  if (failure && last && last.offset > (held?.offset ?? -1)) damages.pop()
   for (const damage of damages)
     options.damaged(held || damages.length > 1 ? { ...damage, offset: offset + damage.offset } : { ...damage, offset, length: storedBytes })
 }
-
-const endOf = (damage: WarcDamage) => damage.offset + damage.length
 
 /** A member that is large, cut short or corrupt: what comes out of it before it fails is still read. */
 async function* memberAsStream(input: RestartableInput, options: Settled): AsyncGenerator<WarcRecord> {
   const { window } = input
   const { offset } = window
   const member = new MemberStream(window, options.maxRecordBytes * GIVE_UP_FACTOR)
-  yield* recordsOf(new ByteWindow(member.content()), offset, () => member, options)
+  let records = 0
+  for await (const record of recordsOf(new ByteWindow(member.content()), offset, () => member, options)) {
+    records++
+    yield record
+  }
   if (!member.failure) return
+  const { code, message } = member.failure
   await input.restart(offset + 1)
   await nextMember(input.window, 0)
-  options.damaged({ offset, length: input.window.offset - offset, ...member.failure })
+  const read = records === 0 ? '' : `; ${records} records were read from it before`
+  options.damaged({ offset, length: input.window.offset - offset, code, message: message + read })
 }
 
 class MemberStream implements MemberEnd {

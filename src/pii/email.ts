@@ -82,6 +82,11 @@ function literalEnd(text: string, start: number): number {
   return literalDomain.test(text) ? literalDomain.lastIndex : -1
 }
 
+// ---- the default rule ----
+
+/** Scripts that addresses are written in, or disguised in; others stand beside an address without a blank. */
+const letterBeyondAscii = /[\p{Script=Latin}\p{Script=Cyrillic}\p{Script=Greek}\p{M}]/u
+const topLevel = /^(?:[a-z\p{Script=Latin}\p{Script=Cyrillic}\p{Script=Greek}]{2,24}|xn--[a-z0-9-]+)$/iu
 /** Names of files with an @ in them (`photo@2x.png`) end like this. */
 const fileEndings = new Set([
   'png',
@@ -101,11 +106,52 @@ const fileEndings = new Set([
   'zip',
   'map',
 ])
+const at = /@|%40/g
 
-/** Addresses whose domain ends in letters that are no file's ending. */
+/**
+ * Addresses as people write them: no `=`, `&` or `/` in front, so that one in a URL's query is bounded rightly; Latin,
+ * Cyrillic and Greek letters; an @ that a URL encodes. The domain ends in letters that are no file's ending.
+ */
 export const findEmails: Find = (text, found) => {
-  findReferenceEmails(text, (start, end) => {
-    const ending = text.slice(text.lastIndexOf('.', end - 1) + 1, end)
-    if (/^(?:[a-z]{2,24}|xn--[a-z0-9-]+)$/i.test(ending) && !fileEndings.has(ending.toLowerCase())) found(start, end)
-  })
+  let free = 0
+  for (const match of text.matchAll(at)) {
+    const start = nameStart(text, match.index, free)
+    const end = start < 0 ? -1 : hostEnd(text, match.index + match[0].length)
+    // `git@host:path` names a repository.
+    if (end < 0 || text.slice(start, match.index) === 'git') continue
+    found(start, end)
+    free = end
+  }
+}
+
+function isLetterOrDigit(text: string, i: number): boolean {
+  const unit = text.charCodeAt(i)
+  return unit < 128 ? (classes[unit] & letterOrDigit) !== 0 : letterBeyondAscii.test(text.charAt(i))
+}
+
+/** Start of the letters, digits and `. _ + - '` in front of the @, the first of them a letter, digit or `_`; -1 for none. */
+function nameStart(text: string, end: number, free: number): number {
+  let first = -1
+  for (let i = end - 1; i >= free; i--) {
+    const isPlain = isLetterOrDigit(text, i) || text.charCodeAt(i) === 95
+    if (isPlain) first = i
+    else if (!".+-'".includes(text.charAt(i)) || (i === end - 1 && text.charCodeAt(i) === dot)) break
+  }
+  return first
+}
+
+/** As `domainEnd`, with more letters, and a last label that a host name may end in. */
+function hostEnd(text: string, start: number): number {
+  let end = -1
+  let labels = 0
+  for (let i = start; isLetterOrDigit(text, i); ) {
+    let next = i
+    while (isLetterOrDigit(text, next) || text.charCodeAt(next) === 45) next++
+    const label = text.slice(i, next)
+    if (labels > 0 && topLevel.test(label) && !fileEndings.has(label.toLowerCase())) end = next
+    if (text.charCodeAt(next) !== dot || label.endsWith('-')) break
+    labels++
+    i = next + 1
+  }
+  return end
 }

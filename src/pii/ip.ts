@@ -24,18 +24,16 @@ const notGlobal: readonly [network: string, bits: number][] = [
   ['203.0.113.0', 24],
   ['240.0.0.0', 4],
 ]
-const notGlobalRanges = notGlobal.map(([network, bits]) => {
-  const first = addressNumber(network)
-  return { first, last: first + 2 ** (32 - bits) - 1 }
-})
+/** What the default rule leaves: the same, but addresses of no use yet (240.0.0.0/4) are no reason to leave one; masks are. */
+const nobodys: readonly [network: string, bits: number][] = [...notGlobal.slice(0, -1), ['255.0.0.0', 8]]
 
 function addressNumber(address: string): number {
   return address.split('.').reduce((number, part) => number * 256 + Number(part), 0)
 }
 
-function isGlobal(address: string): boolean {
+function isIn(address: string, networks: readonly [network: string, bits: number][]): boolean {
   const number = addressNumber(address)
-  return !notGlobalRanges.some(({ first, last }) => number >= first && number <= last)
+  return networks.some(([network, bits]) => Math.floor(number / 2 ** (32 - bits)) === addressNumber(network) / 2 ** (32 - bits))
 }
 
 /** Python's ipaddress refuses leading zeros. */
@@ -45,20 +43,20 @@ const hasLeadingZero = (address: string) => /(?:^|\.)0\d/.test(address)
 export function findReferenceIps(text: string, onlyPublic: boolean, found: (start: number, end: number) => void): void {
   for (const match of text.matchAll(anywhere)) {
     const [address] = match
-    if (!hasLeadingZero(address) && (!onlyPublic || isGlobal(address))) found(match.index, match.index + address.length)
+    if (!hasLeadingZero(address) && !(onlyPublic && isIn(address, notGlobal))) found(match.index, match.index + address.length)
   }
 }
 
 const standsAlone = new RegExp(`(?<![\\w.])(?:${octet}\\.){3}${octet}(?![\\w-]|\\.\\w)`, 'g')
-const version = /(?:\bv|\bver\.?|\bversion|\brelease|\bbuild|\bfirmware|§)[ :=]{0,2}$/i
+const numbered = /(?:\bv|\bver\.?|\bversion|\brelease|\bbuild|\bfirmware|\bsection|\bsec\.|\bclause|\bchapter|§)[ :=-]{0,2}$/i
 /** 2000::/3, the global unicast addresses. */
 const globalIpv6 = /(?<![\w:.])[23][0-9a-f]{3}:[0-9a-f:]{2,34}(?![\w:])/gi
 
-/** Public IPv4 addresses that are no version numbers, and global IPv6 addresses but those of documentation. */
+/** Public IPv4 addresses that number no version or section, and global IPv6 addresses but those of documentation. */
 export const findIps: Find = (text, found) => {
   for (const match of text.matchAll(standsAlone)) {
     const [address] = match
-    if (hasLeadingZero(address) || !isGlobal(address) || version.test(text.slice(Math.max(0, match.index - 12), match.index))) continue
+    if (hasLeadingZero(address) || isIn(address, nobodys) || numbered.test(text.slice(Math.max(0, match.index - 12), match.index))) continue
     found(match.index, match.index + address.length)
   }
   if (!text.includes(':')) return

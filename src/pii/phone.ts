@@ -7,19 +7,29 @@ import type { Find } from './spans.ts'
 const separator = '[ \\u00a0.\\-\\u2010\\u2011\\u2013/]'
 /** At most 17 digits, no more than two separators or brackets between two of them. */
 const tail = `(?:(?:${separator}|[()]){0,2}\\d){6,16}`
+const extension = '(?: ?(?:x|ext\\.?|extension) ?\\d{1,6})?'
 const international = new RegExp(`(?<![\\w+])\\+(?:\\(0\\))?\\d${tail}(?!\\d)`, 'g')
-const candidate = new RegExp(`(?<![\\w+.,/$€£%#=-]|\\d[ \\u00a0])(?:\\(\\d{2,5}\\)|\\d)${tail}(?![\\w%$€£]|[.,/-]\\d)`, 'g')
+const candidate = new RegExp(
+  `(?<![\\w+.,/$€£%#-]|\\d[ \\u00a0])(?:\\(\\d{2,5}\\)|\\d)${tail}${extension}(?![\\w%$€£]|[.,/-]\\d|[-:][\\dA-F]{2}\\b)`,
+  'g',
+)
+const anExtension = new RegExp(`^${extension}(?!\\w)`)
 
+/** How North America writes its numbers; area and exchange do not begin with 0 or 1. */
+const northAmerican = /^(?:1[-. ])?(?:\([2-9]\d\d\) ?[2-9]\d\d[-. ]\d{4}|[2-9]\d\d-[2-9]\d\d-\d{4})(?: ?[xe].*)?$/
 /** Country and how it writes its numbers, where that is hard to mistake for something else. */
 const nationalForms: readonly [CountryCode, RegExp][] = [
-  ['US', /^(?:1[-. ])?(?:\(\d{3}\) ?\d{3}[-. ]\d{4}|\d{3}-\d{3}-\d{4}|\d{3}\.\d{3}\.\d{4})$/],
+  ['US', /^(?:1\.)?\d{3}\.\d{3}\.\d{4}(?: ?[xe].*)?$/],
   ['FR', /^0[1-9]([ .-])\d\d\1\d\d\1\d\d\1\d\d$/],
   ['GB', /^(?:\(?0\d{2}\)? \d{4} \d{4}|\(?0\d{3}\)? \d{3} \d{4}|\(?0\d{4}\)? \d{3} ?\d{3}|07\d{3} \d{6})$/],
   ['AU', /^\(0\d\) \d{4} \d{4}$/],
   ['BR', /^\(\d\d\) 9?\d{4}-\d{4}$/],
 ]
-const announced =
-  /(?:\b(?:tel|telephone|telefon|telefono|teléfono|tél|téléphone|phone|ph|fax|mobile|mob|cell|cellphone|handy|móvil|whatsapp|sms|hotline|call|dial)s?\b|[☎📞📱✆])[^\d\n]{0,16}$/iu
+const nouns = 'tel|telephone|telefon|telefono|teléfono|tél|téléphone|phone|ph|fax|mobile|mob|cell|cellphone|handy|móvil|whatsapp|hotline'
+const announced = new RegExp(`(?:\\b(?:${nouns}|sms|call|dial)s?\\b|[☎📞📱✆])[^\\d\\n]{0,16}$`, 'iu')
+/** Nothing but the word, a colon or the like, and the number: no country need know it. */
+const labelled = new RegExp(`(?:\\b(?:${nouns})\\b(?: (?:number|no\\.?|nr\\.?|#))?[.)]?\\s{0,2}[:=]\\s{0,2}|[☎📞📱✆]\\s?)$`, 'iu')
+const years = /^(?:19|20)\d\d\D(?:19|20)\d\d$/
 const countries: readonly CountryCode[] = [
   'US',
   'GB',
@@ -42,6 +52,7 @@ const countries: readonly CountryCode[] = [
   'ZA',
   'JP',
   'CN',
+  'CA',
 ]
 const contextLength = 32
 
@@ -51,7 +62,7 @@ export const findPhones: Find = (text, found) => {
   const ends: number[] = []
   if (text.includes('+')) {
     for (const match of text.matchAll(international)) {
-      const end = longestValid(match[0])
+      const end = internationalEnd(match[0], text.slice(match.index + match[0].length, match.index + match[0].length + 16))
       if (end === 0) continue
       starts.push(match.index)
       ends.push(match.index + end)
@@ -71,9 +82,15 @@ export const findPhones: Find = (text, found) => {
   reportUntil(text.length)
 }
 
-/** Length of the longest part, cut where a group of digits ends, that is a valid international number; 0 for none. */
-function longestValid(written: string): number {
-  for (let end = written.length; end > 7; end = groupEndBefore(written, end))
+/**
+ * Length of the longest part, cut where a group of digits ends, that is a valid international number, else all of it where
+ * its length is possible; with an extension that follows. 0 for none.
+ */
+function internationalEnd(written: string, after: string): number {
+  const extensionLength = anExtension.exec(after)?.[0].length ?? 0
+  const whole = parsePhoneNumberFromString(written)
+  if (whole?.isPossible()) return written.length + extensionLength
+  for (let end = groupEndBefore(written, written.length); end > 7; end = groupEndBefore(written, end))
     if (parsePhoneNumberFromString(written.slice(0, end))?.isValid()) return end
   return 0
 }
@@ -84,7 +101,9 @@ function groupEndBefore(written: string, end: number): number {
 }
 
 function isNational(written: string, before: string): boolean {
+  if (northAmerican.test(written)) return true
   for (const [country, form] of nationalForms)
     if (form.test(written) && parsePhoneNumberFromString(written, country)?.isValid()) return true
+  if (labelled.test(before) && !years.test(written)) return true
   return announced.test(before) && countries.some((country) => parsePhoneNumberFromString(written, country)?.isValid())
 }

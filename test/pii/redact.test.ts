@@ -17,6 +17,9 @@ const redacted: readonly [string, string][] = [
   ['(650) 253-0000, 650.253.0000', '<PHONE>, <PHONE>'],
   ['Tél. : 01 42 68 53 00', 'Tél. : <PHONE>'],
   ['Phone: 030 22730027', 'Phone: <PHONE>'],
+  ['Fax: 345-899-3560x4587, +46 (0)179 459 33', 'Fax: <PHONE>, <PHONE>'],
+  ['?email=jo.doe70%40mail.example.org&x=1', '?email=<EMAIL>&x=1'],
+  ['jo@exаmple.соm with Cyrillic letters, 联系jo@acme.org谢谢', '<EMAIL> with Cyrillic letters, 联系<EMAIL>谢谢'],
 ]
 
 for (const [text, expected] of redacted) test(`redacts: ${expected}`, () => assert.equal(redactText(text), expected))
@@ -34,6 +37,8 @@ const kept = [
   '2019-2020, 10.1000/182, 1,234,567,890',
   'ISBN 978-3-16-148410-0',
   'pages 123-456-789',
+  'section 8.1.2.2, mask 255.255.255.0',
+  'MAC 01-23-45-67-89-AB, git@example.org:tools.git',
 ]
 
 for (const text of kept) test(`leaves: ${text}`, () => assert.equal(redactText(text), text))

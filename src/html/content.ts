@@ -71,9 +71,9 @@ export function findContent(tree: HtmlTree, measures: Measures, options: Content
   const isOut = Uint8Array.from(measures.isDead)
   const isOpening = openingPath(tree, measures, opening)
   takeOutBoilerplate(tree, measures, value, isOpening, isOut, options.comments, limits)
-  takeOutTeasers(tree, measures, value, isOut)
+  const isList = takeOutTeasers(tree, measures, value, isOut)
   const root = bestRoot(tree, measures, subtreeSums(tree, value, isOut), isOpening, isOut, limits)
-  takeOutLinkLists(tree, measures, isOut, root, limits.linkDensity)
+  takeOutLinkLists(tree, measures, isOut, root, limits.linkDensity, isList)
   return { root, isOut }
 }
 
@@ -84,7 +84,7 @@ export function wholeBody(tree: HtmlTree, measures: Measures): Content {
     if (isOut[tree.parent[node]] === 1) isOut[node] = 1
     else if (NAVIGATION[tree.tag[node]] === 1) isOut[node] = 1
   }
-  takeOutLinkLists(tree, measures, isOut, 0, LIMITS.recall.linkDensity)
+  takeOutLinkLists(tree, measures, isOut, 0, LIMITS.recall.linkDensity, true)
   return { root: 0, isOut }
 }
 
@@ -215,8 +215,10 @@ function markPath(tree: HtmlTree, from: number, path: Uint8Array): void {
 /**
  * Takes out repeated items that advertise other pages: three or more alike siblings, each with a link that carries a
  * headline and little text of its own. Where they are most of the page, the page is a list and they stay.
+ *
+ * @returns true where the page is a list
  */
-function takeOutTeasers(tree: HtmlTree, measures: Measures, value: Float64Array, isOut: Uint8Array): void {
+function takeOutTeasers(tree: HtmlTree, measures: Measures, value: Float64Array, isOut: Uint8Array): boolean {
   const sums = subtreeSums(tree, value, isOut)
   const characters = subtreeSums(tree, measures.characters, isOut)
   const linkCharacters = subtreeSums(tree, measures.linkCharacters, isOut)
@@ -239,7 +241,9 @@ function takeOutTeasers(tree: HtmlTree, measures: Measures, value: Float64Array,
       }
     }
   }
-  if (sum <= sums[0] * 0.6) for (const node of found) isOut[node] = 1
+  if (sum > sums[0] * 0.6) return true
+  for (const node of found) isOut[node] = 1
+  return false
 }
 
 /** Groups of three or more children with the same name and class. */
@@ -300,13 +304,22 @@ function namedWithin(tree: HtmlTree, measures: Measures, sum: Float64Array, root
 
 // ---- lists of links ----
 
-function takeOutLinkLists(tree: HtmlTree, measures: Measures, isOut: Uint8Array, root: number, density: number): void {
+/** @param keepsHeadings on a list, the headings are the links that it lists */
+function takeOutLinkLists(
+  tree: HtmlTree,
+  measures: Measures,
+  isOut: Uint8Array,
+  root: number,
+  density: number,
+  keepsHeadings: boolean,
+): void {
   const characters = subtreeSums(tree, measures.characters, isOut)
   const linkCharacters = subtreeSums(tree, measures.linkCharacters, isOut)
   const all = characters[root]
   for (let node = root + 1; node < tree.end[root]; node++) {
     if (isOut[tree.parent[node]] === 1) isOut[node] = 1
-    if (isOut[node] === 1 || LINK_LIST[tree.tag[node]] === 0 || characters[node] === 0) continue
+    const name = tree.tag[node]
+    if (isOut[node] === 1 || LINK_LIST[name] === 0 || characters[node] === 0 || (keepsHeadings && HEADINGS[name] === 1)) continue
     if (linkCharacters[node] > characters[node] * density && characters[node] < all * 0.5) isOut[node] = 1
   }
 }

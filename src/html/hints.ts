@@ -44,7 +44,7 @@ const WORDS: readonly (readonly [bit: number, words: ReadonlySet<string>])[] = [
         'bio metadata follow feedback poll survey quiz ticker carousel slider slideshow gallery jump keywords syndication loading ' +
         'overlay modal lightbox tooltip dropdown button buttons btn btns toc utility utilities action actions icons links link menuitem rail aside ' +
         'callout cta optin register registration form search filter sort tab tabs video player podcast audio embed infobox factbox topics ' +
-        'categories category cat-links credits header head foot bottom topbar extra extras additional see seealso external card cards alert alerts notice message messages placeholder',
+        'categories category cat-links credits header head foot bottom topbar extra extras additional see seealso external card cards alert alerts notice message messages placeholder profile postprofile userprofile userinfo userdetails posterinfo useravatar avatar signature',
     ),
   ],
   [

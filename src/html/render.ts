@@ -31,7 +31,7 @@ function isTight(before: Block, block: Block): boolean {
 function markdownOf(block: Block): string {
   if (block.kind === 'heading') return `${'#'.repeat(block.level)} ${block.text}`
   if (block.kind === 'item')
-    return `${'  '.repeat(Math.max(0, Math.min(block.level, 8) - 1))}${block.ordinal > 0 ? `${block.ordinal}.` : '-'} ${block.text}`
+    return `${'    '.repeat(Math.max(0, Math.min(block.level, 8) - 1))}${block.ordinal > 0 ? `${block.ordinal}.` : '-'} ${block.text}`
   if (block.kind === 'code') return fenced(block.text)
   return block.kind === 'row' ? rowOf(block) : block.text
 }

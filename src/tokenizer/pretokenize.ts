@@ -79,7 +79,7 @@ export const patternSources: Readonly<Record<PatternName, string>> = {
 export function translatePattern(source: string): RegExp {
   const blank = String.raw`\t-\r \x85\p{Zs}\p{Zl}\p{Zp}`
   let inClass = false
-  const translated = source.replace(/\\[\s\S]|\[\^?|\]|([?*+}])\+/g, (part, quantifier: string | undefined) => {
+  const translated = source.replace(/\\[pP]\{[^}]*\}|\\[\s\S]|\[\^?|\]|([?*+}])\+/g, (part, quantifier: string | undefined) => {
     if (part === ']') inClass = false
     else if (part.startsWith('[')) inClass = true
     else if (part === '\\s') return inClass ? blank : `[${blank}]`

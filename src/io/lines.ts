@@ -58,17 +58,21 @@ export async function* readLines(source: ByteSource, options: LineOptions): Asyn
 async function* rangeBlocks(source: ByteSource, [start, end]: readonly [number, number], options: LineOptions): AsyncGenerator<LineBlock> {
   const first = start === 0 ? 0 : await lineStartAfter(source, start - 1)
   const cutter = new LineCutter(options, first, end)
-  if (cutter.isPast) return
-  let consumed = first - start
+  let reached = start
+  const block = (lines: Line[]): LineBlock => {
+    const before = reached
+    reached = Math.min(cutter.lineStart, end)
+    return { lines, consumed: reached - before }
+  }
+  if (cutter.isPast) {
+    yield block([])
+    return
+  }
   for await (const chunk of source.read(first)) {
-    const before = cutter.lineStart
-    const lines = cutter.push(chunk)
-    yield { lines, consumed: consumed + cutter.lineStart - before }
-    consumed = 0
+    yield block(cutter.push(chunk))
     if (cutter.isPast) return
   }
-  const before = cutter.lineStart
-  yield { lines: cutter.finish(), consumed: cutter.lineStart - before }
+  yield block(cutter.finish())
 }
 
 /** Where the first line begins whose line feed before it lies at `offset` or behind. */

@@ -126,11 +126,8 @@ test('all transfer and content encodings give the same page', async () => {
   for (const record of records) {
     const response = responseOf(record)
     assert.equal(response.status, 200)
-    assert.match(
-      decodeBody(response, 1 << 20).bytes.toString(),
-      /^<!doctype html>.*água, 水, вода\.<\/p><\/body><\/html>$/,
-      recordUrl(record),
-    )
+    const text = decodeBody(response, 1 << 20).bytes.toString()
+    assert.ok(/^<!doctype html>.*água, 水, вода\.<\/p><\/body><\/html>$/.test(text), recordUrl(record) ?? '')
   }
 })
 

@@ -18,6 +18,8 @@ export interface Content {
   readonly root: number
   /** u8[tree.count], 1 where the subtree is left out. */
   readonly isOut: Uint8Array
+  /** Comment sections beside the root, where they are wanted. */
+  readonly comments: readonly number[]
 }
 
 /** How sure a mode must be before it takes something out. */
@@ -74,7 +76,7 @@ export function findContent(tree: HtmlTree, measures: Measures, options: Content
   const isList = takeOutTeasers(tree, measures, value, isOut)
   const root = bestRoot(tree, measures, subtreeSums(tree, value, isOut), isOpening, isOut, limits)
   takeOutLinkLists(tree, measures, isOut, root, limits.linkDensity, isList)
-  return { root, isOut }
+  return { root, isOut, comments: options.comments ? commentSections(tree, measures, isOut, root) : [] }
 }
 
 /** All of the page's text but for navigation and lists of links: for pages without a main part. */
@@ -85,7 +87,20 @@ export function wholeBody(tree: HtmlTree, measures: Measures): Content {
     else if (NAVIGATION[tree.tag[node]] === 1) isOut[node] = 1
   }
   takeOutLinkLists(tree, measures, isOut, 0, LIMITS.recall.linkDensity, true)
-  return { root: 0, isOut }
+  return { root: 0, isOut, comments: [] }
+}
+
+/** The outermost elements named as comments that do not overlap the root. */
+function commentSections(tree: HtmlTree, measures: Measures, isOut: Uint8Array, root: number): number[] {
+  const sections: number[] = []
+  for (let node = 1; node < tree.count; node++) {
+    if (node === root || isOut[node] === 1) node = tree.end[node] - 1
+    else if ((measures.hint[node] & COMMENTS) !== 0 && !(node < root && root < tree.end[node])) {
+      sections.push(node)
+      node = tree.end[node] - 1
+    }
+  }
+  return sections
 }
 
 /** What a block's own text is worth: sentences count, links cost, crumbs are worth nothing. */

@@ -59,6 +59,7 @@ function readBlocks(tree: HtmlTree, metadata: PageMetadata, options: ExtractOpti
   const content = findContent(tree, measures, options, metadata.description ?? '')
   const main = trimBlocks(blocksOf(tree, content.root, content.isOut), metadata.title, options.mode)
   const mainCharacters = charactersOf(main)
+  for (const section of content.comments) main.push(...trimBlocks(blocksOf(tree, section, content.isOut), undefined, options.mode))
   if (mainCharacters >= DOUBTED_CHARACTERS || options.mode === 'precision') return main
   const body = wholeBody(tree, measures)
   const whole = trimBlocks(blocksOf(tree, body.root, body.isOut), metadata.title, options.mode)

@@ -5,12 +5,20 @@ const SAMPLE_BYTES = 64 * 1024
 
 const MULTI_BYTE = ['shift_jis', 'euc-jp', 'gbk', 'big5', 'euc-kr'] as const
 
-/** Letters by falling frequency among the non-ASCII letters of the languages written in an encoding. */
+/** Letters by falling frequency among the non-ASCII letters of languages, with the encoding each is written in. */
 const SINGLE_BYTE: readonly (readonly [encoding: string, letters: string])[] = [
-  ['windows-1252', 'éèàäöüßáíóñçãêâôúûîïëœæøåõìùòÉÀÄÖÜÇÅØ'],
+  ['windows-1252', 'üäößÄÜÖé'],
+  ['windows-1252', 'éèàêçôûîùïâœëÉÀÊ'],
+  ['windows-1252', 'áíóéñúüÁÉ¿¡º'],
+  ['windows-1252', 'ãçáéíóâêõúàôÉÁº'],
+  ['windows-1252', 'àèéìòùÈ'],
+  ['windows-1252', 'äöåøæéÅØÄÖðþ'],
   ['windows-1251', 'оеаинтсрвлкмдпуяызьбгчйхжшюцщэфъёіїєґўОЕАИНТСРВЛКМДПУЯЗБГЧХЖШЮЭФ'],
   ['koi8-r', 'оеаинтсрвлкмдпуяызьбгчйхжшюцщэфъёОЕАИНТСРВЛКМДПУЯЗБГЧХЖШЮЭФ'],
-  ['windows-1250', 'ąęłńóśćżźěščřžýáíéúůťďňľőűăâîşţŁŚŻČŠŽŘ'],
+  ['windows-1250', 'łęążóśćńźŁŚŻ'],
+  ['windows-1250', 'íáéěčšžýřůúťďňľôČŠŽŘÚ'],
+  ['windows-1250', 'éáőöóüíúűÉÁÖ'],
+  ['windows-1250', 'ăîâţşŢŞÎ'],
   ['windows-1253', 'αοιετσνηυρπκμλςάόίέήώγδωθχβφξζψύΑΟΙΕΤΣΝΗΥΡΠΚΜΛΔΓΘ'],
   ['windows-1254', 'ışğüçöİŞĞÜÇÖ'],
   ['windows-1255', 'יואלהרתבשמנםדחקצפעטגכסזןךץףְִָ'],

@@ -51,25 +51,7 @@ export function readMetadata(tree: HtmlTree): PageMetadata {
         meta('author', 'article:author', 'dc.creator', 'citation_author', 'parsely-author', 'sailthru.author', 'byl') ??
         found.byline,
     ),
-    date: dateOf(
-      found.published ??
-        meta(
-          'article:published_time',
-          'datepublished',
-          'date',
-          'dc.date',
-          'dc.date.issued',
-          'dcterms.created',
-          'citation_publication_date',
-          'parsely-pub-date',
-          'sailthru.date',
-          'publishdate',
-          'pubdate',
-          'og:published_time',
-          'article:published',
-        ) ??
-        found.time,
-    ),
+    date: firstDate([found.published, ...DATE_NAMES.map((name) => found.meta.get(name)), found.time]),
     site,
     language: languageOf(found.language ?? meta('content-language', 'og:locale')),
     license: found.license ?? meta('dc.rights', 'dcterms.license', 'copyright-license'),
@@ -80,6 +62,23 @@ export function readMetadata(tree: HtmlTree): PageMetadata {
   for (const key of Object.keys(result)) if (result[key] === undefined || result[key] === '') delete result[key]
   return result
 }
+
+/** Names of meta elements that say when a page was published, the most deliberate first. */
+const DATE_NAMES = [
+  'article:published_time',
+  'datepublished',
+  'date',
+  'dc.date',
+  'dc.date.issued',
+  'dcterms.created',
+  'citation_publication_date',
+  'parsely-pub-date',
+  'sailthru.date',
+  'publishdate',
+  'pubdate',
+  'og:published_time',
+  'article:published',
+]
 
 interface Found {
   readonly meta: Map<string, string>
@@ -216,24 +215,34 @@ function authorOf(author: string | undefined): string | undefined {
   return author.replace(/^(?:by|von|par|por|di|door)[:\s]+/i, '').trim()
 }
 
+function firstDate(candidates: readonly (string | undefined)[]): string | undefined {
+  for (const candidate of candidates) {
+    const date = dateOf(candidate)
+    if (date !== undefined) return date
+  }
+  return undefined
+}
+
 /** A date as ISO 8601: kept where it is already, read where it is unmistakable, else undefined. */
 function dateOf(date: string | undefined): string | undefined {
   if (date === undefined) return undefined
   const iso = /^(\d{4})[-/](\d{2})[-/](\d{2})(.*)$/.exec(date.trim())
-  if (iso !== null) return isDay(Number(iso[2]), Number(iso[3])) ? `${iso[1]}-${iso[2]}-${iso[3]}${timeOf(iso[4])}` : undefined
+  if (iso !== null)
+    return isDay(Number(iso[1]), Number(iso[2]), Number(iso[3])) ? `${iso[1]}-${iso[2]}-${iso[3]}${timeOf(iso[4])}` : undefined
   const compact = /^(\d{4})(\d{2})(\d{2})(?!\d)/.exec(date)
-  if (compact !== null && isDay(Number(compact[2]), Number(compact[3]))) return `${compact[1]}-${compact[2]}-${compact[3]}`
+  if (compact !== null && isDay(Number(compact[1]), Number(compact[2]), Number(compact[3])))
+    return `${compact[1]}-${compact[2]}-${compact[3]}`
   if (!/[a-z]{3}/i.test(date) || !/\d{4}/.test(date)) return undefined
   const time = Date.parse(/(?:GMT|UTC|Z|[+-]\d{4})/.test(date) ? date : `${date} UTC`)
   return Number.isNaN(time) ? undefined : new Date(time).toISOString()
 }
 
-function isDay(month: number, day: number): boolean {
-  return month >= 1 && month <= 12 && day >= 1 && day <= 31
+function isDay(year: number, month: number, day: number): boolean {
+  return month >= 1 && month <= 12 && day >= 1 && day <= new Date(Date.UTC(year, month, 0)).getUTCDate()
 }
 
 function timeOf(rest: string): string {
-  const match = /^[T ](\d{2}:\d{2}(?::\d{2}(?:\.\d+)?)?)\s*(Z|[+-]\d{2}:?\d{2})?$/.exec(rest)
+  const match = /^[T ]((?:[01]\d|2[0-3]):\d{2}(?::\d{2}(?:\.\d+)?)?)\s*(Z|[+-]\d{2}:?\d{2})?$/.exec(rest)
   return match === null ? '' : `T${match[1]}${match[2] ?? ''}`
 }
 

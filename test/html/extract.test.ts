@@ -1,0 +1,223 @@
+// What comes out of whole pages: the fixtures written for this project, hostile pages, any bytes.
+
+import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import { test } from 'node:test'
+import fc from 'fast-check'
+import { type ExtractOptions, extract, extractDefaults } from '../../src/html/extract.ts'
+
+function fixture(name: string): string {
+  return readFileSync(new URL(`../../fixtures/html/${name}.html`, import.meta.url), 'utf8')
+}
+
+function textOf(name: string, options: Partial<ExtractOptions> = {}): string {
+  return extract(fixture(name), { ...extractDefaults, ...options }).text
+}
+
+/** Asserts that all parts stand in the text, in this order. */
+function assertInOrder(text: string, parts: readonly string[]): void {
+  let at = 0
+  for (const part of parts) {
+    const found = text.indexOf(part, at)
+    assert.ok(found >= 0, `missing or out of order: ${part}\n${text}`)
+    at = found + part.length
+  }
+}
+
+function assertWithout(text: string, parts: readonly string[]): void {
+  for (const part of parts) assert.ok(!text.includes(part), `left in: ${part}`)
+}
+
+test('an article keeps its headings, paragraphs, lists, quotes, tables and code in order', () => {
+  assertInOrder(textOf('article'), [
+    'The wheel at Saltholm moved',
+    'It had stood still since 1931. The trust that owns the mill spent',
+    '\nWhat was replaced\n',
+    '\n- forty-eight oak floats, each cut from a single plank;\n- two sluice gates, one of them rebuilt twice;\n',
+    'You do not restore a mill',
+    '\nYear | Hours worked | Spent\n2010 | 1,200 | £8,400\n',
+    '\nwhile tide.rising():\n    if pond.level < sill:\n        gates.open()\n',
+    'Flour will be ground',
+  ])
+})
+
+test('an article loses navigation, sharing, advertising, related links, comments, footer and what is hidden', () => {
+  assertWithout(textOf('article'), [
+    'cookie',
+    'Sport',
+    'Heritage',
+    'Share',
+    'min read',
+    'Advertisement',
+    'Boots',
+    'READ MORE',
+    'Harbour wall',
+    'grandfather',
+    'parking',
+    'newsletter',
+    'reserved',
+    'hidden sentence',
+    'Photo',
+    'autumn',
+  ])
+})
+
+test('comments are kept where they are wanted', () => {
+  assert.ok(textOf('article', { comments: true }).includes('My grandfather worked there'))
+})
+
+test('Markdown carries the structure', () => {
+  const text = textOf('article', { format: 'markdown' })
+  assertInOrder(text, [
+    '\n\n## What was replaced\n\n',
+    '\n\n- forty-eight oak floats',
+    '\n\n> You do not restore',
+    '\n\n| Year | Hours worked | Spent |\n| --- | --- | --- |\n| 2010 | 1,200 | £8,400 |\n',
+    '\n\n```\nwhile tide.rising():\n    if pond.level < sill:',
+    '\n```\n\nFlour',
+  ])
+  assertInOrder(textOf('docs', { format: 'markdown' }), ['1. It reads', '\n    - A missing file', '\n    - An empty', '\n2. It observes'])
+})
+
+test('a page says who wrote it, when, where and under which license', () => {
+  assert.deepEqual(extract(fixture('article')).metadata, {
+    title: 'Tide mill turns again after ninety years',
+    author: 'Maren Holt, Ivo Brandt',
+    date: '2021-05-04T08:30:00+01:00',
+    site: 'The Estuary Gazette',
+    language: 'en-GB',
+    license: 'https://creativecommons.org/licenses/by/4.0/',
+    canonicalUrl: 'https://gazette.example/2021/05/tide-mill',
+    description: 'Volunteers have finished an eleven-year restoration of the mill at Saltholm.',
+  })
+})
+
+test('a page without JSON-LD is read by its meta elements', () => {
+  const { metadata } = extract(
+    '<html lang=pt_BR><title>Casa velha - Diário</title><meta property=og:site_name content=Diário><meta name=author content="Por Ana Reis">' +
+      '<meta property=article:published_time content="2020-02-30T25:00"><meta name=date content="3 March 2020"><body><p>x',
+  )
+  assert.deepEqual(metadata, {
+    title: 'Casa velha',
+    author: 'Ana Reis',
+    date: '2020-03-03T00:00:00.000Z',
+    site: 'Diário',
+    language: 'pt-BR',
+  })
+})
+
+test('documentation keeps code, parameter tables and definitions, and loses the contents list', () => {
+  const text = textOf('docs')
+  assertInOrder(text, [
+    'Runs a task again',
+    "const handle = kelp.watch('build', {\n  paths: ['src'],",
+    'delay | number | Milliseconds of quiet',
+    'KELP_NO_TASK\nNo task of this name exists.',
+    '- It reads the kelpfile.\n- A missing file is an error.',
+  ])
+  assertWithout(text, ['Installing', 'Legal', 'Previous', 'Made with'])
+})
+
+test('a forum thread keeps every post and loses the furniture around them', () => {
+  const text = textOf('forum')
+  assertInOrder(text, ['Every November my loaves', 'Warmer, always warmer. I put', 'Careful with the lamp'])
+  assertWithout(text, ['Quote', 'Report', 'Joined', 'Log in', 'Powered', 'Next'])
+})
+
+test('a list of products keeps its items with their headings', () => {
+  const text = textOf('products')
+  assertInOrder(text, ['Gratwanderer II', 'Genähter Stiefel', 'Talgang Leicht', 'Moorläufer', 'Kinderstiefel'])
+  assertWithout(text, ['Impressum', 'Warenkorb'])
+})
+
+test('a page with nothing to read gives no text', () => {
+  assert.equal(textOf('nothing'), '')
+  assert.equal(extract('').text, '')
+})
+
+test('precision never gives more than recall on the fixtures', () => {
+  for (const name of ['article', 'docs', 'forum', 'products'])
+    assert.ok(textOf(name, { mode: 'precision' }).length <= textOf(name, { mode: 'recall' }).length, name)
+})
+
+test('statistics measure the page and the text', () => {
+  const { statistics, text } = extract(fixture('article'))
+  assert.equal(statistics.textCharacters, text.length)
+  assert.equal(statistics.htmlCharacters, fixture('article').length)
+  assert.ok(statistics.linkDensity > 0 && statistics.linkDensity < 0.1)
+  assert.equal(statistics.textRatio, text.length / statistics.htmlCharacters)
+})
+
+/** Pages made to overflow a stack or to make a step quadratic. Each finishes in well under a second when every step is linear. */
+const HOSTILE: Readonly<Record<string, () => string>> = {
+  'a hundred thousand nested divs': () => '<div>'.repeat(100_000) + 'deep',
+  'as many end tags that match nothing': () => '<div>'.repeat(100_000) + '</span>'.repeat(100_000),
+  'end tags that a table holds back': () => `<div><table><td>${'<span>'.repeat(100_000)}${'</div>'.repeat(100_000)}`,
+  'an attribute of ten megabytes': () => `<a class="${'x'.repeat(10_000_000)}" href=y>text</a>`,
+  'a class of a million words': () => `<div class="${'nav '.repeat(1_000_000)}">text</div>`,
+  'unclosed tags': () => '<p><b><li><a href=x>word '.repeat(200_000),
+  'unclosed comments': () => '<!-- '.repeat(500_000),
+  'unclosed scripts': () => `<script>${'</scrip'.repeat(500_000)}`,
+  'only less-than signs': () => '<'.repeat(1_000_000),
+  'only references': () => '&amp'.repeat(500_000),
+  'a huge table': () => `<table>${`<tr>${'<td>cell'.repeat(10)}`.repeat(40_000)}`,
+  'nested tables': () => '<table><tr><td>a, b. c'.repeat(50_000),
+  'alike siblings': () => `<main>${'<div class=x><a href=y>a headline of a story</a><p>text</div>'.repeat(50_000)}</main>`,
+  'nested lists': () => '<ul><li>item, with a mark. '.repeat(50_000),
+  'nested quotes': () => '<blockquote>said, he. '.repeat(50_000),
+  'one line of blanks': () => `<p>${' '.repeat(3_000_000)}x`,
+  'blanks in code': () => `<pre>${' \n'.repeat(500_000)}x</pre>`,
+  'line breaks': () => '<br>'.repeat(500_000),
+}
+
+for (const [name, make] of Object.entries(HOSTILE)) {
+  test(`a hostile page is extracted: ${name}`, () => {
+    for (const format of ['text', 'markdown'] as const) assert.ok(extract(make(), { ...extractDefaults, format }).text.isWellFormed())
+  })
+}
+
+test('any markup is extracted without a throw, and well-formed strings stay well-formed', () => {
+  const piece = fc.oneof(
+    fc.constantFrom(
+      '<p>',
+      '</p>',
+      '<div class=nav>',
+      '</div>',
+      '<article>',
+      '<table><tr><td>',
+      '</table>',
+      '<a href=x>',
+      '</a>',
+      '<pre>',
+      '</pre>',
+    ),
+    fc.constantFrom(
+      '<ul><li>',
+      '<ol><li>',
+      '</ul>',
+      '<h2>',
+      '</h2>',
+      '<br>',
+      '<blockquote>',
+      '&#xD800;',
+      '&#0;',
+      '<script type=application/ld+json>{"@graph":[{',
+      '</script>',
+    ),
+    fc.lorem(),
+    fc.string({ unit: 'grapheme', maxLength: 8 }),
+  )
+  fc.assert(
+    fc.property(
+      fc.array(piece, { maxLength: 50 }),
+      fc.constantFrom('balanced', 'precision', 'recall'),
+      fc.constantFrom('text', 'markdown'),
+      (pieces, mode, format) => assert.ok(extract(pieces.join(''), { mode, format, comments: false }).text.isWellFormed()),
+    ),
+    { numRuns: 500 },
+  )
+})
+
+test('extraction is the same every time', () => {
+  for (const name of ['article', 'forum']) assert.deepEqual(extract(fixture(name)), extract(fixture(name)))
+})

@@ -48,7 +48,7 @@ async function measure(shape: string, N: number, K: number, M: number, threads: 
     attributes: { inOut: 0 },
   })
   const { endBytes } = placePersistent(tensors, 0)
-  const device = await createCpuDevice({ arenaBytes: endBytes, threads })
+  const device = await createCpuDevice({ arenaBytes: endBytes, threads, records: [] })
   const at = addresses(placePersistent(tensors, device.arenaStart))
   for (const tensor of [x, w]) {
     const values = new Float32Array(elements(tensor.shape))

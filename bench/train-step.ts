@@ -92,7 +92,7 @@ async function timeTable(shape: Shape) {
   const { records } = differentiate(tape.graph)
   const persistent = placePersistent(tape.graph.tensors, 0)
   const { endBytes } = placeActivations(records, new Set([tape.losses]), persistent.endBytes)
-  const device = await createCpuDevice({ arenaBytes: endBytes, threads })
+  const device = await createCpuDevice({ arenaBytes: endBytes, threads, records })
   const start = device.arenaStart
   const moved = placePersistent(tape.graph.tensors, start)
   const at = addresses(moved, placeActivations(records, new Set([tape.losses]), moved.endBytes))

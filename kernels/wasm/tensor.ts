@@ -2,13 +2,12 @@
 // The kernels of the CPU device, one module over the memory that its threads share. Each is (arguments, block, scratch);
 // blocks of one launch may run at once and in any order, and depend on shapes alone: any number of threads, the same bits.
 
-import { ATTENTION_SCRATCH_FLOATS } from './tensor/attention'
 import { GEMM_SCRATCH_FLOATS } from './tensor/gemm'
 
-export { attention, attentionBackward, attentionCached, rope } from './tensor/attention'
+export { attention, attentionBackward, attentionCached, attentionScratchFloats, rope } from './tensor/attention'
 export { activation, activationBackward, adamw, add, squareSum, swiglu, swigluBackward } from './tensor/elements'
 export { columnSums, gemm, rowTimesMatrix } from './tensor/gemm'
 export { crossEntropy, embedding, embeddingBackward, norm, normBackward, normWeightBackward } from './tensor/rows'
 
-/** Bytes of scratch that each thread needs. attentionCached takes it all as scores: a cache of at most that many positions. */
-export function scratchBytes(): i32 { return (GEMM_SCRATCH_FLOATS + ATTENTION_SCRATCH_FLOATS) << 2 }
+/** Floats of scratch that a thread needs for products. attentionCached keeps its scores there: at most that many positions. */
+export function gemmScratchFloats(): i32 { return GEMM_SCRATCH_FLOATS }

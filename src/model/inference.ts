@@ -38,7 +38,7 @@ export async function createInference(source: Trainable | Weights, { threads = 1
   const { graph } = tape
   const persistent = placePersistent(graph.tensors, cpuArenaStart)
   const activations = placeActivations(graph.records, new Set([tape.logits]), persistent.endBytes)
-  const device = await createCpuDevice({ arenaBytes: activations.endBytes - cpuArenaStart, threads })
+  const device = await createCpuDevice({ arenaBytes: activations.endBytes - cpuArenaStart, threads, records: graph.records })
   const at = addresses(persistent, activations)
   const program = device.compile(graph.records, at)
 

@@ -101,7 +101,7 @@ export async function createTrainable(config: ModelConfig, options: TrainableOpt
   const trainingPlan = placeActivations(training, kept, persistent.endBytes)
   const forwardPlan = placeActivations(forward, kept, persistent.endBytes)
   const arenaBytes = Math.max(trainingPlan.endBytes, forwardPlan.endBytes) - cpuArenaStart
-  const device = await createCpuDevice({ arenaBytes, threads })
+  const device = await createCpuDevice({ arenaBytes, threads, records: training })
 
   const at = addresses(persistent)
   const trainingAt = addresses(persistent, trainingPlan)

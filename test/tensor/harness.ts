@@ -45,7 +45,8 @@ export function fill(device: Device, graph: Graph, at: (tensor: Tensor) => numbe
 
 /** What one tape leaves in every tensor, on the device that `make` makes. */
 export async function runOn(kind: 'cpu' | 'reference', graph: Graph, laid: Laid, inputs: Inputs, threads = 1): Promise<Run> {
-  const device: Device = kind === 'cpu' ? await createCpuDevice({ arenaBytes: laid.bytes, threads }) : createReferenceDevice(laid.bytes)
+  const device: Device =
+    kind === 'cpu' ? await createCpuDevice({ arenaBytes: laid.bytes, threads, records: laid.records }) : createReferenceDevice(laid.bytes)
   fill(device, graph, laid.at, inputs)
   device.run(device.compile(laid.records, laid.at))
   await device.dispose()

@@ -4,8 +4,8 @@
 
 import { address, floats, int, smaller } from './math'
 
-const MR: i32 = 6
-const NR: i32 = 8
+export const MR: i32 = 6
+export const NR: i32 = 8
 const KC: i32 = 256
 const MC: i32 = 192
 /** Widest C block of a launch. */
@@ -15,7 +15,7 @@ const NC: i32 = 1024
 export const GEMM_SCRATCH_FLOATS: i32 = 64 + MC * KC + NC * KC
 
 /** Panels of MR rows, k after k: out[panel][k][MR], short panels filled up with zeros. */
-function packA(a: usize, rowStride: i32, columnStride: i32, rows: i32, depth: i32, out: usize): void {
+export function packA(a: usize, rowStride: i32, columnStride: i32, rows: i32, depth: i32, out: usize): void {
   const rs = floats(rowStride), cs = floats(columnStride)
   for (let i = 0; i < rows; i += MR) {
     const m = smaller(MR, rows - i)
@@ -67,7 +67,7 @@ function packA(a: usize, rowStride: i32, columnStride: i32, rows: i32, depth: i3
 }
 
 /** Panels of NR columns, k after k: out[panel][k][NR], short panels filled up with zeros. */
-function packB(b: usize, rowStride: i32, columnStride: i32, depth: i32, columns: i32, out: usize): void {
+export function packB(b: usize, rowStride: i32, columnStride: i32, depth: i32, columns: i32, out: usize): void {
   const rs = floats(rowStride), cs = floats(columnStride)
   for (let j = 0; j < columns; j += NR) {
     const n = smaller(NR, columns - j)
@@ -82,8 +82,8 @@ function packB(b: usize, rowStride: i32, columnStride: i32, depth: i32, columns:
     } else if (n == NR && rowStride == 1) {
       let k = 0
       for (; k + 4 <= depth; k += 4) { // 8×4 transposed by shuffles, four columns at a time
-        transpose4(p, cs, out)
-        transpose4(p + 4 * cs, cs, out + 16)
+        transpose4(p, cs, out, 32)
+        transpose4(p + 4 * cs, cs, out + 16, 32)
         out += 128
         p += 16
       }
@@ -102,24 +102,24 @@ function packB(b: usize, rowStride: i32, columnStride: i32, depth: i32, columns:
   }
 }
 
-/** Four vectors `stride` bytes apart become the columns of four rows, 32 bytes apart. */
+/** Four vectors `stride` bytes apart become the columns of four rows, `step` bytes apart. */
 // @ts-ignore: decorator
 @inline
-function transpose4(p: usize, stride: usize, out: usize): void {
+export function transpose4(p: usize, stride: usize, out: usize, step: usize): void {
   const r0 = v128.load(p), r1 = v128.load(p + stride), r2 = v128.load(p + 2 * stride), r3 = v128.load(p + 3 * stride)
   const t0 = v128.shuffle<f32>(r0, r1, 0, 4, 1, 5), t1 = v128.shuffle<f32>(r0, r1, 2, 6, 3, 7)
   const t2 = v128.shuffle<f32>(r2, r3, 0, 4, 1, 5), t3 = v128.shuffle<f32>(r2, r3, 2, 6, 3, 7)
   v128.store(out, v128.shuffle<f64>(t0, t2, 0, 2))
-  v128.store(out, v128.shuffle<f64>(t0, t2, 1, 3), 32)
-  v128.store(out, v128.shuffle<f64>(t1, t3, 0, 2), 64)
-  v128.store(out, v128.shuffle<f64>(t1, t3, 1, 3), 96)
+  v128.store(out + step, v128.shuffle<f64>(t0, t2, 1, 3))
+  v128.store(out + 2 * step, v128.shuffle<f64>(t1, t3, 0, 2))
+  v128.store(out + 3 * step, v128.shuffle<f64>(t1, t3, 1, 3))
 }
 
 /**
  * One 6×8 tile over `depth`. A tile that is cut off (m < 6 or n < 8) goes through `edge`, 48 floats. The loop is not unrolled:
  * two steps at a time need a 16th register, and ran at 48 GFLOP/s instead of 65.
  */
-function tile(depth: i32, pa: usize, pb: usize, c: usize, ldc: usize, m: i32, n: i32, add: bool, edge: usize): void {
+export function tile(depth: i32, pa: usize, pb: usize, c: usize, ldc: usize, m: i32, n: i32, add: bool, edge: usize): void {
   let c00 = f32x4.splat(0), c01 = c00, c10 = c00, c11 = c00, c20 = c00, c21 = c00
   let c30 = c00, c31 = c00, c40 = c00, c41 = c00, c50 = c00, c51 = c00
   for (let k = 0; k < depth; k++) {

@@ -28,14 +28,16 @@ export interface CpuDeviceOptions {
   /** Bytes that plans may use, from ARENA_START on. */
   readonly arenaBytes: number
   readonly threads: number
+  /** What will be compiled: the largest scratch that any of it needs is set aside for each thread. */
+  readonly records: Program['records']
 }
 
 export const cpuArenaStart = ARENA_START
 
 /** @throws SluiceError SLUICE_TENSOR_MEMORY where the arena does not fit a WASM memory of 4 GiB */
-export async function createCpuDevice({ arenaBytes, threads }: CpuDeviceOptions): Promise<Device<CpuProgram>> {
+export async function createCpuDevice({ arenaBytes, threads, records }: CpuDeviceOptions): Promise<Device<CpuProgram>> {
   const module = loadKernel('tensor')
-  const scratchBytes = scratchBytesOf(module)
+  const scratchBytes = Math.ceil((4 * scratchFloats(module, records)) / 64) * 64
   const arenaEnd = ARENA_START + arenaBytes
   const launchStart = Math.ceil(arenaEnd / 64) * 64
   const scratchStart = launchStart + LAUNCH_CAPACITY * LAUNCH_WORDS * 4
@@ -112,11 +114,16 @@ export async function createCpuDevice({ arenaBytes, threads }: CpuDeviceOptions)
   }
 }
 
-function scratchBytesOf(module: WebAssembly.Module): number {
+function scratchFloats(module: WebAssembly.Module, records: Program['records']): number {
   const memory = new WebAssembly.Memory({ initial: 1, maximum: 1, shared: true })
-  const { scratchBytes } = new WebAssembly.Instance(module, { env: { memory } }).exports
-  if (typeof scratchBytes !== 'function') throw new TypeError('the tensor kernels export no scratchBytes')
-  return scratchBytes()
+  const { gemmScratchFloats, attentionScratchFloats } = new WebAssembly.Instance(module, { env: { memory } }).exports
+  if (typeof gemmScratchFloats !== 'function' || typeof attentionScratchFloats !== 'function')
+    throw new TypeError('the tensor kernels do not say how much scratch they need')
+  let most = Number(gemmScratchFloats())
+  for (const { kernel, attributes } of records)
+    if (kernel === 'attention' || kernel === 'attention_backward')
+      most = Math.max(most, Number(attentionScratchFloats(attributes.length, attributes.headSize)))
+  return most
 }
 
 /** Resolves when the thread waits for work. It does not keep the process alive. */

@@ -183,13 +183,10 @@ function rope(x: Tensor, record: OpRecord, turn: number, at: Where): Launch[] {
   ]
 }
 
-/** Queries of a tile, as in kernels/wasm/tensor/attention.ts. */
-const ATTENTION_QUERIES = 96
-
 function attentionShape({ reads: { qkv }, attributes }: OpRecord) {
   const { heads, kvHeads, headSize, length, scale } = attributes
   const rows = rowCount(qkv.shape) / length
-  return { rows, length, heads, kvHeads, words: [rows, length, heads, kvHeads, headSize, bits(scale)] }
+  return { rows, heads, kvHeads, words: [rows, length, heads, kvHeads, headSize, bits(scale)] }
 }
 
 /** `chunk` tokens at a time: logits, losses and the logits' gradient in place, and from that the gradients of x and w. */
@@ -250,13 +247,13 @@ const lowerings: Readonly<Record<KernelName, (record: OpRecord, at: Where) => La
   rope_backward: (record, at) => rope(record.writes.dx, record, -1, at),
 
   attention: (record, at) => {
-    const { rows, length, heads, words } = attentionShape(record)
+    const { rows, heads, words } = attentionShape(record)
     const { qkv, lo } = record.reads
     const { y, lse } = record.writes
     return [
       {
         kernel: 'attention',
-        blocks: rows * heads * blocksOf(length, ATTENTION_QUERIES),
+        blocks: rows * heads,
         words: [at(qkv), at(lo), at(y), at(lse), ...words],
       },
     ]

@@ -2,7 +2,11 @@
 
 import { crc32, inflateRawSync } from 'node:zlib'
 
+const GZIP_MAGIC = Buffer.from([0x1f, 0x8b, 8])
 const CHUNK_BYTES = 1 << 16
+const LARGEST_CHUNK_BYTES = 4 << 20
+/** Header and trailer of the smallest member. */
+const SMALLEST_MEMBER_BYTES = 18
 
 export interface GzipMember {
   readonly content: Buffer
@@ -38,7 +42,7 @@ export function gzipHeadBytes(bytes: Buffer, start = 0): number {
 export function inflateMember(bytes: Buffer, maxContentBytes: number): MemberResult {
   const headBytes = gzipHeadBytes(bytes)
   if (headBytes === -1) return 'partial'
-  const inflated = inflate(bytes.subarray(headBytes), maxContentBytes)
+  const inflated = inflate(bytes.subarray(headBytes), maxContentBytes, likelyContentBytes(bytes))
   if (typeof inflated === 'string') return inflated
   const trailer = headBytes + inflated.taken
   if (bytes.length < trailer + 8) return 'partial'
@@ -47,10 +51,20 @@ export function inflateMember(bytes: Buffer, maxContentBytes: number): MemberRes
   return { content, storedBytes: trailer + 8 }
 }
 
-function inflate(bytes: Buffer, maxOutputLength: number): { content: Buffer; taken: number } | 'partial' | 'corrupt' {
+/**
+ * A guess at how much comes out, for one output buffer of the right size: the length field before what looks like the
+ * next member. Saves a third of the time on files with many small records (bench/warc.ts).
+ */
+function likelyContentBytes(bytes: Buffer): number {
+  const next = bytes.indexOf(GZIP_MAGIC, SMALLEST_MEMBER_BYTES)
+  const length = next === -1 ? CHUNK_BYTES : bytes.readUInt32LE(next - 4)
+  return length > LARGEST_CHUNK_BYTES ? CHUNK_BYTES : length
+}
+
+function inflate(bytes: Buffer, maxOutputLength: number, likelyBytes: number): { content: Buffer; taken: number } | 'partial' | 'corrupt' {
   try {
-    // The types know no `info`: it adds the engine, whose bytesWritten is what the member took.
-    const result: unknown = inflateRawSync(bytes, { info: true, chunkSize: CHUNK_BYTES, maxOutputLength })
+    // More than the content, so that zlib sees the end in the same call. The types know no `info`: it adds the engine, whose bytesWritten is what the member took.
+    const result: unknown = inflateRawSync(bytes, { info: true, chunkSize: likelyBytes + 64, maxOutputLength })
     if (isInfo(result)) return { content: result.buffer, taken: result.engine.bytesWritten }
     throw new TypeError('inflateRawSync gave no engine')
   } catch (error) {

@@ -1,0 +1,95 @@
+import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, test } from 'node:test'
+import { fileURLToPath } from 'node:url'
+
+const main = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url))
+const fixtures = fileURLToPath(new URL('../../fixtures/warc/', import.meta.url))
+const folder = await mkdtemp(join(tmpdir(), 'sluice-cli-'))
+after(() => rm(folder, { recursive: true }))
+
+function sluice(...args: string[]) {
+  const { status, stdout, stderr } = spawnSync(process.execPath, ['--conditions=source', main, 'warc', ...args], { encoding: 'utf8' })
+  assert.doesNotMatch(stderr, /\n\s+at /, 'a stack trace')
+  return { status, stdout, stderr }
+}
+
+test('ls lists records, with damage where it lies', () => {
+  const { status, stdout } = sluice('ls', '--json', `${fixtures}cut-member.warc.gz`)
+  assert.equal(status, 1)
+  const lines = stdout
+    .trimEnd()
+    .split('\n')
+    .map((line) => JSON.parse(line))
+  assert.deepEqual(
+    lines.map((line) => line.type ?? line.damage.code),
+    ['warcinfo', 'response', 'SLUICE_WARC_GZIP', 'response'],
+  )
+  assert.deepEqual(
+    [lines[1].url, lines[1].status, lines[1].mime, lines[1].digest, lines[1].offset],
+    ['https://example.org/one', 200, 'text/html', 'ok', 231],
+  )
+  assert.match(sluice('ls', `${fixtures}good.warc.gz`).stdout, /^ +0 +231 warcinfo +ok/)
+})
+
+test('check passes good files and exits with 1 on damaged ones, with byte ranges', () => {
+  assert.equal(sluice('check', `${fixtures}good.warc.gz`, `${fixtures}good.warc`).status, 0)
+  const bad = sluice('check', `${fixtures}bad-checksum.warc.gz`)
+  assert.equal(bad.status, 1)
+  assert.match(bad.stdout, /bytes 646–1062: .*SLUICE_WARC_CHECKSUM/)
+  const [report] = sluice('check', '--json', `${fixtures}whole-file.warc.gz`)
+    .stdout.trim()
+    .split('\n')
+    .map((line) => JSON.parse(line))
+  assert.deepEqual([report.records, report.layout, report.damaged[0].code], [9, 'gzip-shared', 'SLUICE_WARC_SHARED_GZIP'])
+})
+
+test('cat prints the decoded payload, the headers, or the record as stored', () => {
+  const page = sluice('cat', `${fixtures}encodings.warc.gz`, '--url', 'https://example.org/chunked-gzip')
+  assert.match(page.stdout, /^<!doctype html>.*вода\.<\/p>/)
+  assert.match(sluice('cat', `${fixtures}good.warc.gz`, '--offset', '231', '--headers').stdout, /^WARC\/1\.1\r\nWARC-Type: request\r\n/)
+  const raw = sluice('cat', `${fixtures}good.warc.gz`, '--offset', '0', '--raw').stdout
+  assert.match(raw, /^WARC\/1\.1\r\nWARC-Type: warcinfo[\s\S]*\r\n\r\nsoftware: fixtures/)
+  const { offset } = JSON.parse(sluice('ls', '--json', `${fixtures}whole-file.warc.gz`).stdout.split('\n')[2])
+  assert.match(sluice('cat', `${fixtures}whole-file.warc.gz`, '--offset', String(offset)).stdout, /^<!doctype html>/)
+})
+
+test('mistakes are answered with a code and advice', () => {
+  for (const [args, code] of [
+    [['cat', `${fixtures}good.warc.gz`, '--offset', '7'], 'SLUICE_WARC_NO_RECORD'],
+    [['cat', `${fixtures}good.warc.gz`], 'SLUICE_USAGE'],
+    [['ls', `${fixtures}missing.warc.gz`], 'SLUICE_INPUT_MISSING'],
+    [['ls', `${fixtures}archive.arc`], 'SLUICE_WARC_FORMAT'],
+  ] as const) {
+    const { status, stderr } = sluice(...args)
+    assert.equal(status, 1)
+    assert.match(stderr, new RegExp(`\\[${code}\\][sS]*fix:`))
+  }
+})
+
+test('pack writes a file that check passes, and keeps an existing one', async () => {
+  await writeFile(join(folder, 'a.html'), '<p>a</p>')
+  await writeFile(join(folder, 'b.txt'), 'b')
+  const output = join(folder, 'packed.warc.gz')
+  const args = ['pack', folder, '-o', output, '--base-url', 'https://docs.example.org', '--date', '2024-05-01', '--seed', 'x']
+  assert.equal(sluice(...args).status, 0)
+  const lines = sluice('ls', '--json', '--type', 'response', output)
+    .stdout.trim()
+    .split('\n')
+    .map((line) => JSON.parse(line))
+  assert.deepEqual(
+    lines.map(({ url, mime, date, digest }) => [url, mime, date, digest]),
+    [
+      ['https://docs.example.org/a.html', 'text/html', '2024-05-01T00:00:00Z', 'ok'],
+      ['https://docs.example.org/b.txt', 'text/plain', '2024-05-01T00:00:00Z', 'ok'],
+    ],
+  )
+  const again = sluice(...args)
+  assert.equal(again.status, 1)
+  assert.match(again.stderr, /SLUICE_OUTPUT_EXISTS/)
+  assert.equal(sluice(...args, '--force').status, 0)
+  assert.equal(sluice('check', output).status, 0)
+})

@@ -17,7 +17,10 @@ export const HAS_TERMINAL = 1
 export const OPEN_END = 2
 export const OPEN_START = 4
 
-const LONGEST_CHUNK = 40
+/** In units; longer ones are split each time. */
+export const LONGEST_CHUNK = 40
+/** Numbers of a slot. */
+export const SLOT = 4
 /** Beyond these a new lexicon replaces this one, between documents: what it holds is a cache. */
 const FULL_CHUNKS = 1 << 17
 const FULL_WORDS = 1 << 18
@@ -39,24 +42,24 @@ export class Lexicon {
   powers = new Int32Array(1 << 12)
   inverses = new Int32Array(1 << 12)
 
-  /** Words of chunk c: `chunkWords[chunkStarts[c] … chunkStarts[c + 1])`. */
+  // Chunks: open addressing, at most half full. A slot is four numbers: hash; first of its units + 1, or 0 where the slot is
+  // free; first of its words; and traits | units << 8 | words << 16. What is asked together lies together.
+  slots = new Int32Array(SLOT << 13)
+  /** The chunks' own units, which tell equal from alike. */
+  chunkUnits = new Uint16Array(1 << 16)
   chunkWords = new Int32Array(1 << 14)
-  chunkStarts = new Int32Array(1 << 13)
-  chunkTraits = new Uint8Array(1 << 13)
-  /** Words before special strings were put together, of chunks with an open end or start. */
+  /** By first word: words before special strings were put together, of chunks with an open end or start. */
   readonly torn = new Map<number, readonly string[]>()
 
-  #chunks = 0
   #ids = new Map<string, number>()
-  #units = 0
-  // Open addressing, at most half full: chunk + 1, or 0. The chunks' own units are kept to tell equal from alike.
-  #table = new Int32Array(1 << 14)
-  #chunkHashes = new Int32Array(1 << 13)
-  #unitStarts = new Int32Array(1 << 13)
-  #chunkUnits = new Uint16Array(1 << 16)
+  /** Units of all words, and how much is used of the arrays above. */
+  #wordUnits = 0
+  #chunks = 0
+  #usedUnits = 0
+  #usedWords = 0
 
   get isFull(): boolean {
-    return this.#chunks >= FULL_CHUNKS || this.words.length >= FULL_WORDS || this.#units >= FULL_UNITS
+    return this.#chunks >= FULL_CHUNKS || this.words.length >= FULL_WORDS || this.#wordUnits >= FULL_UNITS
   }
 
   /** Undefined where the word was never met. */
@@ -71,7 +74,7 @@ export class Lexicon {
     if (id === this.lengths.length) this.#growWords()
     this.words.push(word)
     this.#ids.set(word, id)
-    this.#units += word.length
+    this.#wordUnits += word.length
     this.lengths[id] = codePointLength(word)
     this.traits[id] =
       (isTerminalWord(word) ? TERMINAL : 0) |
@@ -93,62 +96,49 @@ export class Lexicon {
   }
 
   /**
-   * The chunk that is `units[start … end)`, blank-free and not empty.
+   * Remembers the chunk that is `units[start … end)`, blank-free, not empty, not remembered yet, and no longer than
+   * LONGEST_CHUNK. `slots`, `chunkUnits` and `chunkWords` may be other arrays afterwards.
    *
-   * @param hash of these units, computed by the caller: equal for equal chunks, int32
-   * @returns its number; -1 where it is too long to be remembered
+   * @param slot a free one, where the search for the chunk ended
+   * @returns the slot it has now
    */
-  chunk(units: Uint16Array, start: number, end: number, hash: number): number {
-    const table = this.#table
-    const mask = table.length - 1
-    let slot = mixed(hash) & mask
-    for (let entry = table[slot]; entry !== 0; entry = table[slot]) {
-      if (this.#chunkHashes[entry - 1] === hash && this.#isChunk(entry - 1, units, start, end)) return entry - 1
-      slot = (slot + 1) & mask
-    }
-    if (end - start > LONGEST_CHUNK) return -1
-    const chunk = this.#addChunk(units, start, end, hash)
-    table[slot] = chunk + 1
-    if (this.#chunks * 2 > table.length) this.#growTable()
-    return chunk
-  }
-
-  #isChunk(chunk: number, units: Uint16Array, start: number, end: number): boolean {
-    let own = this.#unitStarts[chunk]
-    if (this.#unitStarts[chunk + 1] - own !== end - start) return false
-    const chunkUnits = this.#chunkUnits
-    for (let i = start; i < end; i++) {
-      if (units[i] !== chunkUnits[own++]) return false
-    }
-    return true
-  }
-
-  #addChunk(units: Uint16Array, start: number, end: number, hash: number): number {
-    const chunk = this.#chunks++
-    if (chunk + 2 > this.chunkStarts.length) this.#growChunks()
-    const unitStart = this.#unitStarts[chunk]
-    const unitEnd = unitStart + end - start
-    if (unitEnd > this.#chunkUnits.length) this.#chunkUnits = doubled(this.#chunkUnits, new Uint16Array(this.#chunkUnits.length * 2))
-    this.#chunkUnits.set(units.subarray(start, end), unitStart)
-    this.#unitStarts[chunk + 1] = unitEnd
-    this.#chunkHashes[chunk] = hash
-    this.#units += end - start
-
+  addChunk(units: Uint16Array, start: number, end: number, hash: number, slot: number): number {
     const torn = splitBlankFree(String.fromCharCode(...units.subarray(start, end)))
     const [words] = mergeExceptions(torn, [torn.length])
-    const firstWord = this.chunkStarts[chunk]
-    const wordEnd = firstWord + words.length
-    if (wordEnd > this.chunkWords.length) this.chunkWords = doubled(this.chunkWords, new Int32Array(this.chunkWords.length * 2))
     let traits = (mayGoOnAfter(torn[torn.length - 1]) ? OPEN_END : 0) | (mayGoOnWith(torn[0]) ? OPEN_START : 0)
-    if (traits !== 0) this.torn.set(chunk, torn)
+    const firstUnit = this.#usedUnits
+    const firstWord = this.#usedWords
+    this.#usedUnits += end - start
+    this.#usedWords += words.length
+    if (this.#usedUnits > this.chunkUnits.length) this.chunkUnits = doubled(this.chunkUnits, new Uint16Array(this.chunkUnits.length * 2))
+    if (this.#usedWords > this.chunkWords.length) this.chunkWords = doubled(this.chunkWords, new Int32Array(this.chunkWords.length * 2))
+    this.chunkUnits.set(units.subarray(start, end), firstUnit)
+    if (traits !== 0) this.torn.set(firstWord, torn)
     for (let i = 0; i < words.length; i++) {
       const id = this.wordId(words[i])
-      if ((this.traits[id] & TERMINAL) !== 0) traits |= HAS_TERMINAL
       this.chunkWords[firstWord + i] = id
+      if ((this.traits[id] & TERMINAL) !== 0) traits |= HAS_TERMINAL
     }
-    this.chunkStarts[chunk + 1] = wordEnd
-    this.chunkTraits[chunk] = traits
-    return chunk
+    this.slots.set([hash, firstUnit + 1, firstWord, traits | ((end - start) << 8) | (words.length << 16)], slot)
+    this.#chunks++
+    return this.#chunks * 2 * SLOT > this.slots.length ? this.#growSlots(slot) : slot
+  }
+
+  /** @returns where the chunk of this slot lies now */
+  #growSlots(slot: number): number {
+    const old = this.slots
+    const slots = new Int32Array(old.length * 2)
+    const firstUnit = old[slot + 1]
+    let moved = slot
+    for (let from = 0; from < old.length; from += SLOT) {
+      if (old[from + 1] === 0) continue
+      let to = firstSlot(old[from], slots.length)
+      while (slots[to + 1] !== 0) to = (to + SLOT) & (slots.length - 1)
+      slots.set(old.subarray(from, from + SLOT), to)
+      if (old[from + 1] === firstUnit) moved = to
+    }
+    this.slots = slots
+    return moved
   }
 
   #growWords(): void {
@@ -159,25 +149,6 @@ export class Lexicon {
     this.powers = doubled(this.powers, new Int32Array(capacity))
     this.inverses = doubled(this.inverses, new Int32Array(capacity))
   }
-
-  #growChunks(): void {
-    const capacity = this.chunkStarts.length * 2
-    this.chunkStarts = doubled(this.chunkStarts, new Int32Array(capacity))
-    this.chunkTraits = doubled(this.chunkTraits, new Uint8Array(capacity))
-    this.#chunkHashes = doubled(this.#chunkHashes, new Int32Array(capacity))
-    this.#unitStarts = doubled(this.#unitStarts, new Int32Array(capacity))
-  }
-
-  #growTable(): void {
-    const table = new Int32Array(this.#table.length * 2)
-    const mask = table.length - 1
-    for (let chunk = 0; chunk < this.#chunks; chunk++) {
-      let slot = mixed(this.#chunkHashes[chunk]) & mask
-      while (table[slot] !== 0) slot = (slot + 1) & mask
-      table[slot] = chunk + 1
-    }
-    this.#table = table
-  }
 }
 
 function doubled<T extends Uint8Array | Uint16Array | Int32Array>(from: T, into: T): T {
@@ -185,9 +156,9 @@ function doubled<T extends Uint8Array | Uint16Array | Int32Array>(from: T, into:
   return into
 }
 
-/** Spreads a polynomial hash, whose low bits depend on the low bits of its units only. */
-function mixed(hash: number): number {
-  return Math.imul(hash ^ (hash >>> 15), 0x2c1b3c6d) >>> 12
+/** Where the search for a chunk begins; it goes on by SLOT, around the end. The hash's own low bits depend on little. */
+export function firstSlot(hash: number, length: number): number {
+  return Math.imul(hash ^ (hash >>> 15), 0x2c1b3c6d) & (length - SLOT)
 }
 
 /** Newton's iteration: each step doubles the number of correct low bits. */

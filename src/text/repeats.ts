@@ -18,8 +18,10 @@ export function countRepeats(elements: Iterable<string>): { count: number; chara
   return { count, characters }
 }
 
+// Reused between texts: slots of the hash table, position + 1 or 0; hash and count of the n-gram at each position.
 let table = new Int32Array(1 << 12)
-let counts = new Int32Array(1 << 11)
+let gramHashes = new Int32Array(1 << 11)
+let gramCounts = new Int32Array(1 << 11)
 
 /** n-grams of a text's words, ready to be counted for several n. */
 export class WordGrams {
@@ -32,39 +34,51 @@ export class WordGrams {
 
   constructor(tokens: Tokens) {
     const { ids, lexicon } = tokens
-    const words = ids.length
     const { lengths, hashes, powers, inverses } = lexicon
-    this.#tokens = tokens
-    this.#ends = new Int32Array(words + 1)
-    this.#sums = new Int32Array(words + 1)
-    this.#shifts = new Int32Array(words + 1)
+    const words = ids.length
+    const ends = new Int32Array(words + 1)
+    const sums = new Int32Array(words + 1)
+    const shifts = new Int32Array(words + 1)
     let power = 1
     let shift = 1
-    let sum = 0
-    let end = 0
     for (let i = 0; i < words; i++) {
       const id = ids[i]
-      this.#shifts[i] = shift
-      sum = (sum + Math.imul(hashes[id], power)) | 0
+      shifts[i] = shift
+      sums[i + 1] = sums[i] + Math.imul(hashes[id], power)
+      ends[i + 1] = ends[i] + lengths[id]
       power = Math.imul(power, powers[id])
       shift = Math.imul(shift, inverses[id])
-      end += lengths[id]
-      this.#sums[i + 1] = sum
-      this.#ends[i + 1] = end
     }
+    this.#tokens = tokens
+    this.#ends = ends
+    this.#sums = sums
+    this.#shifts = shifts
   }
 
   /** Code points of all occurrences of the most frequent n-gram, words joined by one blank; ties go to the first seen. NaN where there is none. */
   mostFrequent(n: number): number {
-    const grams = this.#tokens.ids.length - n + 1
+    const { ids } = this.#tokens
+    const grams = ids.length - n + 1
     if (grams < 1) return Number.NaN
-    const mask = clearTable(grams)
-    if (counts.length < grams) counts = new Int32Array(grams * 2)
+    const mask = this.#prepare(grams, n)
+    const slots = table
+    const hashes = gramHashes
+    const counts = gramCounts
     let best = 0
     let bestCount = 0
     for (let i = 0; i < grams; i++) {
-      const first = this.#findOrAdd(i, n, mask, true)
-      if (first === i) counts[i] = 0
+      const hash = hashes[i]
+      let slot = slotOf(hash, mask)
+      let first = slots[slot] - 1
+      while (first >= 0 && !(hashes[first] === hash && isSameRun(ids, first, i, n))) {
+        slot = (slot + 1) & mask
+        first = slots[slot] - 1
+      }
+      if (first < 0) {
+        first = i
+        slots[slot] = i + 1
+        counts[i] = 0
+      }
       const count = ++counts[first]
       if (count > bestCount || (count === bestCount && first < best)) {
         best = first
@@ -76,12 +90,26 @@ export class WordGrams {
 
   /** Code points, blanks left out, of n-grams seen before, by a scan that jumps over each such n-gram. Words run together: "ab c" repeats "a bc". */
   repeatedCharacters(n: number): number {
-    const grams = this.#tokens.ids.length - n + 1
-    const mask = clearTable(grams)
+    const { ids } = this.#tokens
+    const grams = ids.length - n + 1
+    if (grams < 1) return 0
+    const mask = this.#prepare(grams, n)
+    const slots = table
+    const hashes = gramHashes
     let characters = 0
-    for (let i = 0; i < grams; ) {
-      if (this.#findOrAdd(i, n, mask, false) === i) i++
-      else {
+    let i = 0
+    while (i < grams) {
+      const hash = hashes[i]
+      let slot = slotOf(hash, mask)
+      let first = slots[slot] - 1
+      while (first >= 0 && !(hashes[first] === hash && (isSameRun(ids, first, i, n) || this.#isSameText(first, i, n)))) {
+        slot = (slot + 1) & mask
+        first = slots[slot] - 1
+      }
+      if (first < 0) {
+        slots[slot] = i + 1
+        i++
+      } else {
         characters += this.#ends[i + n] - this.#ends[i]
         i += n
       }
@@ -89,27 +117,25 @@ export class WordGrams {
     return characters
   }
 
-  /** Where the n-gram at word i was first seen; i itself, then remembered, where it is new. */
-  #findOrAdd(i: number, n: number, mask: number, wordForWord: boolean): number {
-    const hash = this.#hash(i, n)
-    let slot = (Math.imul(hash ^ (hash >>> 15), 0x2c1b3c6d) >>> 10) & mask
-    for (let entry = table[slot]; entry !== 0; entry = table[slot]) {
-      if (this.#hash(entry - 1, n) === hash && this.#isEqual(entry - 1, i, n, wordForWord)) return entry - 1
-      slot = (slot + 1) & mask
+  /** Hashes all n-grams and empties the table, at most half full. @returns the mask of slot numbers */
+  #prepare(grams: number, n: number): number {
+    if (gramHashes.length < grams) {
+      gramHashes = new Int32Array(grams * 2)
+      gramCounts = new Int32Array(grams * 2)
     }
-    table[slot] = i + 1
-    return i
+    const hashes = gramHashes
+    const sums = this.#sums
+    const shifts = this.#shifts
+    for (let i = 0; i < grams; i++) hashes[i] = Math.imul(sums[i + n] - sums[i], shifts[i])
+    let size = 1 << 8
+    while (size < grams * 2) size *= 2
+    if (table.length < size) table = new Int32Array(size)
+    else table.fill(0, 0, size)
+    return size - 1
   }
 
-  #hash(i: number, n: number): number {
-    return Math.imul(this.#sums[i + n] - this.#sums[i], this.#shifts[i])
-  }
-
-  #isEqual(a: number, b: number, n: number, wordForWord: boolean): boolean {
-    const { ids } = this.#tokens
-    let k = 0
-    while (k < n && ids[a + k] === ids[b + k]) k++
-    return k === n || (!wordForWord && this.#text(a, n) === this.#text(b, n))
+  #isSameText(a: number, b: number, n: number): boolean {
+    return this.#ends[a + n] - this.#ends[a] === this.#ends[b + n] - this.#ends[b] && this.#text(a, n) === this.#text(b, n)
   }
 
   #text(i: number, n: number): string {
@@ -120,11 +146,13 @@ export class WordGrams {
   }
 }
 
-/** Makes room for so many entries, at most half full. @returns the mask of slot numbers */
-function clearTable(entries: number): number {
-  let size = 1 << 10
-  while (size < entries * 2) size *= 2
-  if (table.length < size) table = new Int32Array(size)
-  else table.fill(0, 0, size)
-  return size - 1
+function slotOf(hash: number, mask: number): number {
+  return (Math.imul(hash ^ (hash >>> 15), 0x2c1b3c6d) >>> 8) & mask
+}
+
+function isSameRun(ids: Int32Array, a: number, b: number, n: number): boolean {
+  for (let k = 0; k < n; k++) {
+    if (ids[a + k] !== ids[b + k]) return false
+  }
+  return true
 }

@@ -3,7 +3,7 @@
 // What the rules do to a chunk: word-rules.ts and word-merging.ts.
 
 import { isBlank } from './characters.ts'
-import { HAS_TERMINAL, Lexicon, OPEN_END, OPEN_START, PUNCTUATION_ONLY, TERMINAL } from './lexicon.ts'
+import { firstSlot, HAS_TERMINAL, Lexicon, LONGEST_CHUNK, OPEN_END, OPEN_START, PUNCTUATION_ONLY, SLOT, TERMINAL } from './lexicon.ts'
 import { mayStandSideBySide, mergeExceptions } from './word-merging.ts'
 import { splitBlankFree } from './word-rules.ts'
 
@@ -65,7 +65,9 @@ class Scan {
   #seenTerminal = false
   /** Chunks held back, because a special string may reach from one into the next. */
   #group: { start: number; end: number; torn: readonly string[] }[] = []
-  #groupChunk = -1
+  /** Words of the group where it is one remembered chunk; else -1. */
+  #groupWord = -1
+  #groupWords = 0
 
   constructor(lexicon: Lexicon, units: Uint16Array, length: number) {
     this.#lexicon = lexicon
@@ -77,6 +79,7 @@ class Scan {
     const lexicon = this.#lexicon
     const units = this.#units
     const length = this.#length
+    let { slots, chunkUnits } = lexicon
     for (let i = 0; i < length; i++) {
       let unit = units[i]
       if (BLANK[unit] === 1) continue
@@ -86,32 +89,42 @@ class Scan {
         hash = (Math.imul(hash, 0x01000193) + unit) | 0
         unit = ++i < length ? units[i] : 32
       } while (BLANK[unit] === 0)
-      const chunk = lexicon.chunk(units, start, i, hash)
-      if (chunk < 0) this.#addLong(start, i)
-      else this.#add(chunk, start, i)
+      if (i - start > LONGEST_CHUNK) {
+        this.#addLong(start, i)
+        continue
+      }
+      let slot = firstSlot(hash, slots.length)
+      while (slots[slot + 1] !== 0 && !(slots[slot] === hash && isChunk(slots, slot, chunkUnits, units, start, i))) {
+        slot = (slot + SLOT) & (slots.length - 1)
+      }
+      if (slots[slot + 1] === 0) {
+        slot = lexicon.addChunk(units, start, i, hash, slot)
+        slots = lexicon.slots
+        chunkUnits = lexicon.chunkUnits
+      }
+      this.#add(slots[slot + 2], slots[slot + 3], start, i)
     }
     this.#endGroup()
     if (this.#seenTerminal && this.#position < length && this.#isBlankWord(length)) this.sentenceEnds.push(this.#position)
   }
 
-  #add(chunk: number, start: number, end: number): void {
-    const lexicon = this.#lexicon
-    const traits = lexicon.chunkTraits[chunk]
-    if (this.#group.length > 0 || (traits & OPEN_END) !== 0) {
-      const torn = (traits & (OPEN_START | OPEN_END)) === 0 ? undefined : lexicon.torn.get(chunk)
+  /** A chunk with its first word in `chunkWords`, and its traits and number of words as in a slot. */
+  #add(firstWord: number, facts: number, start: number, end: number): void {
+    if (this.#group.length > 0 || (facts & OPEN_END) !== 0) {
+      const torn = (facts & (OPEN_START | OPEN_END)) === 0 ? undefined : this.#lexicon.torn.get(firstWord)
       if (torn && this.#group.length > 0 && this.#isLinked(start, torn)) {
         this.#group.push({ start, end, torn })
         return
       }
       this.#endGroup()
-      if (torn && (traits & OPEN_END) !== 0) {
+      if (torn && (facts & OPEN_END) !== 0) {
         this.#group.push({ start, end, torn })
-        this.#groupChunk = chunk
+        this.#groupWord = firstWord
+        this.#groupWords = facts >>> 16
         return
       }
     }
-    const { chunkWords, chunkStarts } = lexicon
-    this.#emit(chunkWords, chunkStarts[chunk], chunkStarts[chunk + 1], start, end, (traits & HAS_TERMINAL) !== 0)
+    this.#emit(this.#lexicon.chunkWords, firstWord, firstWord + (facts >>> 16), start, end, (facts & HAS_TERMINAL) !== 0)
   }
 
   /** A chunk too long to be remembered: split anew each time. */
@@ -119,7 +132,7 @@ class Scan {
     const torn = splitBlankFree(Buffer.from(this.#units.buffer, this.#units.byteOffset + start * 2, (end - start) * 2).toString('utf16le'))
     if (this.#group.length > 0 && !this.#isLinked(start, torn)) this.#endGroup()
     this.#group.push({ start, end, torn })
-    this.#groupChunk = -1
+    this.#groupWord = -1
   }
 
   /** Could a special string reach from the chunks held back into this one, across a single space? */
@@ -133,9 +146,9 @@ class Scan {
     const group = this.#group
     if (group.length === 0) return
     this.#group = []
-    if (group.length === 1 && this.#groupChunk >= 0) {
-      const { chunkWords, chunkStarts } = this.#lexicon
-      this.#emit(chunkWords, chunkStarts[this.#groupChunk], chunkStarts[this.#groupChunk + 1], group[0].start, group[0].end, true)
+    if (group.length === 1 && this.#groupWord >= 0) {
+      const [{ start, end }] = group
+      this.#emit(this.#lexicon.chunkWords, this.#groupWord, this.#groupWord + this.#groupWords, start, end, true)
       return
     }
     const words: string[] = []
@@ -179,4 +192,13 @@ class Scan {
   #isBlankWord(end: number): boolean {
     return end - this.#position !== 1 || this.#units[this.#position] !== 32
   }
+}
+
+function isChunk(slots: Int32Array, slot: number, chunkUnits: Uint16Array, units: Uint16Array, start: number, end: number): boolean {
+  if (((slots[slot + 3] >>> 8) & 0xff) !== end - start) return false
+  let own = slots[slot + 1] - 1
+  for (let i = start; i < end; i++) {
+    if (units[i] !== chunkUnits[own++]) return false
+  }
+  return true
 }

@@ -8,6 +8,7 @@ import type { Document, Item, Json, WebPage } from '../core/document.ts'
 import { type PackedError, SluiceError } from '../core/errors.ts'
 import type { ErasedBarrier, ErasedStage } from '../core/pipeline.ts'
 import { examineAll, type Outcome } from '../core/standalone.ts'
+import { describeOptions } from './describe-options.ts'
 import { exitCodes } from './exit-codes.ts'
 
 /** Lines handed to the stage at a time; fewer where the input ends. */
@@ -44,14 +45,9 @@ Exit codes: 0 done (drops included), 1 a line could not be read or the stage fai
 export async function extraHelp(words: readonly string[]): Promise<string> {
   const exported = await publicStages()
   const name = words.find((word) => word in exported)
-  const schema = name === undefined ? undefined : exported[`${name}Options`]
-  if (!(schema instanceof z.ZodType)) return ''
-  const { properties = {} } = z
-    .looseObject({ properties: z.record(z.string(), z.looseObject({})).optional() })
-    .parse(z.toJSONSchema(schema, { io: 'input', unrepresentable: 'any' }))
-  const lines = Object.entries(properties).map(([option, { type, enum: choices, description, default: standard }]) => {
-    const kind = Array.isArray(choices) ? choices.join('|') : String(type ?? 'value')
-    return `  ${`${option} (${kind})`.padEnd(34)} ${description ?? ''}${standard === undefined ? '' : ` (default: ${JSON.stringify(standard)})`}`
+  if (name === undefined) return ''
+  const lines = describeOptions(exported[`${name}Options`]).map(({ name: option, kind, description, standard }) => {
+    return `  ${`${option} (${kind})`.padEnd(34)} ${description}${standard === undefined ? '' : ` (default: ${standard})`}`
   })
   return `\nOptions of ${name}:\n${lines.join('\n') || '  none'}`
 }

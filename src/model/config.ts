@@ -104,14 +104,18 @@ export function flopsPerToken(config: ModelConfig, length: number): number {
   return 6 * multipliedWeights(config) + 6 * config.layers * config.width * length
 }
 
-/** The smallest model of the Llama family, with heads of 32 or 64, that has at least about `parameters` parameters. */
+/** The model of the Llama family, with heads of 32 or 64, whose number of parameters is nearest to the one wanted. */
 export function modelOfSize(parameters: number, shape: { vocabularySize: number; contextLength: number }): ModelConfig {
   const at = (width: number) => {
     // depth grows with width as in GPT-2 and Llama: 4 blocks at 128, 6 at 256, 12 at 768, 24 at 2048
     const layers = Math.max(2, Math.round(2 + width / 64 - (width > 512 ? (width - 512) / 120 : 0)))
     return modelConfig.parse({ ...shape, layers, width, heads: width / (width >= 512 ? 64 : 32) })
   }
-  let width = 64
-  while (parameterCount(at(width)) < parameters * 0.9) width += 64
-  return at(width)
+  let below = at(32)
+  for (let width = 64; ; width += width < 512 ? 32 : 64) {
+    const above = at(width)
+    const count = parameterCount(above)
+    if (count >= parameters) return count / parameters < parameters / parameterCount(below) ? above : below
+    below = above
+  }
 }

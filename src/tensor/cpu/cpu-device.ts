@@ -55,6 +55,7 @@ export async function createCpuDevice({ arenaBytes, threads, records }: CpuDevic
   const main = joinTeam(setupOf(0))
   const words = new Int32Array(memory.buffer)
   let nextLaunch = 0
+  let isDisposed = false
 
   function compile(records: Program['records'], at: Parameters<Device['compile']>[1]): CpuProgram {
     const recordOf: number[] = []
@@ -74,6 +75,8 @@ export async function createCpuDevice({ arenaBytes, threads, records }: CpuDevic
   }
 
   function run(program: CpuProgram, recordMs?: Float64Array): void {
+    if (isDisposed) throw new TypeError('the device has been disposed of')
+    if (program.launches.length === 0) return // a count of 0 sends the workers home
     const launchMs = recordMs ? new Float64Array(program.launches.length) : undefined
     if (threads > 1) {
       control[FIRST] = program.address | 0
@@ -106,6 +109,7 @@ export async function createCpuDevice({ arenaBytes, threads, records }: CpuDevic
       new Float32Array(memory.buffer, address, count).fill(value)
     },
     async dispose() {
+      isDisposed = true
       control[COUNT] = 0
       Atomics.add(control, RUN, 1)
       Atomics.notify(control, RUN)

@@ -156,12 +156,16 @@ function normBackward(record: OpRecord, at: Where): Launch[] {
   const { dx, dw, db } = record.writes
   const N = rowCount(x.shape)
   const C = rowLength(x.shape)
-  return [
+  const weights: Launch[] = [
     {
       kernel: 'normWeightBackward',
       blocks: blocksOf(C, COLUMNS_PER_BLOCK),
       words: [at(x), at(mean), at(rstd), at(dy), at(dw), at(db), N, C, COLUMNS_PER_BLOCK],
     },
+  ]
+  if (!dx) return weights
+  return [
+    ...weights,
     {
       kernel: 'normBackward',
       blocks: blocksOf(N, ROWS_PER_BLOCK),

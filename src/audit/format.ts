@@ -1,0 +1,45 @@
+// How the audit prints numbers, on the terminal and in the report alike.
+
+const count = new Intl.NumberFormat('en-US', { maximumFractionDigits: 0 })
+
+export function formatCount(value: number): string {
+  return count.format(value)
+}
+
+/** A share of a whole as per cent; what is there is never shown as nothing, and less than all never as all. */
+export function formatShare(part: number, whole: number): string {
+  if (whole === 0) return '–'
+  const percent = (part / whole) * 100
+  if (part > 0 && percent < 0.1) return '<0.1 %'
+  if (part < whole && percent > 99.9) return '>99.9 %'
+  return `${percent.toFixed(percent === 100 || percent === 0 ? 0 : 1)} %`
+}
+
+export function formatBytes(bytes: number): string {
+  if (bytes < 1000) return `${formatCount(bytes)} B`
+  const power = Math.min(5, Math.floor(Math.log10(bytes) / 3))
+  const value = bytes / 1000 ** power
+  return `${value.toFixed(value < 10 ? 2 : value < 100 ? 1 : 0)} ${['B', 'kB', 'MB', 'GB', 'TB', 'PB'][power]}`
+}
+
+export function formatSeconds(seconds: number): string {
+  if (seconds < 0.1) return `${(seconds * 1000).toFixed(seconds < 0.01 ? 1 : 0)} ms`
+  if (seconds < 60) return `${seconds.toFixed(seconds < 10 ? 2 : 1)} s`
+  if (seconds < 3600) return `${Math.floor(seconds / 60)} min ${Math.round(seconds % 60)} s`
+  return `${Math.floor(seconds / 3600)} h ${Math.round((seconds % 3600) / 60)} min`
+}
+
+/** A statistic or a threshold: three digits that count, whole numbers whole. */
+export function formatNumber(value: number): string {
+  if (Number.isInteger(value) && Math.abs(value) < 1e9) return formatCount(value)
+  const size = Math.abs(value)
+  if (size >= 1000 && size < 1e9) return formatCount(value)
+  if (size >= 1e9 || size < 0.001) return value.toExponential(1).replace('e+', 'e')
+  return String(Number(value.toPrecision(3)))
+}
+
+export function formatRate(amount: number, seconds: number): string {
+  if (seconds <= 0 || amount === 0) return '–'
+  const rate = amount / seconds
+  return rate < 10 ? rate.toFixed(1) : formatCount(rate)
+}

@@ -1,0 +1,55 @@
+// SQL over what a run kept: DuckDB on the Parquet files of the sealed attempts, in two views. `receipts` has a row per
+// document and phase with every number measured; `rejected` has the dropped documents that were kept for reading.
+
+import type { DuckDBConnection, JS } from '@duckdb/node-api'
+import { SluiceError } from '../core/errors.ts'
+import type { AuditedRun } from './read-run.ts'
+
+export type Row = Record<string, JS>
+
+export class Queries {
+  readonly #connection: DuckDBConnection
+  private constructor(connection: DuckDBConnection) {
+    this.#connection = connection
+  }
+
+  /** Loads DuckDB and points its views at the run's files. */
+  static async open(run: AuditedRun): Promise<Queries> {
+    const { DuckDBInstance } = await import('@duckdb/node-api')
+    const instance = await DuckDBInstance.create(':memory:', { memory_limit: '2GB', autoinstall_known_extensions: 'false' })
+    const connection = await instance.connect()
+    const receipts = run.phases.flatMap(({ index, statistics }) =>
+      statistics.length === 0 ? [] : [`select ${index} as phase, * from ${filesOf(statistics)}`],
+    )
+    const rejected = run.phases.flatMap(({ index, rejected: files }) =>
+      files.length === 0 ? [] : [`select ${index} as phase, * from ${filesOf(files)}`],
+    )
+    await connection.run(`create view receipts as ${receipts.join(' union all by name ') || EMPTY_RECEIPTS}`)
+    await connection.run(`create view rejected as ${rejected.join(' union all by name ') || EMPTY_REJECTED}`)
+    return new Queries(connection)
+  }
+
+  /** @throws SluiceError `SLUICE_QUERY` where DuckDB refuses the statement */
+  async rows(sql: string, values: Record<string, string | number> = {}): Promise<Row[]> {
+    try {
+      return (await this.#connection.runAndReadAll(sql, values)).getRowObjectsJS()
+    } catch (cause) {
+      const [message] = String(cause instanceof Error ? cause.message : cause).split('\n')
+      throw new SluiceError('SLUICE_QUERY', message, { fix: 'the views are receipts and rejected: try describe receipts', cause })
+    }
+  }
+
+  [Symbol.dispose](): void {
+    this.#connection.closeSync()
+  }
+}
+
+const EMPTY_RECEIPTS =
+  "select 0 as phase, '' as id, '' as source, 0::bigint as offset, '' as url, '' as outcome, '' as stage, '' as reason, false as shadow where false"
+const EMPTY_REJECTED =
+  "select 0 as phase, '' as id, '' as text, '' as url, '' as source, 0::bigint as offset, '' as stage, '' as reason, '' as statistics where false"
+
+function filesOf(paths: readonly string[]): string {
+  const list = paths.map((path) => `'${path.replaceAll("'", "''")}'`).join(', ')
+  return `read_parquet([${list}], union_by_name = true)`
+}

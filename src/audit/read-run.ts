@@ -1,0 +1,126 @@
+// A run folder as the audit sees it: the frozen plan, what its seals and markers say, and where the receipts of the sealed
+// attempts lie. An unfinished run is read as far as it has come.
+
+import { existsSync } from 'node:fs'
+import { readdir, readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { z } from 'zod'
+import { SluiceError } from '../core/errors.ts'
+import { hash128 } from '../core/identity.ts'
+import { type FrozenPlan, type FrozenStage, type Marker, type PhaseFolder, RunFolder, type Seal } from '../core/run-folder.ts'
+import { chainSummaries, mergeSummaries, type QuarantineNote, type Summary } from '../core/summary.ts'
+
+export interface AuditedPhase {
+  readonly index: number
+  /** What its end is, for a person: `minhashDedup`, `checkpoint`, the sink. */
+  readonly end: string
+  /** Map stages and, first, the barrier that it applies: those that the summary counts, in its order. */
+  readonly stages: readonly FrozenStage[]
+  readonly state: 'sealed' | 'begun' | 'missing'
+  /** Tasks whose marker is there. */
+  readonly tasks: number
+  /** Of the finished tasks. */
+  readonly summary: Summary
+  /** Parquet files of the chosen attempts. */
+  readonly statistics: readonly string[]
+  readonly rejected: readonly string[]
+}
+
+const shard = z.object({ name: z.string(), rows: z.number(), bytes: z.number(), tokens: z.number().optional() })
+const outputs = z.array(z.object({ path: z.string(), shards: z.array(shard) }))
+
+export interface AuditedRun {
+  readonly path: string
+  readonly plan: FrozenPlan
+  readonly phases: readonly AuditedPhase[]
+  readonly isFinished: boolean
+  /** Of the whole run, or of what there is of it. */
+  readonly summary: Summary
+  /** All that were ever quarantined: the summary keeps the first ones only. */
+  readonly quarantine: readonly QuarantineNote[]
+  /** Empty before the run is finished. */
+  readonly outputs: z.infer<typeof outputs>
+}
+
+/** @throws SluiceError `SLUICE_RUN_MISSING` where the folder is not a run, and what reading a run folder throws */
+export async function readRun(path: string): Promise<AuditedRun> {
+  const folder = new RunFolder(path)
+  const plan = await folder.plan()
+  if (!plan) {
+    throw new SluiceError(
+      'SLUICE_RUN_MISSING',
+      existsSync(path) ? 'the folder holds no run: it has no run.json' : 'there is no such folder',
+      {
+        where: { folder: path },
+        fix: 'give the run folder that sluice run named, such as runs/quickstart',
+      },
+    )
+  }
+  const phases = await readPhases(folder, plan)
+  const finished = phases.every(({ state }) => state === 'sealed') ? await folder.summary() : undefined
+  const counted = phases.filter(({ state }) => state !== 'missing').map(({ summary }) => summary)
+  return {
+    path,
+    plan,
+    phases,
+    isFinished: finished !== undefined,
+    summary: finished ?? chainSummaries(counted),
+    quarantine: await folder.quarantine(),
+    outputs: finished ? await readOutputs(path) : [],
+  }
+}
+
+async function readPhases(folder: RunFolder, plan: FrozenPlan): Promise<AuditedPhase[]> {
+  const phases: AuditedPhase[] = []
+  let before: Seal | undefined
+  for (const [index, { hash, end, stages }] of plan.phases.entries()) {
+    const counted = stages.filter(({ kind }) => kind === 'map' || kind === 'apply')
+    const isReachable = index === 0 || before !== undefined
+    const phaseFolder: PhaseFolder = folder.phase(index, sealedHash(hash, counted, before))
+    const seal: Seal | undefined = isReachable ? await phaseFolder.seal() : undefined
+    const tasks: readonly Marker[] = seal ? seal.tasks : isReachable ? [...(await phaseFolder.markers()).values()] : []
+    const names = counted.map(({ name }) => name)
+    phases.push({
+      index,
+      end: end === 'checkpoint' ? end : (stages.at(-1)?.name ?? end),
+      stages: counted,
+      state: seal ? 'sealed' : tasks.length > 0 ? 'begun' : 'missing',
+      tasks: tasks.length,
+      summary:
+        seal?.summary ??
+        mergeSummaries(
+          tasks.map(({ summary }) => summary),
+          names,
+        ),
+      statistics: await dataFiles(phaseFolder, 'statistics', tasks),
+      rejected: await dataFiles(phaseFolder, 'rejected', tasks),
+    })
+    before = seal
+  }
+  return phases
+}
+
+/** `phaseHash` of src/core/plan.ts, from the frozen plan. */
+function sealedHash(definition: string, stages: readonly FrozenStage[], before: Seal | undefined): string {
+  if (stages[0]?.kind !== 'apply' || !before) return definition
+  return hash128(JSON.stringify([definition, before.hash, before.tasks.map(({ partition }) => partition)]))
+}
+
+/** `<partition>@<attempt>.parquet` and `<partition>@<attempt>-<n>.parquet` of these tasks, in their order. */
+async function dataFiles(folder: PhaseFolder, kind: 'statistics' | 'rejected', tasks: readonly Marker[]): Promise<string[]> {
+  const path = join(folder.path, kind)
+  if (tasks.length === 0 || !existsSync(path)) return []
+  const names = new Map<string, string[]>()
+  for (const name of (await readdir(path)).sort()) {
+    const attempt = /^(.*@[^-.]+)(?:-\d+)?\.parquet$/.exec(name)?.[1]
+    if (attempt !== undefined) names.set(attempt, [...(names.get(attempt) ?? []), join(path, name)])
+  }
+  return tasks.flatMap(({ partition, attempt }) => names.get(`${partition}@${attempt}`) ?? [])
+}
+
+async function readOutputs(path: string): Promise<AuditedRun['outputs']> {
+  const file = join(path, 'manifest.json')
+  if (!existsSync(file)) return []
+  const parsed = z.looseObject({ outputs }).safeParse(JSON.parse(await readFile(file, 'utf8')))
+  return parsed.success ? parsed.data.outputs : []
+}

@@ -25,6 +25,7 @@ export interface RunFlags {
   readonly rejectedText: RunChoices['rejectedText']
   readonly shadows: number
   readonly json?: boolean
+  readonly metrics?: string
 }
 
 export function withRunOptions(command: Command): Command {

@@ -20,6 +20,7 @@ import {
 } from './run-options.ts'
 
 export const command = withRunOptions(new Command())
+  .option('--metrics <file>', 'keep the counts in this file, in OpenMetrics form')
   .allowUnknownOption()
   .allowExcessArguments()
   .addHelpText(
@@ -69,6 +70,7 @@ async function start(file: string, flags: RunFlags, words: readonly string[]): P
     partitionBytes: flags.partitionSize,
     maxErrorRate: flags.maxErrorRate,
     isJson: flags.json ?? false,
+    metrics: flags.metrics,
   }
   const watch = { memoryBytes: flags.memory, documentTimeoutMs: flags.documentTimeout * 1000 }
   const result = await supervise(plan, setup, watch, say)

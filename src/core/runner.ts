@@ -41,6 +41,8 @@ export interface Reporter {
   taskDone(marker: Marker): void
   mergeStarted(barrier: string, step: string): void
   phaseDone(phase: Phase, summary: Summary, isNew: boolean): void
+  /** All is published. */
+  finished?(): void
 }
 
 export interface RunOptions {
@@ -107,6 +109,7 @@ class Runner {
     const outputs = await publish(this.#plan, seals)
     await writeWhole(join(this.#folder.path, 'summary.json'), JSON.stringify(summary))
     await writeWhole(join(this.#folder.path, 'manifest.json'), JSON.stringify({ ...freezePlan(this.#plan), outputs }, undefined, 2))
+    this.#reporter.finished?.()
     return { summary, outputs: outputs.map(({ path }) => path), shards: outputs.reduce((sum, { shards }) => sum + shards.length, 0) }
   }
 

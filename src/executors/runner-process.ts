@@ -8,6 +8,7 @@ import { phaseRequests, type RunResult, runPlan } from '../core/runner.ts'
 import { runTask } from '../core/task.ts'
 import { redactText } from '../pii/redact.ts'
 import { localExecutor, WorkerDied } from './local.ts'
+import { metricsReporter } from './metrics.ts'
 import { progressReporter } from './progress.ts'
 import { type RunnerMessage, type RunnerSetup, runnerExit } from './runner-setup.ts'
 import { planOf } from './setup.ts'
@@ -32,7 +33,8 @@ async function work(): Promise<RunResult> {
   const plan = await planOf(setup)
   clearNotes(folder.noteFile)
   await using executor = localExecutor({ ...setup, planHash: plan.hash }, setup.threads, abort.signal)
-  using reporter = progressReporter(executor, setup)
+  const progress = progressReporter(executor, setup)
+  using reporter = setup.metrics === undefined ? progress : metricsReporter(setup.metrics, plan.pipeline.name, executor, progress)
   return await runPlan(plan, folder, executor, reporter, { ...setup, signal: abort.signal, memoryBytes: setup.taskMemoryBytes })
 }
 

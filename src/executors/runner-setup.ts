@@ -12,6 +12,8 @@ export interface RunnerSetup extends PlanSetup {
   readonly maxErrorRate: number
   /** Progress as JSON lines though this is a terminal. */
   readonly isJson: boolean
+  /** File for the counts in OpenMetrics form. */
+  readonly metrics?: string
   /** Runs only these documents of one task, to see whether one of them kills the process. */
   readonly trial?: { readonly phase: number; readonly partition: number; readonly suspects: readonly string[] }
 }

@@ -1,0 +1,46 @@
+// A full disk: the run fails at once, says so, and goes on when there is room again.
+
+import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { fileURLToPath } from 'node:url'
+import { scratch, sluice } from '../e2e/sluice.ts'
+
+const pipelineFile = fileURLToPath(new URL('../e2e/pipelines/texts.ts', import.meta.url))
+
+function canMount(folder: string): boolean {
+  try {
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=3m', 'tmpfs', folder], { stdio: 'ignore' })
+    return true
+  } catch {
+    return false
+  }
+}
+
+test('a full disk ends the run with advice, and the same command finishes it when there is room', async (t) => {
+  const disk = mkdtempSync(join(tmpdir(), 'sluice-disk-'))
+  if (!canMount(disk)) {
+    t.skip('no right to mount a small file system here')
+    return
+  }
+  t.after(() => execFileSync('umount', [disk]))
+  const folder = scratch(t)
+  mkdirSync(join(folder, 'in'))
+  const noise = (i: number) => Array.from({ length: 200 }, (_, j) => Math.imul(i * 200 + j, 2654435761) >>> 0).join(' ')
+  writeFileSync(join(folder, 'in', '0.jsonl'), Array.from({ length: 500 }, (_, i) => `${JSON.stringify({ text: noise(i) })}\n`).join(''))
+  const ballast = join(disk, 'ballast')
+  writeFileSync(ballast, Buffer.alloc(2.5e6, 1))
+  const words = ['run', pipelineFile, '--json', '--run', join(disk, 'run'), '--input', join(folder, 'in'), '--output', join(folder, 'out')]
+  const failed = await sluice(words)
+  assert.equal(failed.code, 1, failed.stderr)
+  assert.match(failed.stderr, /SLUICE_DISK_FULL|ENOSPC/)
+  assert.match(failed.stderr, /fix: /)
+  assert.doesNotMatch(failed.stderr, /\n {4}at /)
+  rmSync(ballast)
+  const { code, stdout, stderr } = await sluice(words)
+  assert.equal(code, 0, stderr)
+  assert.equal(JSON.parse(stdout).kept, 500)
+})

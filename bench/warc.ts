@@ -1,5 +1,5 @@
 // Reading WARC: MB of pages a CPU second, ours and warcio (npm), the same generated file, readers by turns.
-// node --conditions=source bench/warc.ts [MB]
+// node --conditions=source bench/warc.ts [MB to generate, or a .warc.gz file]
 
 import { createReadStream } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
@@ -11,7 +11,7 @@ import { decodeBody, parseHttpResponse } from '../src/warc/http.ts'
 import { readWarc } from '../src/warc/reader.ts'
 import { WarcWriter } from '../src/warc/writer.ts'
 
-const RAW_MB = Number(process.argv[2] ?? 60)
+const [, , input = '60'] = process.argv
 const REPEATS = 5
 
 interface Reading {
@@ -34,10 +34,10 @@ function page(seed: number): Buffer {
   return Buffer.from(parts.join(''))
 }
 
-async function generate(path: string): Promise<void> {
+async function generate(path: string, megabytes: number): Promise<void> {
   const date = '2024-05-01T00:00:00Z'
   await using writer = await WarcWriter.create(path, { date, seed: 'bench' })
-  for (let seed = 0, bytes = 0; bytes < RAW_MB * 1e6; seed++) {
+  for (let seed = 0, bytes = 0; bytes < megabytes * 1e6; seed++) {
     const body = page(seed)
     const url = `https://example.org/${seed}`
     await writer.write({
@@ -81,8 +81,8 @@ function fail(message: string): never {
 
 const folder = await mkdtemp(join(tmpdir(), 'sluice-bench-'))
 try {
-  const path = join(folder, 'bench.warc.gz')
-  await generate(path)
+  const path = /^\d+$/.test(input) ? join(folder, 'bench.warc.gz') : input
+  if (path !== input) await generate(path, Number(input))
   const { size } = await openBytes(path)
   console.log(`${cpus()[0].model}, Node ${process.version}; ${(size / 1e6).toFixed(1)} MB gzip`)
   const readers = { sluice: ours, warcio }

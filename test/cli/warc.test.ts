@@ -66,7 +66,7 @@ test('mistakes are answered with a code and advice', () => {
   ] as const) {
     const { status, stderr } = sluice(...args)
     assert.equal(status, 1)
-    assert.match(stderr, new RegExp(`\\[${code}\\][sS]*fix:`))
+    assert.ok(stderr.includes(`[${code}]`) && stderr.includes('  fix:'), stderr)
   }
 })
 

@@ -21,7 +21,7 @@ export interface MinhashKernel {
 
 const pageBytes = 65536
 /** The kernel reads a little behind the end of the text. */
-const slackBytes = 64
+const slackBytes = 128
 let shared: WebAssembly.Module | undefined
 
 /** A kernel of its own memory: what was prepared in it stays. */

@@ -9,6 +9,7 @@ import { type Barrier, type CollectContext, type CollectRun, type MergeContext, 
 import { measureClusters, UnionFind } from '../src/dedup/clusters.ts'
 import { collectedRuns, mergeRuns } from '../src/dedup/merge.ts'
 import { createSigner, fineWebParameters } from '../src/dedup/minhash.ts'
+import { OrdinalSet } from '../src/dedup/ordinal-set.ts'
 import { RecordWriter, RunFile, readBlocks, readRuns } from '../src/dedup/records.ts'
 import { hasPreference, keepOption, preference } from '../src/dedup/survivor.ts'
 import { applyVerdicts, noSurvivor, partitionStarts, VerdictWriter } from '../src/dedup/verdicts.ts'
@@ -121,42 +122,71 @@ const pairsName = (band: number) => `pairs-${band}`
 async function findClusters(context: MergeContext, { bands, keep }: Resolved): Promise<void> {
   const starts = partitionStarts(context.collected)
   const documents = starts[starts.length - 1]
-  const neededBytes = documents * (hasPreference(keep) ? 20 : 8)
-  if (neededBytes > context.memoryBytes)
-    throw new SluiceError('SLUICE_DEDUP_MEMORY', `clustering ${documents} documents needs ${neededBytes} bytes of memory`, {
-      where: { memoryBytes: context.memoryBytes },
-      fix: 'give more memory, or deduplicate smaller parts first',
-    })
-  const sets = new UnionFind(documents)
-  for (let band = 0; band < bands; band++) {
-    context.signal.throwIfAborted()
-    const path = join(context.previous ?? '', pairsName(band))
-    for (const run of readRuns(path))
-      for (const pairs of readBlocks(run)) for (let i = 0; i < pairs.length; i += 2) sets.union(pairs[i], pairs[i + 1])
-  }
-  const preferences = hasPreference(keep) ? readPreferences(context, bands, starts) : undefined
-  const { size, survivor } = measureClusters(sets, documents, preferences)
+  needMemory(context, documents, OrdinalSet.bytesFor(documents))
+  // Most documents are in no pair: only those that are get a place in the arrays.
+  const paired = new OrdinalSet(documents)
+  eachPair(context, bands, (a, b) => {
+    paired.add(a)
+    paired.add(b)
+  })
+  const members = paired.number()
+  needMemory(context, documents, OrdinalSet.bytesFor(documents) + members * (hasPreference(keep) ? 24 : 12))
+  const sets = new UnionFind(members)
+  eachPair(context, bands, (a, b) => sets.union(paired.rank(a), paired.rank(b)))
+  const preferences = hasPreference(keep) ? readPreferences(context, bands, starts, paired, members) : undefined
+  const { size, survivor } = measureClusters(sets, members, preferences)
+  const survivors = keep === 'none' ? undefined : ordinalsOfSurvivors(paired, sets, survivor)
   const verdicts = new VerdictWriter(context.folder, starts)
-  for (let ordinal = 0; ordinal < documents; ordinal++) {
-    const root = sets.find(ordinal)
-    if (size[root] === 1) continue
-    const pause = verdicts.add(ordinal, size[root], keep === 'none' ? noSurvivor : survivor ? survivor[root] : root)
+  let member = 0
+  for (let ordinal = paired.next(0); ordinal < documents; ordinal = paired.next(ordinal + 1)) {
+    const root = sets.find(member++)
+    const pause = verdicts.add(ordinal, size[root], survivors ? survivors[root] : noSurvivor)
     if (pause) await pause
   }
   await verdicts.close()
 }
 
-function readPreferences(context: MergeContext, section: number, starts: Float64Array): Float64Array {
-  const preferences = new Float64Array(starts[starts.length - 1])
+function needMemory({ memoryBytes }: MergeContext, documents: number, neededBytes: number): void {
+  if (neededBytes <= memoryBytes) return
+  throw new SluiceError('SLUICE_DEDUP_MEMORY', `clustering ${documents} documents needs ${neededBytes} bytes of memory`, {
+    where: { memoryBytes },
+    fix: 'give more memory, or deduplicate smaller parts first',
+  })
+}
+
+function eachPair(context: MergeContext, bands: number, visit: (a: number, b: number) => void): void {
+  for (let band = 0; band < bands; band++) {
+    context.signal.throwIfAborted()
+    for (const run of readRuns(join(context.previous ?? '', pairsName(band))))
+      for (const pairs of readBlocks(run)) for (let i = 0; i < pairs.length; i += 2) visit(pairs[i], pairs[i + 1])
+  }
+}
+
+/** By root: the ordinal of the member that stays. A root is the first of its cluster in input order. */
+function ordinalsOfSurvivors(paired: OrdinalSet, sets: UnionFind, survivor: Uint32Array | undefined): Uint32Array {
+  const ordinals = new Uint32Array(sets.count)
+  let member = 0
+  for (let ordinal = paired.next(0); ordinal < paired.limit; ordinal = paired.next(ordinal + 1), member++) {
+    const root = sets.find(member)
+    if ((survivor ? survivor[root] : root) === member) ordinals[root] = ordinal
+  }
+  return ordinals
+}
+
+/** f64[members]. */
+function readPreferences(context: MergeContext, section: number, starts: Float64Array, paired: OrdinalSet, members: number): Float64Array {
+  const preferences = new Float64Array(members)
   const value = new Float64Array(1)
   const words = new Uint32Array(value.buffer)
   for (const [partition, { path }] of context.collected.entries()) {
     for (const run of readRuns(path, section))
       for (const records of readBlocks(run))
         for (let at = 0; at < records.length; at += recordWords) {
+          const ordinal = starts[partition] + records[at]
+          if (!paired.has(ordinal)) continue
           words[0] = records[at + 1]
           words[1] = records[at + 2]
-          preferences[starts[partition] + records[at]] = value[0]
+          preferences[paired.rank(ordinal)] = value[0]
         }
   }
   return preferences

@@ -1,11 +1,12 @@
-// From pairs of documents that agree on a band to clusters: union-find over document ordinals in flat arrays,
-// 8 bytes a document, or 16 where documents are preferred by a value.
+// From pairs of documents that agree on a band to clusters: union-find over ordinals in flat arrays.
 
 /** The root of each set is its lowest ordinal, whatever the order of the unions: so the result depends on the pairs only. */
 export class UnionFind {
+  readonly count: number
   readonly #parent: Uint32Array
 
   constructor(count: number) {
+    this.count = count
     this.#parent = new Uint32Array(count)
     for (let i = 0; i < count; i++) this.#parent[i] = i
   }

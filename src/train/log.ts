@@ -17,7 +17,7 @@ export class TrainLog {
     this.#file = file
   }
 
-  /** Opens the log for what follows `step`: later lines of an earlier attempt are dropped. */
+  /** Opens the log for what follows `step` (−1: all of it): later lines of an earlier attempt are dropped. */
   static async open(path: string, step: number): Promise<TrainLog> {
     if (existsSync(path)) {
       const kept = (await readFile(path, 'utf8')).split('\n').filter((line) => isUpTo(line, step))

@@ -74,7 +74,7 @@ export async function runLoop(run: TrainRun): Promise<TrainOutcome> {
   const { model, corpus, settings, folder, validation } = run
   let state = run.state ?? firstState(run)
   const loader = new TokenLoader(corpus, loaderOptions(settings, 'train'), state.cursor)
-  const log = await TrainLog.open(join(folder, LOG_FILE), state.step)
+  const log = await TrainLog.open(join(folder, LOG_FILE), run.state ? state.step : -1)
   const clock = { seconds: 0, tokens: 0 }
   let savedStep = run.state ? state.step : -1
   let checkpoint = join(folder, `step-${state.step}`)
@@ -85,7 +85,7 @@ export async function runLoop(run: TrainRun): Promise<TrainOutcome> {
     run.onReport?.({ event: 'checkpoint', step: state.step, folder: checkpoint })
   }
   try {
-    await log.write(openingLine(run, state))
+    await log.write(openingLine(run))
     while (state.step < settings.steps) {
       const next = await trainStep(run, state, loader, clock)
       if (!next) break
@@ -126,9 +126,9 @@ function firstState({ model, corpus, settings }: TrainRun): TrainState {
 }
 
 /** Says what the ordinals in the following lines stand for. */
-function openingLine({ corpus, settings, model }: TrainRun, { step }: TrainState): { [key: string]: Json } {
-  if (step > 0) return { event: 'resume', step }
-  return { event: 'start', step, shards: corpus.shards, vocabulary: corpus.vocabulary.hash, parameters: model.parameterCount, settings }
+function openingLine({ corpus, settings, model, state }: TrainRun): { [key: string]: Json } {
+  if (state) return { event: 'resume', step: state.step }
+  return { event: 'start', step: 0, shards: corpus.shards, vocabulary: corpus.vocabulary.hash, parameters: model.parameterCount, settings }
 }
 
 /** One update. Undefined where the signal came before it: then nothing has changed. */

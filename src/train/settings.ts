@@ -56,6 +56,7 @@ export interface RunFacts {
   readonly vocabularySize: number
   /** Tokens of the corpus, held-out ones included. */
   readonly corpusTokens: number
+  readonly documents: number
   readonly cores: number
 }
 
@@ -74,7 +75,12 @@ export function resolveSettings(options: SettingOptions, facts: RunFacts): Resol
     if (given === undefined) reasons.push(reason)
     return given ?? chosen
   }
-  const validationShare = options.validationShare ?? 0.02
+  const share = heldOutShare(facts.documents)
+  const validationShare = choose(
+    options.validationShare,
+    share,
+    `held out ${share * 100} % of ${number(facts.documents)} documents for validation`,
+  )
   const trainTokens = Math.max(1, Math.round(facts.corpusTokens * (1 - validationShare)))
   const length = options.length ?? Math.min(facts.contextLength, 1024)
   if (length > facts.contextLength)
@@ -126,6 +132,11 @@ export function resolveSettings(options: SettingOptions, facts: RunFacts): Resol
       threads: choose(options.threads, facts.cores, `threads ${facts.cores} (cores of this machine)`),
     }),
   }
+}
+
+/** 2 %, and more where that would be fewer than 50 documents. */
+function heldOutShare(documents: number): number {
+  return Number(Math.min(0.1, Math.max(0.02, 50 / Math.max(1, documents))).toFixed(3))
 }
 
 /** Hoffmann et al. 2022 (arxiv.org/abs/2203.15556): 20 tokens a parameter; Muennighoff et al. 2023 (arxiv.org/abs/2305.16264): up to 4 epochs are nearly worth new data. */

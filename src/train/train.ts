@@ -63,6 +63,7 @@ export async function train(options: TrainOptions, hooks: TrainHooks = {}): Prom
     contextLength: config.contextLength,
     vocabularySize: config.vocabularySize,
     corpusTokens: corpus.tokens,
+    documents: corpus.documents,
     cores: availableParallelism(),
   })
   const folder = out ?? join('models', basename(resolve(shards)))

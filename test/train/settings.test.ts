@@ -3,7 +3,14 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import { assertSameRun, type RunFacts, resolveSettings } from '../../src/train/settings.ts'
 
-const facts: RunFacts = { parameterCount: 3_000_000, contextLength: 256, vocabularySize: 4096, corpusTokens: 2_000_000, cores: 2 }
+const facts: RunFacts = {
+  parameterCount: 3_000_000,
+  contextLength: 256,
+  vocabularySize: 4096,
+  corpusTokens: 2_000_000,
+  documents: 4000,
+  cores: 2,
+}
 
 test('what is given stays, what is not is derived with its reason', () => {
   const { settings, reasons } = resolveSettings({ learningRate: 0.002, threads: 1 }, facts)

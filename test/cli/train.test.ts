@@ -1,0 +1,100 @@
+import assert from 'node:assert/strict'
+import { createHash } from 'node:crypto'
+import { mkdir, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { before, test } from 'node:test'
+import { sluice } from '../e2e/sluice.ts'
+import { temporaryFolder, writeShard } from '../train/corpora.ts'
+
+/** A tokenizer of bytes: no merges, and an end of text. GPT-2 writes a byte without a glyph of its own as U+0100 and up. */
+function byteTokenizer(): string {
+  const isPrinted = (byte: number) => (byte > 32 && byte < 127) || (byte > 160 && byte !== 173)
+  let shifted = 256
+  const vocab = Object.fromEntries(
+    Array.from({ length: 256 }, (_, byte) => [String.fromCodePoint(isPrinted(byte) ? byte : shifted++), byte + 1]),
+  )
+  const endOfText = { id: 0, content: '<|endoftext|>', special: true, single_word: false, lstrip: false, rstrip: false, normalized: false }
+  const byteLevel = { type: 'ByteLevel', add_prefix_space: false, trim_offsets: true, use_regex: true }
+  return JSON.stringify({
+    version: '1.0',
+    added_tokens: [endOfText],
+    normalizer: null,
+    pre_tokenizer: byteLevel,
+    post_processor: null,
+    decoder: byteLevel,
+    model: { type: 'BPE', dropout: null, unk_token: null, vocab: { '<|endoftext|>': 0, ...vocab }, merges: [] },
+  })
+}
+
+const folder = await temporaryFolder()
+const shards = join(folder.path, 'shards')
+const model = join(folder.path, 'model')
+const words = ['--steps', '20', '--batch-tokens', '512', '--lr', '0.01', '--validation-share', '0.2', '--threads', '1']
+const options = ['--model', join(folder.path, 'model.json'), '--out', model, ...words]
+
+before(async () => {
+  const tokenizer = byteTokenizer()
+  const vocabularyHash = createHash('sha256').update(tokenizer).digest('hex')
+  const documents = Array.from({ length: 80 }, (_, i) => ({
+    tokens: [...Buffer.from(`Call me Ishmaël. ${'Some years ago '.repeat(1 + (i % 4))}`)].map((byte) => byte + 1),
+  }))
+  await mkdir(shards)
+  await writeShard(join(shards, 'a.parquet'), documents, { vocabularyHash, vocabularySize: 257 })
+  await writeFile(join(shards, 'tokenizer.json'), tokenizer)
+  await writeFile(join(folder.path, 'model.json'), JSON.stringify({ contextLength: 64, layers: 1, width: 32, heads: 2 }))
+})
+
+test('sluice train ends with losses, bits per byte, and where everything is', async () => {
+  const { code, stdout, stderr } = await sluice(['train', shards, ...options])
+  assert.equal(code, 0, stderr)
+  assert.match(stdout, /step 20 of 20: [\d,]+ parameters, 10,240 tokens/)
+  assert.match(stdout, /validation loss [\d.]+ nats a token, [\d.]+ bits per byte/)
+  assert.match(stdout, /checkpoint +\S+step-20/)
+  assert.match(stdout, /sluice sample /)
+  for (const line of stderr.trim().split('\n')) JSON.parse(line) // no terminal: a log
+})
+
+test('sluice train --json tells a program everything, also that nothing is left to do', async () => {
+  const { code, stdout } = await sluice(['train', shards, ...options, '--json'])
+  assert.equal(code, 0)
+  const lines = stdout
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line))
+  const result = lines[lines.length - 1]
+  assert.equal(result.event, 'result')
+  assert.deepEqual([result.step, result.steps, result.isInterrupted], [20, 20, false])
+  // One token a byte, and the ends of documents, which have none.
+  assert.ok(result.evaluation.bitsPerByte > result.evaluation.loss / Math.LN2)
+})
+
+test('sluice sample streams what --json gives at once, the same for a seed', async () => {
+  const words = ['sample', model, '--prompt', 'Call me Ishmaë', '--tokens', '30', '--seed', '5']
+  const streamed = await sluice(words)
+  assert.equal(streamed.code, 0, streamed.stderr)
+  const { stdout } = await sluice([...words, '--json'])
+  const { prompt, text, tokens } = JSON.parse(stdout)
+  assert.equal(streamed.stdout, `${prompt}${text}\n`)
+  assert.ok(tokens.length <= 30)
+})
+
+test('mistakes end with advice, never with a stack', async () => {
+  const cases: [words: string[], code: number, advice: RegExp][] = [
+    [['train', join(folder.path, 'nowhere')], 1, /SLUICE_TRAIN_CORPUS_MISSING/],
+    [['train', shards, ...options, '--seed', '9'], 1, /seed 1, now it is 9.*SLUICE_TRAIN_CHANGED/],
+    [['train', shards, '--params', 'many'], 1, /give a number, such as 3000, 3k or 2.5M/],
+    [['train', shards, '--packing', 'tight'], 1, /Allowed choices are concatenate, documents, best-fit/],
+    [['sample', shards], 1, /SLUICE_TRAIN_MODEL_MISSING/],
+    [['sample', model, '--temperature', 'hot'], 1, /give a number from 0/],
+  ]
+  for (const [words, code, advice] of cases) {
+    const result = await sluice(words)
+    assert.match(result.stderr, advice)
+    assert.equal(result.code, code, words.join(' '))
+    assert.doesNotMatch(result.stderr, / {4}at /)
+  }
+  await writeFile(join(model, 'tokenizer.json'), byteTokenizer().replace('"version":"1.0"', '"version":"1.1"'))
+  const { stderr } = await sluice(['sample', model, '--prompt', 'x'])
+  assert.match(stderr, /another tokenizer.*SLUICE_SAMPLE_TOKENIZER/)
+  await folder[Symbol.asyncDispose]()
+})

@@ -38,7 +38,7 @@ async function readAll(file: string) {
 
 /** What is left when the HTTP header, chunks and encodings are taken off. */
 function payloadOf({ type, block }: WarcRecord): Buffer {
-  if (type === 'request') return block.subarray(headEnd(block, 0))
+  if (type === 'request') return block.subarray(headEnd(block, 0) >>> 0) // none: nothing
   const response = type === 'response' || type === 'revisit' ? parseHttpResponse(block) : undefined
   return response ? decodeBody(response, 1 << 30).bytes : block
 }

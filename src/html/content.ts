@@ -55,7 +55,11 @@ const NOT_ROOT = tagSet(
   'p h1 h2 h3 h4 h5 h6 li dt dd tr tbody thead tfoot table ul ol dl blockquote pre figure figcaption form header footer nav aside th',
 )
 const TEASER = tagSet('div section article li a figure td')
-const LINK_LIST = tagSet('div section ul ol dl p h2 h3 h4 h5 h6 figure form header aside article')
+const LINK_LIST = tagSet('div section ul ol dl table p h2 h3 h4 h5 h6 figure form header aside article')
+/** A table may list links and still be what the page is about. */
+const TABLE_LINK_DENSITY = 0.85
+const TABLE = tagId('table')
+const P = tagId('p')
 
 /** Plain text below this is a crumb: a label, a button, a date. */
 const SENTENCE_CHARACTERS = 40
@@ -335,6 +339,9 @@ function takeOutLinkLists(
     if (isOut[tree.parent[node]] === 1) isOut[node] = 1
     const name = tree.tag[node]
     if (isOut[node] === 1 || LINK_LIST[name] === 0 || characters[node] === 0 || (keepsHeadings && HEADINGS[name] === 1)) continue
-    if (linkCharacters[node] > characters[node] * density && characters[node] < all * 0.5) isOut[node] = 1
+    const limit = name === TABLE ? TABLE_LINK_DENSITY : density
+    // A paragraph that says something besides is no list, whatever hangs on its links.
+    if (name === P && characters[node] - linkCharacters[node] > 2 * SENTENCE_CHARACTERS) continue
+    if (linkCharacters[node] > characters[node] * limit && characters[node] < all * 0.5) isOut[node] = 1
   }
 }

@@ -18,6 +18,9 @@ const LABELS = new Set(
 const CREDIT =
   /^\(?(?:sources?|quellen?|źródło|fuente|fonte|photos?(?: credit)?|photo by|fotos?|image(?: credit)?|images|credits?|crédits?|bild(?:er|quelle|nachweis|rechte)?|copyright|via|additional reporting|reporting by|editing by)\s*(?:[:©|/]|by\b)|^©/i
 
+const CAPTION =
+  /\((?:image|images|photo|picture|pic|foto|bild|credit|source|quelle)\s*:[^)]*\)$|^(?:image|photo|picture) (?:copyright|credit|caption|source)\b/i
+
 const SEE_ALSO =
   /^(?:[[(>»•\s]*)(?:(?:read|see|watch|also)(?: more| also| next| this)?|related(?: \w+)?|more(?: on this)?|don't miss|must read|lesen sie (?:auch|mehr|dazu)|lesen sie auch|mehr (?:zum thema|dazu)|siehe auch|lee también|lea también|mira también|te puede interesar|à lire(?: aussi)?|lire aussi|leggi anche|leia (?:também|mais)|lees ook|czytaj (?:też|także|również)|читайте также)\s*[:：»>|-]/i
 
@@ -46,7 +49,7 @@ export function isFurniture(text: string): boolean {
   if (text.length <= SHORT && LABELS.has(bare(text))) return true
   if (text.length <= LINE && (CREDIT.test(text) || STAMP.test(text))) return true
   if (text.length > SENTENCES) return false
-  return SEE_ALSO.test(text) || CALLS.some((call) => call.test(text))
+  return CAPTION.test(text) || SEE_ALSO.test(text) || CALLS.some((call) => call.test(text))
 }
 
 /** In lower case, without marks around it. */

@@ -142,8 +142,10 @@ function readName(name: string): number {
       .replace(/--.*/, '')
       .replace(/([a-z])([A-Z])/g, '$1-$2')
       .toLowerCase()
-      .split(/[^a-z]+/)
-      .filter((part) => part !== '')
+      .split(/[^a-z0-9]+/)
+      .map((part) => part.replace(/\d+$/, ''))
+      // What has digits inside is an id: `org1ad03`.
+      .filter((part) => part !== '' && !/\d/.test(part))
     bits |= readParts(parts)
   }
   return isPost ? bits & CONTENT : bits
@@ -151,7 +153,7 @@ function readName(name: string): number {
 
 function readParts(parts: readonly string[]): number {
   const isAbout = parts.some((part) => NEGATIONS.has(part))
-  const pairs = parts.slice(1).map((part, i) => parts[i] + part)
+  const pairs = parts.slice(1).map((part, i) => (part.length > 2 ? parts[i] + part : ''))
   let bits = 0
   for (const [bit, set] of WORDS) {
     if (isAbout && bit !== CONTENT && bit !== ARTICLE_TEXT) continue

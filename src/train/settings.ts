@@ -69,40 +69,21 @@ export interface Resolved {
 /** Settings from options: what is not given is derived. The same options and facts give the same settings. */
 export function resolveSettings(options: SettingOptions, facts: RunFacts): Resolved {
   const reasons: string[] = []
-  if ([options.steps, options.epochs, options.tokens].filter((value) => value !== undefined).length > 1)
-    throw new SluiceError('SLUICE_TRAIN_OPTIONS', 'steps, tokens and epochs say the same thing', { fix: 'give one of them' })
   const choose = <T>(given: T | undefined, chosen: T, reason: string): T => {
     if (given === undefined) reasons.push(reason)
     return given ?? chosen
   }
-  const share = heldOutShare(facts.documents)
-  const validationShare = choose(
-    options.validationShare,
-    share,
-    `held out ${share * 100} % of ${number(facts.documents)} documents for validation`,
-  )
-  const trainTokens = Math.max(1, Math.round(facts.corpusTokens * (1 - validationShare)))
-  const length = options.length ?? Math.min(facts.contextLength, 1024)
-  if (length > facts.contextLength)
-    throw new SluiceError('SLUICE_TRAIN_LENGTH', `rows of ${length} tokens do not fit the model: it sees ${facts.contextLength}`, {
-      fix: `give --length ${facts.contextLength} or less, or a model with a longer context`,
-    })
-
-  const wanted = options.tokens ?? (options.epochs === undefined ? undefined : Math.round(options.epochs * trainTokens))
-  const budget = budgetTokens(facts.parameterCount, trainTokens)
-  const derivedBatch = batchTokens(wanted ?? budget.tokens)
-  const { rows, passes } = splitBatch(options.batchTokens ?? derivedBatch, length, facts)
-  const stepTokens = rows * passes * length
-  if (options.batchTokens === undefined)
-    reasons.push(`batch ${number(stepTokens)} tokens: ${rows * passes} rows of ${length} (grows with the tokens trained on)`)
-  const steps = options.steps ?? Math.max(1, Math.round((wanted ?? budget.tokens) / stepTokens))
-  if (options.steps === undefined)
-    reasons.push(
-      `steps ${number(steps)} (${wanted === undefined ? budget.reason : `${number(wanted)} tokens, ${number(stepTokens)} a step`})`,
-    )
-
-  const rate = learningRate(facts.parameterCount)
+  const { parameterCount, documents, cores } = facts
+  const share = heldOutShare(documents)
+  const heldOut = `held out ${(share * 100).toFixed(1)} % of ${number(documents)} documents for validation`
+  const validationShare = choose(options.validationShare, share, heldOut)
+  const amount = resolveAmount(options, facts, Math.max(1, Math.round(facts.corpusTokens * (1 - validationShare))))
+  reasons.push(...amount.reasons)
+  const { steps, rows, passes, length } = amount
+  const rate = learningRate(parameterCount)
   const every = Math.max(1, Math.ceil(steps / 10))
+  // Ten evaluations of 1 % of the tokens each, forward only: 3 % of the time.
+  const evaluationTokens = Math.min(2 ** 17, Math.max(2 ** 12, Math.round(0.01 * steps * rows * passes * length)))
   return {
     reasons,
     settings: trainSettings.parse({
@@ -114,7 +95,7 @@ export function resolveSettings(options: SettingOptions, facts: RunFacts): Resol
       seed: options.seed ?? 1,
       validationShare,
       windowTokens: options.windowTokens ?? 2 ** 24,
-      learningRate: choose(options.learningRate, rate, `learning rate ${rate} (for ${number(facts.parameterCount)} parameters)`),
+      learningRate: choose(options.learningRate, rate, `learning rate ${rate} (for ${number(parameterCount)} parameters)`),
       schedule: options.schedule ?? 'cosine',
       warmupSteps: options.warmupSteps ?? Math.min(1000, Math.ceil(steps / 20)),
       finalShare: options.finalShare ?? 0.1,
@@ -125,13 +106,35 @@ export function resolveSettings(options: SettingOptions, facts: RunFacts): Resol
       weightDecay: options.weightDecay ?? 0.1,
       maxNorm: options.maxNorm ?? 1,
       evaluateEvery: options.evaluateEvery ?? every,
-      // Ten evaluations of 1 % of the tokens each, forward only: 3 % of the time.
-      evaluationTokens: options.evaluationTokens ?? Math.min(2 ** 17, Math.max(2 ** 12, Math.round(0.01 * steps * stepTokens))),
+      evaluationTokens: options.evaluationTokens ?? evaluationTokens,
       saveEvery: options.saveEvery ?? every,
       keep: options.keep ?? 2,
-      threads: choose(options.threads, facts.cores, `threads ${facts.cores} (cores of this machine)`),
+      threads: choose(options.threads, cores, `threads ${cores} (cores of this machine)`),
     }),
   }
+}
+
+/** How much a run trains on, and in what pieces. */
+function resolveAmount(options: SettingOptions, facts: RunFacts, trainTokens: number) {
+  const { steps: givenSteps, epochs, tokens, batchTokens: givenBatch } = options
+  if ([givenSteps, epochs, tokens].filter((value) => value !== undefined).length > 1)
+    throw new SluiceError('SLUICE_TRAIN_OPTIONS', 'steps, tokens and epochs say the same thing', { fix: 'give one of them' })
+  const length = options.length ?? Math.min(facts.contextLength, 1024)
+  if (length > facts.contextLength)
+    throw new SluiceError('SLUICE_TRAIN_LENGTH', `rows of ${length} tokens do not fit the model: it sees ${facts.contextLength}`, {
+      fix: `give --length ${facts.contextLength} or less, or a model with a longer context`,
+    })
+  const asked = tokens ?? (epochs === undefined ? undefined : Math.round(epochs * trainTokens))
+  const budget =
+    asked === undefined ? budgetTokens(facts.parameterCount, trainTokens) : { tokens: asked, reason: `${number(asked)} tokens` }
+  const { rows, passes } = splitBatch(givenBatch ?? batchTokens(budget.tokens), length, facts)
+  const stepTokens = rows * passes * length
+  const steps = givenSteps ?? Math.max(1, Math.round(budget.tokens / stepTokens))
+  const reasons: string[] = []
+  if (givenBatch === undefined)
+    reasons.push(`batch ${number(stepTokens)} tokens: ${rows * passes} rows of ${length} (grows with the tokens trained on)`)
+  if (givenSteps === undefined) reasons.push(`steps ${number(steps)} (${budget.reason}, ${number(stepTokens)} a step)`)
+  return { steps, rows, passes, length, reasons }
 }
 
 /** 2 %, and more where that would be fewer than 50 documents. */

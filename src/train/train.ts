@@ -78,25 +78,37 @@ export async function train(options: TrainOptions, hooks: TrainHooks = {}): Prom
       assertSameRun(checkpoint.state.settings, settings, folder)
       hooks.onNotice?.(`going on from ${basename(checkpoint.folder)} of ${number(settings.steps)}`)
     } else for (const line of [reason, ...reasons]) hooks.onNotice?.(line)
-    if (checkpoint && checkpoint.state.step >= settings.steps)
-      return { checkpoint: checkpoint.folder, state: checkpoint.state, isInterrupted: false, tokensPerSecond: 0, folder, settings }
-    const validation = await loadValidation(corpus, settings)
-    if (validation.length === 0)
-      hooks.onNotice?.(
-        `no validation: none of ${number(corpus.documents)} documents is held out at --validation-share ${settings.validationShare}`,
-      )
-    if (corpus.tokenizerFile) await copyFile(corpus.tokenizerFile, join(folder, TOKENIZER_FILE))
-    const { rows, length, threads, seed } = settings
-    const trainable = await createTrainable(config, { rows, length, threads, seed })
-    try {
-      if (checkpoint) await restoreCheckpoint(checkpoint.folder, trainable)
-      const outcome = await runLoop({ model: trainable, corpus, validation, settings, folder, state: checkpoint?.state, ...hooks })
-      return { ...outcome, folder, settings }
-    } finally {
-      await trainable.dispose()
-    }
+    return await runOrContinue({ folder, corpus, config, settings, checkpoint }, hooks)
   } catch (error) {
     throw diskError(error, folder)
+  }
+}
+
+interface Prepared {
+  readonly folder: string
+  readonly corpus: Corpus
+  readonly config: ModelConfig
+  readonly settings: TrainSettings
+  readonly checkpoint: Checkpoint | undefined
+}
+
+async function runOrContinue({ folder, corpus, config, settings, checkpoint }: Prepared, hooks: TrainHooks): Promise<TrainResult> {
+  if (checkpoint && checkpoint.state.step >= settings.steps)
+    return { checkpoint: checkpoint.folder, state: checkpoint.state, isInterrupted: false, tokensPerSecond: 0, folder, settings }
+  const validation = await loadValidation(corpus, settings)
+  if (validation.length === 0) {
+    const { validationShare } = settings
+    hooks.onNotice?.(`no validation: none of ${number(corpus.documents)} documents is held out at --validation-share ${validationShare}`)
+  }
+  if (corpus.tokenizerFile) await copyFile(corpus.tokenizerFile, join(folder, TOKENIZER_FILE))
+  const { rows, length, threads, seed } = settings
+  const model = await createTrainable(config, { rows, length, threads, seed })
+  try {
+    if (checkpoint) await restoreCheckpoint(checkpoint.folder, model)
+    const outcome = await runLoop({ model, corpus, validation, settings, folder, state: checkpoint?.state, ...hooks })
+    return { ...outcome, folder, settings }
+  } finally {
+    await model.dispose()
   }
 }
 

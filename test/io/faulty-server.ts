@@ -15,6 +15,8 @@ export interface Faults {
   readonly ignoresRanges?: boolean
   readonly noEtag?: boolean
   readonly status?: number
+  /** Paths that are answered with a redirect. */
+  readonly moved?: Readonly<Record<string, string>>
 }
 
 export interface FaultyServer extends AsyncDisposable {
@@ -31,6 +33,7 @@ export async function serve(files: Readonly<Record<string, Buffer>>, faults: Fau
     const path = decodeURI(request.url ?? '/').slice(1)
     requests.push({ range: request.headers.range, ifMatch: request.headers['if-match'], path })
     const bytes = files[path]
+    if (faults.moved?.[path] !== undefined) return void response.writeHead(302, { location: faults.moved[path] }).end()
     if (ordinal < (faults.busy ?? 0)) return void response.writeHead(503, { 'retry-after': faults.retryAfter ?? '0' }).end('slow down')
     if (faults.status !== undefined) return void response.writeHead(faults.status).end()
     if (!bytes) return void response.writeHead(404).end()

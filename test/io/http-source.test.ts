@@ -84,6 +84,19 @@ test('what will not pass is told at once, what might after a few attempts', asyn
   )
 })
 
+test('a redirect is followed, range and all', async () => {
+  await using server = await serve({ a: content }, { moved: { old: '/a' } })
+  const source = await openBytes(`${server.url}old`, { http })
+  assert.ok((await readBytes(source, 10, 5000)).equals(content.subarray(10, 5000)))
+})
+
+test('an abort ends the reading, also while it waits', async () => {
+  const abort = new AbortController()
+  await using server = await serve({ a: content }, { busy: 99, retryAfter: '60' })
+  setTimeout(() => abort.abort(), 30)
+  await assert.rejects(openBytes(`${server.url}a`, { signal: abort.signal }), { name: 'AbortError' })
+})
+
 test('an empty input is empty', async () => {
   await using server = await serve({ a: Buffer.alloc(0) })
   const source = await openBytes(`${server.url}a`, { http })

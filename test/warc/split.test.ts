@@ -39,7 +39,7 @@ function record(ordinal: number, body: Uint8Array): Buffer {
 
 async function read(bytes: Buffer, range?: readonly [number, number], pieceBytes?: number) {
   const damages: WarcDamage[] = []
-  const offsets: number[] = []
+  const extents: [number, number][] = []
   const urls: string[] = []
   let layout: WarcLayout | undefined
   for await (const found of readWarc(memorySource(bytes, pieceBytes), {
@@ -47,14 +47,24 @@ async function read(bytes: Buffer, range?: readonly [number, number], pieceBytes
     damaged: (damage) => damages.push(damage),
     layout: (known) => (layout = known),
   })) {
-    offsets.push(found.offset)
+    extents.push([found.offset, found.length])
     urls.push(found.fields.find(([name]) => name === 'warc-target-uri')?.[1] ?? '')
   }
-  return { damages, offsets, urls, layout }
+  return { damages, extents, urls, layout }
 }
 
 /** Codes may differ: at the end of a range a reader only looks whether a record follows. */
 const extent = ({ offset, length }: WarcDamage) => [offset, length]
+
+/** Where the last of these ends, if each begins where the one before ends. */
+function tiled(extents: (readonly number[])[]): number {
+  let next = 0
+  for (const [offset, length] of extents.sort(([a], [b]) => a - b)) {
+    assert.equal(offset, next)
+    next += length
+  }
+  return next
+}
 
 const bodies = fc.array(
   fc.oneof(
@@ -117,7 +127,7 @@ test('damage anywhere costs at most the records it touches, is reported, and ran
           offset += member.length
         }
         for (const url of untouched) assert.ok(whole.urls.includes(url), `${url} is lost`)
-        if (whole.urls.length < contents.length) assert.ok(whole.damages.length > 0, 'a loss without a report')
+        assert.equal(tiled([...whole.extents, ...whole.damages.map(extent)]), bytes.length, 'a loss without a report')
 
         const middle = cut % (bytes.length + 1)
         const first = await read(bytes, [0, middle])
@@ -127,5 +137,31 @@ test('damage anywhere costs at most the records it touches, is reported, and ran
       },
     ),
     { numRuns: 150 },
+  )
+})
+
+test('any bytes at all end in records and damage, never in another error', async () => {
+  const pieces = fc.oneof(
+    fc.uint8Array({ maxLength: 300 }),
+    fc
+      .constantFrom(
+        'WARC/1.0\r\n',
+        'WARC-Type: response\r\n',
+        'Content-Length: 5\r\n',
+        'Content-Length: 99999\r\n',
+        '\r\n\r\n',
+        '\n',
+        'HTTP/1.1 200 OK\r\n\r\n',
+      )
+      .map((text) => Buffer.from(text)),
+    fc.tuple(fc.uint8Array({ maxLength: 100 }), fc.nat(120)).map(([body, end]) => gzipSync(record(1, body)).subarray(0, 100 + end)),
+    fc.uint8Array({ maxLength: 100 }).map((body) => record(2, body)),
+  )
+  await fc.assert(
+    fc.asyncProperty(fc.array(pieces, { maxLength: 12 }), fc.boolean(), async (parts, isWholeGzip) => {
+      const bytes = Buffer.concat(parts)
+      await read(isWholeGzip ? gzipSync(bytes) : bytes)
+    }),
+    { numRuns: 300 },
   )
 })

@@ -82,6 +82,10 @@ const WORDS: readonly (readonly [bit: number, words: ReadonlySet<string>])[] = [
   ],
 ]
 
+/** The bits of each word. */
+const BITS = new Map<string, number>()
+for (const [bit, set] of WORDS) for (const word of set) BITS.set(word, (BITS.get(word) ?? 0) | bit)
+
 const HIDDEN_NAMES = words(
   'hidden hide visually-hidden visuallyhidden sr-only sronly screen-reader-text screenreader-text screen-reader-only display-none d-none ' +
     'u-hidden is-hidden invisible element-invisible gutter linenos lineno line-numbers noscript',
@@ -94,8 +98,9 @@ const BOILERPLATE_ROLES = words(
   'navigation complementary contentinfo search dialog alertdialog menu menubar toolbar tablist alert tooltip banner',
 )
 
-const REMEMBERED = 20_000
-const remembered = new Map<string, number>()
+const REMEMBERED = 50_000
+const rememberedNames = new Map<string, number>()
+const rememberedClasses = new Map<string, number>()
 
 /** The hint bits of an element's attributes. */
 export function hintOf(attributes: Attributes): number {
@@ -124,21 +129,32 @@ function itemHint(property: string): number {
 }
 
 function nameHint(name: string): number {
-  let bits = remembered.get(name)
+  let bits = rememberedNames.get(name)
   if (bits !== undefined) return bits
-  bits = readName(name.length > 400 ? name.slice(0, 400) : name)
-  if (remembered.size < REMEMBERED) remembered.set(name, bits)
+  bits = 0
+  for (const className of name.slice(0, LONGEST_NAME).split(/\s+/)) bits |= classHint(className)
+  // WordPress lists a post's category and tags in the class of the whole post.
+  if (name.includes('hentry')) bits &= CONTENT
+  if (rememberedNames.size < REMEMBERED && name.length <= LONGEST_NAME) rememberedNames.set(name, bits)
   return bits
 }
 
-function readName(name: string): number {
-  let bits = 0
-  // WordPress lists a post's category and tags in the class of the whole post.
-  const isPost = /\bhentry\b/.test(name)
-  for (const className of name.split(/\s+/)) {
-    if (HIDDEN_NAMES.has(className.toLowerCase())) bits |= HIDDEN
-    // What follows two dashes in such names is a variant of the thing, not the thing: `section--ads`.
-    const parts = className
+const LONGEST_NAME = 400
+
+function classHint(className: string): number {
+  let bits = rememberedClasses.get(className)
+  if (bits !== undefined) return bits
+  bits = partsHint(partsOf(className))
+  if (HIDDEN_NAMES.has(className.toLowerCase())) bits |= HIDDEN
+  if (rememberedClasses.size < REMEMBERED) rememberedClasses.set(className, bits)
+  return bits
+}
+
+/** The words of a name: `shareBar_2` is `share`, `bar`. */
+function partsOf(className: string): string[] {
+  return (
+    className
+      // What follows two dashes in such names is a variant of the thing, not the thing: `section--ads`.
       .replace(/--.*/, '')
       .replace(/([a-z])([A-Z])/g, '$1-$2')
       .toLowerCase()
@@ -146,18 +162,16 @@ function readName(name: string): number {
       .map((part) => part.replace(/\d+$/, ''))
       // What has digits inside is an id: `org1ad03`.
       .filter((part) => part !== '' && !/\d/.test(part))
-    bits |= readParts(parts)
-  }
-  return isPost ? bits & CONTENT : bits
+  )
 }
 
-function readParts(parts: readonly string[]): number {
-  const isAbout = parts.some((part) => NEGATIONS.has(part))
-  const pairs = parts.slice(1).map((part, i) => (part.length > 2 ? parts[i] + part : ''))
-  let bits = 0
-  for (const [bit, set] of WORDS) {
-    if (isAbout && bit !== CONTENT && bit !== ARTICLE_TEXT) continue
-    if (parts.some((part) => set.has(part)) || pairs.some((pair) => set.has(pair)) || set.has(parts.join(''))) bits |= bit
+function partsHint(parts: readonly string[]): number {
+  let bits = parts.length > 2 ? (BITS.get(parts.join('')) ?? 0) : 0
+  let isAbout = false
+  for (let i = 0; i < parts.length; i++) {
+    bits |= BITS.get(parts[i]) ?? 0
+    if (i > 0 && parts[i - 1].length > 2) bits |= BITS.get(parts[i - 1] + parts[i]) ?? 0
+    if (NEGATIONS.has(parts[i])) isAbout = true
   }
-  return bits
+  return isAbout ? bits & (CONTENT | ARTICLE_TEXT) : bits
 }

@@ -3,7 +3,7 @@
 // scopes, the head's end. No adoption agency: a misnested inline end tag is ignored where a block stands between.
 
 import { decodeReferences } from './references.ts'
-import { BLOCK, CLOSES_P, ESCAPABLE_RAW_TEXT, IN_HEAD, RAW_TEXT, SCOPE, TAG_COUNT, TEXT, tagId, tagSet, VOID } from './tags.ts'
+import { BLOCK, CLOSES_P, ESCAPABLE_RAW_TEXT, IN_HEAD, OTHER, RAW_TEXT, SCOPE, TAG_COUNT, TEXT, tagId, tagSet, VOID } from './tags.ts'
 
 /** Nodes in document order; node 0 is a root above everything. The subtree of node i is [i, end[i]). */
 export interface HtmlTree {
@@ -295,7 +295,7 @@ function declaration(html: string, less: number): number {
 function endTag(html: string, start: number, builder: TreeBuilder): number {
   if (!isLetter(html.charCodeAt(start))) return after(html, '>', start)
   const nameEnd = endOfName(html, start)
-  builder.closeElement(tagId(lowerCase(html.slice(start, nameEnd))))
+  builder.closeElement(tagAt(html, start, nameEnd))
   return html.charCodeAt(nameEnd) === GREATER ? nameEnd + 1 : after(html, '>', nameEnd)
 }
 
@@ -308,19 +308,24 @@ function endOfName(html: string, start: number): number {
   }
 }
 
-const names = new Map<string, string>()
+/** Number of the element whose name stands in [start, end). */
+function tagAt(html: string, start: number, end: number): number {
+  const name = html.slice(start, end)
+  const tag = tagId(name)
+  return tag === OTHER && hasCapital(name) ? tagId(name.toLowerCase()) : tag
+}
 
-function lowerCase(name: string): string {
-  const known = names.get(name)
-  if (known !== undefined) return known
-  const lower = name.toLowerCase()
-  if (names.size < 2000 && name.length < 32) names.set(name, lower)
-  return lower
+function hasCapital(name: string): boolean {
+  for (let i = 0; i < name.length; i++) {
+    const code = name.charCodeAt(i)
+    if (code >= 65 && code <= 90) return true
+  }
+  return false
 }
 
 function startTag(html: string, start: number, builder: TreeBuilder): number {
   const nameEnd = endOfName(html, start)
-  const tag = tagId(lowerCase(html.slice(start, nameEnd)))
+  const tag = tagAt(html, start, nameEnd)
   const scan = attributeScan
   readAttributes(html, nameEnd, scan)
   // A tag that the page ends within is dropped, as browsers do.
@@ -406,6 +411,9 @@ function endOfAttributeName(html: string, from: number): number {
 
 function keptName(html: string, start: number, end: number): string | undefined {
   if (end - start > 14) return undefined
-  const name = lowerCase(html.slice(start, end))
-  return KEPT_ATTRIBUTES.has(name) ? name : undefined
+  const name = html.slice(start, end)
+  if (KEPT_ATTRIBUTES.has(name)) return name
+  if (!hasCapital(name)) return undefined
+  const lower = name.toLowerCase()
+  return KEPT_ATTRIBUTES.has(lower) ? lower : undefined
 }

@@ -79,7 +79,7 @@ async function samplesOf(run: AuditedRun, choice: Parameters<typeof readSamples>
 
 async function printSamples(run: AuditedRun, { stage, reason, samples: count, json }: Flags): Promise<void> {
   checkChoice(run, stage, reason)
-  const samples = await samplesOf(run, { count, characters: json ? Number.MAX_SAFE_INTEGER : TERMINAL_CHARACTERS, stage, reason })
+  const samples = await samplesOf(run, { count, characters: json ? 2 ** 31 : TERMINAL_CHARACTERS, stage, reason })
   if (json) for (const sample of samples) process.stdout.write(`${JSON.stringify(sample)}\n`)
   else process.stdout.write(samples.length === 0 ? 'The run kept none of them for reading.\n' : samples.map(sampleText).join('\n'))
 }

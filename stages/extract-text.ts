@@ -17,7 +17,7 @@ export const extractTextOptions = z.strictObject({
 export type ExtractTextOptions = z.input<typeof extractTextOptions>
 type Settings = z.output<typeof extractTextOptions>
 
-/** Turns pages into documents. Reasons: `too_large`, `no_content`, `too_short`. */
+/** Turns pages into documents. Reasons: `too_large`, `not_html`, `no_content`, `too_short`. */
 export function extractText(options: ExtractTextOptions = {}): Stage<WebPage | Document, Document> {
   const settings = extractTextOptions.parse(options)
   return mapStage('extractText', {
@@ -28,6 +28,7 @@ export function extractText(options: ExtractTextOptions = {}): Stage<WebPage | D
 
 function extractPage(page: WebPage, settings: Settings, report: Report): Document | Drop {
   if (page.html.byteLength > settings.maxHtmlBytes) return drop('too_large')
+  if (!isHtml(page)) return drop('not_html')
   const { text: html, encoding } = decodeHtml(page.html, page.contentType)
   const extraction = extract(html, settings)
   report({ ...extraction.statistics })
@@ -36,6 +37,24 @@ function extractPage(page: WebPage, settings: Settings, report: Report): Documen
   const { html: _, contentType: __, ...item } = page
   return { ...item, text: extraction.text, metadata: { ...page.metadata, ...metadataOf(extraction), encoding } }
 }
+
+/** By its header where it has one; by its first bytes where it is a kind of file that is often served as a page. */
+function isHtml({ html, contentType }: WebPage): boolean {
+  if (contentType !== undefined && contentType.trim() !== '' && !/\b(?:x?html|xml|plain|octet-stream|unknown)\b/i.test(contentType))
+    return false
+  return !SIGNATURES.some((signature) => signature.every((byte, i) => html[i] === byte))
+}
+
+/** PDF, PNG, JPEG, GIF, ZIP, gzip, RIFF. */
+const SIGNATURES = [
+  [0x25, 0x50, 0x44, 0x46, 0x2d],
+  [0x89, 0x50, 0x4e, 0x47],
+  [0xff, 0xd8, 0xff],
+  [0x47, 0x49, 0x46, 0x38],
+  [0x50, 0x4b, 0x03, 0x04],
+  [0x1f, 0x8b],
+  [0x52, 0x49, 0x46, 0x46],
+]
 
 /** The page's own statements under the names that readers of the shards see. */
 function metadataOf({ metadata }: Extraction): Record<string, Json> {

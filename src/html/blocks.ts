@@ -163,7 +163,8 @@ class BlockWriter {
   }
 
   private flush(): void {
-    const { line, linkCharacters } = this
+    const line = this.line.replace(INVISIBLE, '')
+    const { linkCharacters } = this
     this.isItalic = this.uprightCharacters <= 2
     this.line = ''
     this.linkCharacters = 0
@@ -231,11 +232,17 @@ function isDataTable(tree: HtmlTree, table: number, isOut: Uint8Array): boolean 
   return rows > 0 && cells >= 2 && cells > rows && characters / cells < 300
 }
 
+/** Soft hyphens and zero-width spaces: where a browser may break a line. Joiners stay, they change letters. */
+const INVISIBLE = /[\u00ad\u200b\u2060\ufeff]+/g
+
 function cellsOf(row: string): string {
   const cells = row.split('\t').slice(1)
   return cells.map((cell) => cell.replace(/\s+/g, ' ').trim()).join('\t')
 }
 
 function trimLines(code: string): string {
-  return code.replace(/^(?:[^\S\n]*\n)+/, '').trimEnd()
+  return code
+    .replaceAll('\u00a0', ' ')
+    .replace(/^(?:[^\S\n]*\n)+/, '')
+    .trimEnd()
 }

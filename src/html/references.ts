@@ -32,7 +32,8 @@ function tokenize(reference: string): string {
         out += reference.slice(start, end)
       },
       ontextentity: (codePoint) => {
-        out += String.fromCodePoint(codePoint)
+        // Control characters are no text, however they are written.
+        if (codePoint >= 32 || codePoint === 9 || codePoint === 10) out += String.fromCodePoint(codePoint)
       },
       onattribdata: ignore,
       onattribentity: ignore,

@@ -62,9 +62,13 @@ const TABLE_PARTS = tagSet('tr td th thead tbody tfoot caption')
 /** Parses a whole page. Never throws; any string is a page. */
 export function parseHtml(html: string): HtmlTree {
   const builder = new TreeBuilder()
-  tokenize(html, builder)
+  tokenize(CONTROLS.test(html) ? html.replace(CONTROLS_ALL, '') : html, builder)
   return builder.finish()
 }
+
+/** Control characters other than blanks: no part of any text. */
+const CONTROLS = /[\0-\x08\x0b\x0e-\x1f\x7f]/
+const CONTROLS_ALL = /[\0-\x08\x0b\x0e-\x1f\x7f]+/g
 
 class TreeBuilder {
   private capacity = 1024

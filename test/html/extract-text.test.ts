@@ -60,6 +60,17 @@ test('pages without text, with too little and with too many bytes are dropped fo
   assert.deepEqual(reasons, ['no_content', 'too_short', 'too_large'])
 })
 
+test('what is no page by its header or its first bytes is dropped as not_html', async () => {
+  const { reasons, documents } = await run([
+    page('<p>{}', 'application/json'),
+    page('%PDF-1.7 binary', 'text/html'),
+    page('<p>Some text that is long enough to be read by someone.', 'application/xhtml+xml'),
+    page('<p>Some text that is long enough to be read by someone.', ''),
+  ])
+  assert.deepEqual(reasons, ['not_html', 'not_html'])
+  assert.equal(documents.length, 2)
+})
+
 test('the header names the encoding of the page', async () => {
   const bytes = Uint8Array.from([...new TextEncoder().encode('<p>'), 0xd1, 0xce, 0xd2, 0xcf, 0xcb, 0xc1, 0x20, 0xd3, 0xd4, 0xcf])
   const { documents } = await run([page(bytes, 'text/html; charset=KOI8-R')])

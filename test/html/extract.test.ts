@@ -140,6 +140,15 @@ test('precision never gives more than recall on the fixtures', () => {
     assert.ok(textOf(name, { mode: 'precision' }).length <= textOf(name, { mode: 'recall' }).length, name)
 })
 
+test('control characters, soft hyphens and zero-width spaces are left out, joiners and code stay', () => {
+  const html =
+    '<p>con\x00trol &#1; Donau&shy;dampf\u200bschiff, \u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645 is a sentence of its own.</p><pre>a\tb\n  c</pre>'
+  assert.equal(
+    extract(html).text,
+    'control Donaudampfschiff, \u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645 is a sentence of its own.\na\tb\n  c',
+  )
+})
+
 test('statistics measure the page and the text', () => {
   const { statistics, text } = extract(fixture('article'))
   assert.equal(statistics.textCharacters, text.length)

@@ -24,6 +24,8 @@ export type { ParquetFacts }
 export interface ParquetWriterOptions {
   /** Rows of every row group but the last, whatever the sizes of the batches. `flush` cuts earlier. */
   readonly rowGroupRows?: number
+  /** A row group also ends with the batch that brings it to this many bytes in memory: the bound of what is held. */
+  readonly rowGroupBytes?: number
   /** Keys and values in the footer. */
   readonly metadata?: Readonly<Record<string, string>>
   readonly compression?: 'zstd' | 'none'
@@ -32,19 +34,20 @@ export interface ParquetWriterOptions {
 /**
  * Writes record batches of one schema. The bytes depend on the rows and on the cuts of the row groups only.
  *
- * Rows wait in memory until their row group is full: call `flush` where rows are large. The file is whole once `close`
- * has resolved; write under a temporary name where someone may look earlier.
+ * The file is whole once `close` has resolved; write under a temporary name where someone may look earlier.
  */
 export class ParquetWriter {
   readonly #path: string
   readonly #file: FileHandle
   readonly #schema: Schema
   readonly #rowGroupRows: number
+  readonly #rowGroupBytes: number
   readonly #metadata: Readonly<Record<string, string>>
   readonly #compression: 'zstd' | 'none'
   readonly #groups: { footer: ThriftStruct; start: number; at: number }[] = []
   #pending: RecordBatch[] = []
   #pendingRows = 0
+  #pendingBytes = 0
   #rows = 0
   #bytes = 0
 
@@ -53,6 +56,7 @@ export class ParquetWriter {
     this.#file = file
     this.#schema = schema
     this.#rowGroupRows = options.rowGroupRows ?? 16_384
+    this.#rowGroupBytes = options.rowGroupBytes ?? 32 * 2 ** 20
     this.#metadata = options.metadata ?? {}
     this.#compression = options.compression ?? 'zstd'
   }
@@ -75,12 +79,14 @@ export class ParquetWriter {
 
   /** Borrows the batch until its row group is written. */
   async write(batch: RecordBatch): Promise<void> {
+    const bytesPerRow = batch.data.byteLength / batch.numRows
     for (let start = 0; start < batch.numRows; ) {
       const rows = Math.min(batch.numRows - start, this.#rowGroupRows - this.#pendingRows)
       this.#pending.push(rows === batch.numRows ? batch : batch.slice(start, start + rows))
       this.#pendingRows += rows
+      this.#pendingBytes += rows * bytesPerRow
       start += rows
-      if (this.#pendingRows === this.#rowGroupRows) await this.flush()
+      if (this.#pendingRows === this.#rowGroupRows || this.#pendingBytes >= this.#rowGroupBytes) await this.flush()
     }
   }
 
@@ -112,6 +118,7 @@ export class ParquetWriter {
     this.#rows += this.#pendingRows
     this.#pending = []
     this.#pendingRows = 0
+    this.#pendingBytes = 0
     await this.#append(bytes)
   }
 

@@ -92,6 +92,43 @@ test('what was written comes back, wherever batches and row groups are cut', asy
   )
 })
 
+test('a row group is bounded by bytes too', async () => {
+  const path = join(folder, 'bytes.parquet')
+  const writer = await ParquetWriter.open(path, schema, { rowGroupBytes: 50_000 })
+  const batch = batchOf(Array.from({ length: 100 }, (_, i) => row(i)))
+  for (let i = 0; i < 20; i++) await writer.write(batch)
+  await writer.close()
+  const { rowGroups } = await readParquetFacts(path)
+  const rowsUntilFull = Math.ceil(50_000 / batch.data.byteLength) * 100
+  assert.ok(rowGroups.length > 1)
+  assert.ok(rowGroups.every(({ rows }) => rows <= rowsUntilFull))
+})
+
+test('damage anywhere in a file gives its rows or a SluiceError, never anything else', async () => {
+  const path = join(folder, 'fuzz.parquet')
+  await writeRows(
+    path,
+    Array.from({ length: 120 }, (_, i) => row(i)),
+    [],
+    50,
+  )
+  const whole = await readFile(path)
+  const change = fc.record({ at: fc.nat(whole.length - 1), byte: fc.nat(255), length: fc.integer({ min: 1, max: 40 }) })
+  await fc.assert(
+    fc.asyncProperty(fc.array(change, { minLength: 1, maxLength: 4 }), fc.boolean(), async (changes, onlyName) => {
+      const bytes = Buffer.from(whole)
+      for (const { at, byte, length } of changes) bytes.fill(byte, at, Math.min(bytes.length, at + length))
+      await writeFile(path, bytes)
+      try {
+        for await (const { batch } of readParquet(path, onlyName ? { columns: ['name'] } : {})) utf8Values(columnOf(batch, 'name'))
+      } catch (error) {
+        assert.ok(error instanceof SluiceError, String(error))
+      }
+    }),
+    { numRuns: 300 },
+  )
+})
+
 test('facts name rows, row groups and both early and late metadata', async () => {
   const path = join(folder, 'facts.parquet')
   await writeRows(

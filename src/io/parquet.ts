@@ -211,7 +211,7 @@ async function readGroup({ source, tree, facts }: OpenParquet, rowGroup: number,
   const { rows } = facts.rowGroups[rowGroup]
   const columns = options.columns && columnNames(tree).filter((name) => options.columns?.includes(name))
   if (rows === 0 || columns?.length === 0) return []
-  const { ranges, footer } = singleGroup(tree, rowGroup, columns)
+  const { ranges, footer } = decoded(source.url, () => singleGroup(tree, rowGroup, columns), { rowGroup })
   const parts: Uint8Array[] = [parquetMagic]
   for (const [start, end] of ranges) parts.push(await readBytes(source, start, end))
   const { readParquet: decode } = await import('parquet-wasm')

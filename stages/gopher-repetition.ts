@@ -82,7 +82,11 @@ export function measureGopherRepetition(document: HasText, { topNGrams, dupNGram
     dup_line_char_frac: lineRepeats.characters / characters,
   }
   const grams = new WordGrams(documentTokens(document))
-  for (const [n] of topNGrams) statistics[topReason(n)] = grams.mostFrequent(n) / characters
+  for (const [n] of topNGrams) {
+    const top = grams.mostFrequent(n)
+    // The reference joins the words by one blank.
+    statistics[topReason(n)] = top === undefined ? Number.NaN : ((top.characters + n - 1) * top.count) / characters
+  }
   for (const [n] of dupNGrams) statistics[duplicatedReason(n)] = grams.repeatedCharacters(n) / characters
   return statistics
 }

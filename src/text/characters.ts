@@ -65,6 +65,15 @@ export function hasLetter(text: string): boolean {
   return /\p{L}/u.test(text)
 }
 
+/** Numbers that are digits without being decimal: superscripts, circled and old ones. */
+const otherDigit =
+  /^[²³¹\u1369-\u1371\u19da⁰⁴-⁹₀-₉①-⑨⑴-⑼⒈-⒐⓪⓵-⓽⓿❶-❾➀-➈➊-➒\u{10a40}-\u{10a43}\u{10e60}-\u{10e68}\u{11052}-\u{1105a}\u{1f100}-\u{1f10a}]$/u
+
+/** Python's `str.isdigit` of one character. */
+export function isDigit(character: string): boolean {
+  return /^\p{Nd}$/u.test(character) || otherDigit.test(character)
+}
+
 /** Marks that end a sentence, in all scripts: datatrove's TERMINAL_PUNCTUATION. */
 export const TERMINAL_PUNCTUATION: ReadonlySet<string> = new Set(
   '!.?։؝؞؟۔܀܁܂߹࠷࠹࠽࠾।॥၊။።፧፨᙮᜵᜶។៕៖៙៚᠃᠉᥄᥅᪨᪩᪪᪫᭚᭛᭞᭟\u1b7d\u1b7e᰻᰼᱾᱿‼‽⁇⁈⁉⸮⸼\u2e53\u2e54。꓿꘎꘏꛳꛷꡶꡷꣎꣏꤯꧈꧉꩝꩞꩟꫰꫱꯫﹒﹖﹗！．？｡' +

@@ -55,18 +55,42 @@ export class WordGrams {
     this.#shifts = shifts
   }
 
-  /** Code points of all occurrences of the most frequent n-gram, words joined by one blank; ties go to the first seen. NaN where there is none. */
-  mostFrequent(n: number): number {
+  /** How often the most frequent n-gram occurs, and its code points without blanks; ties go to the first seen. Undefined where there is no n-gram. */
+  mostFrequent(n: number): { count: number; characters: number } | undefined {
+    const grams = this.#tokens.ids.length - n + 1
+    if (grams < 1) return undefined
+    this.#count(grams, n)
+    const counts = gramCounts
+    let best = 0
+    for (let i = 1; i < grams; i++) if (counts[i] > counts[best]) best = i
+    return { count: counts[best], characters: this.#ends[best + n] - this.#ends[best] }
+  }
+
+  /** Code points of all n-grams, which overlap, and of those among them that occur more than once. */
+  sharedCharacters(n: number): { shared: number; all: number } | undefined {
+    const grams = this.#tokens.ids.length - n + 1
+    if (grams < 1) return undefined
+    this.#count(grams, n)
+    const ends = this.#ends
+    let shared = 0
+    let all = 0
+    for (let i = 0; i < grams; i++) {
+      const characters = (ends[i + n] - ends[i]) * gramCounts[i]
+      all += characters
+      if (gramCounts[i] > 1) shared += characters
+    }
+    return { shared, all }
+  }
+
+  /** Counts n-grams word for word: `gramCounts` at the first occurrence of each, 0 at the others. */
+  #count(grams: number, n: number): void {
     const { ids } = this.#tokens
-    const grams = ids.length - n + 1
-    if (grams < 1) return Number.NaN
     const mask = this.#prepare(grams, n)
     const slots = table
     const hashes = gramHashes
     const counts = gramCounts
-    let best = 0
-    let bestCount = 0
     for (let i = 0; i < grams; i++) {
+      counts[i] = 0
       const hash = hashes[i]
       let slot = slotOf(hash, mask)
       let first = slots[slot] - 1
@@ -77,15 +101,9 @@ export class WordGrams {
       if (first < 0) {
         first = i
         slots[slot] = i + 1
-        counts[i] = 0
       }
-      const count = ++counts[first]
-      if (count > bestCount || (count === bestCount && first < best)) {
-        best = first
-        bestCount = count
-      }
+      counts[first]++
     }
-    return (this.#ends[best + n] - this.#ends[best] + n - 1) * bestCount
   }
 
   /** Code points, blanks left out, of n-grams seen before, by a scan that jumps over each such n-gram. Words run together: "ab c" repeats "a bc". */

@@ -29,6 +29,12 @@ export function wordsOf(tokens: Tokens): string[] {
 
 let lexicon = new Lexicon()
 
+/** Words that were split by some other rule, as numbers: without sentences. */
+export function internWords(words: readonly string[]): Tokens {
+  if (lexicon.isFull) lexicon = new Lexicon()
+  return { lexicon, ids: Int32Array.from(words, (word) => lexicon.wordId(word)), sentenceEnds: new Int32Array(0) }
+}
+
 export function tokenize(text: string): Tokens {
   if (lexicon.isFull) lexicon = new Lexicon()
   const scan = new Scan(lexicon, unitsOf(text), text.length)

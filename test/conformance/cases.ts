@@ -71,6 +71,15 @@ function around(text: string | undefined, other: string | undefined): string {
   return `…${text.slice(Math.max(0, i - 40), i + 80)}…`
 }
 
+/** undefined where each expected number is there and equal to the nine places that are recorded. */
+export function compareNumbers(expected: Readonly<Record<string, number>>, got: Readonly<Record<string, number>>): string | undefined {
+  for (const [name, number] of Object.entries(expected)) {
+    const isEqual = Math.abs(got[name] - number) <= 1.5e-9 * Math.max(1, Math.abs(number))
+    if (!isEqual) return `${name}: expected ${number}, got ${got[name]}`
+  }
+  return undefined
+}
+
 /** Python's parameter names as option names: `min_doc_words` → `minDocWords`. */
 export function optionNames(parameters: Readonly<Record<string, unknown>>): Record<string, unknown> {
   const camel = (name: string) => name.replace(/_([a-z0-9])/g, (_, letter: string) => letter.toUpperCase())

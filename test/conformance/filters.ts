@@ -8,7 +8,7 @@ import { c4QualityOptions, decideC4Quality, measureC4Quality } from '../../stage
 import { decideFineWebQuality, fineWebQualityOptions, measureFineWebQuality } from '../../stages/fineweb-quality.ts'
 import { decideGopherQuality, gopherQualityOptions, measureGopherQuality } from '../../stages/gopher-quality.ts'
 import { decideGopherRepetition, gopherRepetitionOptions, measureGopherRepetition } from '../../stages/gopher-repetition.ts'
-import { difference, optionNames, type Runner, rowByRow } from './cases.ts'
+import { compareNumbers, difference, optionNames, type Runner, rowByRow } from './cases.ts'
 
 const filterCase = z.object({
   params: z.record(z.string(), z.unknown()).default({}).transform(optionNames),
@@ -28,14 +28,12 @@ export function compareVerdict(row: { keep: boolean | null; reason: string | nul
   )
 }
 
-/** Statistics that the case names and the filter measures, to the nine places that are recorded. */
+/** Statistics that the case names and both could compute. */
 function compareStatistics(stats: Readonly<Record<string, number | null>> | null | undefined, measured: Statistics) {
-  for (const [name, expected] of Object.entries(stats ?? {})) {
-    const got = measured[name]
-    if (expected === null || got === undefined || Number.isNaN(got)) continue
-    if (Math.abs(got - expected) > 1.5e-9 * Math.max(1, Math.abs(expected))) return `${name}: expected ${expected}, got ${got}`
-  }
-  return undefined
+  const expected = Object.entries(stats ?? {}).filter(
+    (entry): entry is [string, number] => entry[1] !== null && !Number.isNaN(measured[entry[0]] ?? Number.NaN),
+  )
+  return compareNumbers(Object.fromEntries(expected), measured)
 }
 
 const gopherQuality = rowByRow('gopher_quality*.jsonl', filterCase, (row) => {

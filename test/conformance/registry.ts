@@ -7,12 +7,14 @@ import { languageRunners } from './language.ts'
 import { piiRunners } from './pii.ts'
 import { textRunners } from './text.ts'
 import { urlRunners } from './url.ts'
+import { variantRunners } from './variants.ts'
 
 export const runners: readonly Runner[] = [
   ...textRunners,
   ...filterRunners,
   ...urlRunners,
   ...languageRunners,
+  ...variantRunners,
   ...dedupRunners,
   ...piiRunners,
 ]

@@ -1,0 +1,134 @@
+// C4's line rules as the Dolma toolkit has them, tagger c4_v1 (Soldaini et al. 2024, arxiv.org/abs/2402.00159; commit 669f5348). Another
+// filter than c4Quality: it looks at lines between "\n", asks for . ? ! or " at their end, and takes every line by itself.
+
+import { z } from 'zod'
+import type { Document } from '../src/core/document.ts'
+import { type Drop, drop, keep, mapStage, type Stage, type Verdict } from '../src/core/stage.ts'
+import type { HasText } from '../src/text/analysis.ts'
+import { codePointLength, splitBlanks, strip } from '../src/text/characters.ts'
+import { listVersion, readList } from '../src/text/lists.ts'
+
+export const c4DolmaOptions = z.strictObject({
+  removeLinesWithNoEndingPunctuation: z.boolean().default(true).describe('takes out lines that do not end in . ? ! or "'),
+  removeLinesWithTooFewWords: z.boolean().default(true).describe('takes out lines with fewer than 3 words'),
+  dropJavascript: z.boolean().default(true).describe('drops documents with the word javascript'),
+  dropLoremIpsum: z.boolean().default(true).describe('drops documents with "lorem ipsum"'),
+  dropCurlyBrace: z.boolean().default(true).describe('drops documents with {'),
+  naughtyWords: z
+    .union([z.array(z.string()), z.strictObject({ file: z.string() })])
+    .default([])
+    .describe('words and phrases that drop a document: inline, or { file } with one a line, lower case'),
+})
+export type C4DolmaOptions = z.input<typeof c4DolmaOptions>
+type Choices = z.output<typeof c4DolmaOptions>
+
+/** Changes texts, and drops by what they hold. Reasons: `has_naughty_word`, `has_javascript`, `has_lorem_ipsum`, `has_curly_brace`. */
+export function c4Dolma(options: C4DolmaOptions = {}): Stage<Document> {
+  const choices = c4DolmaOptions.parse(options)
+  return mapStage<Document, Document>('c4Dolma', {
+    options: { ...choices, version: listVersion(choices.naughtyWords) },
+    prepare: () => {
+      const naughty = naughtyList(readList(choices.naughtyWords))
+      return (document, report): Document | Drop => {
+        const attributes = measureC4Dolma(document, naughty)
+        const statistics = countC4Dolma(attributes)
+        report(statistics)
+        const verdict = decideC4Dolma(statistics, choices)
+        if (!verdict.keep) return verdict
+        const text = keptLines(document.text, attributes, choices)
+        return text === document.text ? document : { ...document, text }
+      }
+    },
+  })
+}
+
+// ---- attributes ----
+
+/** A line's stretch of the text, its break included, in code points. */
+export type Span = readonly [start: number, end: number]
+
+export interface C4DolmaAttributes {
+  readonly lines_with_no_ending_punctuation: readonly Span[]
+  readonly lines_with_too_few_words: readonly Span[]
+  readonly has_naughty_word: boolean
+  readonly has_javascript: boolean
+  readonly has_lorem_ipsum: boolean
+  readonly has_curly_brace: boolean
+  readonly line_count: number
+}
+
+export interface NaughtyList {
+  readonly words: ReadonlySet<string>
+  readonly phrases: readonly string[]
+}
+
+/** Entries with a blank are phrases, which match anywhere; the others must be a whole word. */
+export function naughtyList(entries: readonly string[]): NaughtyList {
+  const listed = entries.filter((entry) => entry !== '')
+  return { words: new Set(listed.filter((entry) => !entry.includes(' '))), phrases: listed.filter((entry) => entry.includes(' ')) }
+}
+
+export function measureC4Dolma({ text }: HasText, naughty: NaughtyList): C4DolmaAttributes {
+  const unended: Span[] = []
+  const short: Span[] = []
+  const lines = text.split('\n')
+  let start = 0
+  let hasNaughtyWord = false
+  let hasJavascript = false
+  for (const [i, original] of lines.entries()) {
+    const span: Span = [start, start + codePointLength(original) + (i < lines.length - 1 ? 1 : 0)]
+    const line = strip(original.toLowerCase())
+    const words = splitBlanks(line)
+    if (!/[.?!"]$/.test(line)) unended.push(span)
+    if (words.length < 3) short.push(span)
+    hasNaughtyWord ||= words.some((word) => naughty.words.has(word)) || naughty.phrases.some((phrase) => line.includes(phrase))
+    hasJavascript ||= words.includes('javascript')
+    start = span[1]
+  }
+  return {
+    lines_with_no_ending_punctuation: unended,
+    lines_with_too_few_words: short,
+    has_naughty_word: hasNaughtyWord,
+    has_javascript: hasJavascript,
+    has_lorem_ipsum: text.toLowerCase().includes('lorem ipsum'),
+    has_curly_brace: text.includes('{'),
+    line_count: lines.length,
+  }
+}
+
+/** The attributes as numbers: lines counted, claims as 0 or 1. */
+export function countC4Dolma(attributes: C4DolmaAttributes) {
+  return {
+    lines_with_no_ending_punctuation: attributes.lines_with_no_ending_punctuation.length,
+    lines_with_too_few_words: attributes.lines_with_too_few_words.length,
+    has_naughty_word: Number(attributes.has_naughty_word),
+    has_javascript: Number(attributes.has_javascript),
+    has_lorem_ipsum: Number(attributes.has_lorem_ipsum),
+    has_curly_brace: Number(attributes.has_curly_brace),
+    line_count: attributes.line_count,
+  }
+}
+
+export function decideC4Dolma(
+  s: ReturnType<typeof countC4Dolma>,
+  choices: Pick<Choices, 'dropJavascript' | 'dropLoremIpsum' | 'dropCurlyBrace'>,
+): Verdict {
+  if (s.has_naughty_word > 0) return drop('has_naughty_word')
+  if (choices.dropJavascript && s.has_javascript > 0) return drop('has_javascript')
+  if (choices.dropLoremIpsum && s.has_lorem_ipsum > 0) return drop('has_lorem_ipsum')
+  if (choices.dropCurlyBrace && s.has_curly_brace > 0) return drop('has_curly_brace')
+  return keep
+}
+
+function keptLines(text: string, attributes: C4DolmaAttributes, choices: Choices): string {
+  const removed = new Set<number>()
+  if (choices.removeLinesWithNoEndingPunctuation) for (const [start] of attributes.lines_with_no_ending_punctuation) removed.add(start)
+  if (choices.removeLinesWithTooFewWords) for (const [start] of attributes.lines_with_too_few_words) removed.add(start)
+  let start = 0
+  const kept = text.split(/(?<=\n)/).filter((line) => {
+    const isKept = !removed.has(start)
+    start += codePointLength(line)
+    return isKept
+  })
+  return kept.join('')
+}

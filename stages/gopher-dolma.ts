@@ -1,0 +1,153 @@
+// Gopher's rules as the Dolma toolkit has them, tagger gopher_v1 or gopher_v2 (Soldaini et al. 2024, section 4.2,
+// arxiv.org/abs/2402.00159; commit 669f5348), with the thresholds of its recipe for Common Crawl, dolma-v1_6. Another filter than
+// gopherQuality and gopherRepetition: words are split at blanks, lengths are medians, duplicates count their first occurrence.
+
+import { z } from 'zod'
+import type { Document } from '../src/core/document.ts'
+import { drop, filterStage, keep, type Stage, type Statistics, type Verdict } from '../src/core/stage.ts'
+import type { HasText } from '../src/text/analysis.ts'
+import { codePointLength, hasLetter, splitBlanks } from '../src/text/characters.ts'
+import { WordGrams } from '../src/text/repeats.ts'
+import { internWords } from '../src/text/words.ts'
+
+const share = z.number().nullable()
+const shares = z.array(z.tuple([z.int().min(1), z.number()]))
+const off = 'null switches it off'
+
+export const gopherDolmaOptions = z.strictObject({
+  minWordCount: share.default(50).describe(`fewest words, as blanks split them; ${off}`),
+  maxWordCount: share.default(100_000).describe(`most words; ${off}`),
+  minMedianWordLength: share.default(3).describe(`smallest median length of words, in code points; ${off}`),
+  maxMedianWordLength: share.default(10).describe(`largest median length of words; ${off}`),
+  maxSymbolToWordRatio: share.default(0.1).describe(`largest share of words with # or …; ${off}`),
+  minWordsWithAlphaCharacter: share.default(0.8).describe(`smallest share of words with a letter; ${off}`),
+  minRequiredWordCount: share.default(2).describe(`fewest occurrences of the, be, to, of, and, that, have, with; ${off}`),
+  maxBulletPointLines: share.default(0.9).describe(`largest share of lines that begin with * or -; ${off}`),
+  maxEllipsisLines: share.default(0.3).describe(`largest share of lines that end with …; ${off}`),
+  maxDuplicateLines: share.default(0.3).describe(`largest share of lines that occur more than once; ${off}`),
+  maxDuplicateLineCharacters: share.default(0.2).describe(`largest share of characters on such lines, blanks counted on them only; ${off}`),
+  mostCommonNgrams: shares
+    .default([
+      [2, 0.2],
+      [3, 0.18],
+      [4, 0.16],
+    ])
+    .describe('pairs of n and the largest share of characters in the most common n-gram'),
+  duplicateNgrams: shares
+    .default([
+      [5, 0.15],
+      [6, 0.14],
+      [7, 0.13],
+      [8, 0.12],
+      [9, 0.11],
+      [10, 0.1],
+    ])
+    .describe('pairs of n and the largest share, among the characters of all n-grams, of those that occur more than once'),
+  ignoreEmptyLines: z.boolean().default(false).describe('gopher_v2: runs of line breaks count as one'),
+})
+export type GopherDolmaOptions = z.input<typeof gopherDolmaOptions>
+type Limits = z.output<typeof gopherDolmaOptions>
+
+/** Which option bounds which statistic. */
+export const gopherDolmaLimits = {
+  word_count: ['minWordCount', 'maxWordCount'],
+  median_word_length: ['minMedianWordLength', 'maxMedianWordLength'],
+  symbol_to_word_ratio: ['maxSymbolToWordRatio'],
+  fraction_of_words_with_alpha_character: ['minWordsWithAlphaCharacter'],
+  required_word_count: ['minRequiredWordCount'],
+  fraction_of_lines_starting_with_bullet_point: ['maxBulletPointLines'],
+  fraction_of_lines_ending_with_ellipsis: ['maxEllipsisLines'],
+  fraction_of_duplicate_lines: ['maxDuplicateLines'],
+  fraction_of_characters_in_duplicate_lines: ['maxDuplicateLineCharacters'],
+} as const satisfies Readonly<Record<string, readonly (keyof Limits)[]>>
+
+/** Drops what Dolma's recipe drops. Reasons: the names of the tagger's attributes, in the recipe's order. */
+export function gopherDolma(options: GopherDolmaOptions = {}): Stage<Document> {
+  const limits = gopherDolmaOptions.parse(options)
+  return filterStage('gopherDolma', {
+    options: limits,
+    measure: (document) => measureGopherDolma(document, limits),
+    decide: (statistics) => decideGopherDolma(statistics, limits),
+  })
+}
+
+/** The tagger's attributes. An n-gram attribute is missing where the text has fewer than n words. */
+export function measureGopherDolma(
+  { text }: HasText,
+  limits: Pick<Limits, 'mostCommonNgrams' | 'duplicateNgrams' | 'ignoreEmptyLines'>,
+): Statistics {
+  const words = splitBlanks(text)
+  const lengths = Float64Array.from(words, codePointLength)
+  const characters = lengths.reduce((sum, length) => sum + length, 0)
+  const share = (part: (word: string) => boolean) => words.filter(part).length / Math.max(words.length, 1)
+  const statistics: Record<string, number> = {
+    character_count: codePointLength(text),
+    word_count: words.length,
+    median_word_length: median(lengths),
+    symbol_to_word_ratio: share((word) => word.includes('#') || word.includes('…')),
+    fraction_of_words_with_alpha_character: share(hasLetter),
+    required_word_count: words.filter((word) => required.has(word)).length,
+    ...measureLines(text, characters, limits.ignoreEmptyLines),
+  }
+  const grams = new WordGrams(internWords(words))
+  for (const [n] of limits.mostCommonNgrams) {
+    const top = grams.mostFrequent(n)
+    if (top) statistics[commonName(n)] = (top.count * top.characters) / Math.max(characters, 1)
+  }
+  for (const [n] of limits.duplicateNgrams) {
+    const characters = grams.sharedCharacters(n)
+    if (characters) statistics[duplicateName(n)] = characters.shared / Math.max(characters.all, 1)
+  }
+  return statistics
+}
+
+const required = new Set(['the', 'be', 'to', 'of', 'and', 'that', 'have', 'with'])
+const commonName = (n: number) => `fraction_of_characters_in_most_common_${n}grams`
+const duplicateName = (n: number) => `fraction_of_characters_in_duplicate_${n}grams`
+
+function median(values: Float64Array): number {
+  if (values.length === 0) return 0
+  const sorted = values.toSorted()
+  const middle = sorted.length >> 1
+  return sorted.length % 2 === 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2
+}
+
+function measureLines(text: string, characters: number, ignoreEmptyLines: boolean) {
+  // The tagger returns before it looks at the lines of an empty text.
+  const lines = text === '' ? [] : text.split(ignoreEmptyLines ? /\n+/ : '\n')
+  const counts = new Map<string, number>()
+  let bullets = 0
+  let ellipses = 0
+  for (const line of lines) {
+    counts.set(line, (counts.get(line) ?? 0) + 1)
+    if (line.startsWith('*') || line.startsWith('-')) bullets++
+    if (line.endsWith('…')) ellipses++
+  }
+  let duplicates = 0
+  let duplicateCharacters = 0
+  for (const [line, count] of counts) {
+    if (count < 2) continue
+    duplicates += count
+    duplicateCharacters += count * codePointLength(line)
+  }
+  const all = Math.max(lines.length, 1)
+  return {
+    fraction_of_lines_starting_with_bullet_point: bullets / all,
+    fraction_of_lines_ending_with_ellipsis: ellipses / all,
+    fraction_of_duplicate_lines: duplicates / all,
+    fraction_of_characters_in_duplicate_lines: duplicateCharacters / Math.max(characters, 1),
+  }
+}
+
+/** The decision alone: strict comparisons. */
+export function decideGopherDolma(s: Statistics, limits: Limits): Verdict {
+  for (const [statistic, options] of Object.entries(gopherDolmaLimits)) {
+    for (const option of options) {
+      const limit = limits[option]
+      if (limit !== null && (option.startsWith('min') ? s[statistic] < limit : s[statistic] > limit)) return drop(statistic)
+    }
+  }
+  for (const [n, limit] of limits.mostCommonNgrams) if (s[commonName(n)] > limit) return drop(commonName(n))
+  for (const [n, limit] of limits.duplicateNgrams) if (s[duplicateName(n)] > limit) return drop(duplicateName(n))
+  return keep
+}

@@ -186,13 +186,11 @@ async function* recordsOf(raw: ByteWindow, offset: number, end: () => MemberEnd,
   }
   const { storedBytes, failure } = end()
   const isAlone = !isShared && damages.length === 0
-  if (held && isAlone && !failure) yield { ...held, offset, length: storedBytes }
-  if (held && !isAlone) yield { ...held, offset: offset + held.offset }
-  // What a failure cut is part of the failure's own stretch, which the caller reports.
-  const last = damages.at(-1)
-  if (failure && last && last.offset > (held?.offset ?? -1)) damages.pop()
-  for (const damage of damages)
-    options.damaged(held || damages.length > 1 ? { ...damage, offset: offset + damage.offset } : { ...damage, offset, length: storedBytes })
+  // The content of a failed member is not to be trusted; of a shared one, records have gone out already.
+  if (held && (!failure || isShared)) yield isAlone ? { ...held, offset, length: storedBytes } : { ...held, offset: offset + held.offset }
+  if (failure || damages.length === 0) return // the caller reports a failure, over all of the member
+  if (held) for (const damage of damages) options.damaged({ ...damage, offset: offset + damage.offset })
+  else options.damaged({ ...damages[0], offset, length: storedBytes })
 }
 
 /** A member that is large, cut short or corrupt: what comes out of it before it fails is still read. */
@@ -302,7 +300,10 @@ async function nextMember(window: ByteWindow, from: number): Promise<void> {
   }
 }
 
-/** Whether a member begins here whose content begins like a WARC record: proven by decoding its first bytes. */
+/**
+ * Whether a member begins here whose content begins like a WARC record: proven by decoding its first bytes. The one thing
+ * that it takes for a record and is none: a .warc.gz that was itself crawled, where a range begins within it.
+ */
 function isMemberStart(bytes: Buffer, start = 0): boolean {
   if (!hasGzipMagic(bytes, start)) return false
   const headBytes = gzipHeadBytes(bytes, start)

@@ -165,3 +165,11 @@ test('any bytes at all end in records and damage, never in another error', async
     { numRuns: 300 },
   )
 })
+
+test('a member with a wrong checksum gives no record, not even one whose lengths fit', async () => {
+  const member = gzipSync(Buffer.concat([record(1, Buffer.from('page')), Buffer.from('rest')]))
+  member[member.length - 5] ^= 1
+  const { urls, damages } = await read(Buffer.concat([member, gzipSync(record(2, Buffer.from('next')))]))
+  assert.deepEqual(urls, ['https://example.org/2'])
+  assert.deepEqual(damages.map(extent), [[0, member.length]])
+})

@@ -116,7 +116,7 @@ function refuseOtherFormats(head: Buffer, url: string): void {
 async function* gzipRecords(input: RestartableInput, options: Settled): AsyncGenerator<WarcRecord> {
   for (;;) {
     const { window } = input
-    if (window.buffer.length < LOOK_AHEAD_BYTES && !window.isEnded) await window.fill(LOOK_AHEAD_BYTES)
+    if (window.buffer.length < LOOK_AHEAD_BYTES && !window.isEnded) await window.fill(MEMBER_STORED_BYTES)
     if (window.buffer.length === 0) return
     const isOurs = window.offset < options.end
     if (isOurs ? !hasGzipMagic(window.buffer) : !isMemberStart(window.buffer)) {

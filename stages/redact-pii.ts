@@ -1,26 +1,29 @@
 // Replaces personal data. The default set finds e-mail, phone, IP, card and bank account numbers, with their check digits;
-// the set `datatrove` is exactly that toolkit's formatter (0.10), used for FineWeb.
+// the set `datatrove` is exactly that toolkit's formatter (0.10), used for FineWeb; the set `dolma` replaces what Dolma's
+// `pii_regex_with_counts_fast_v2` tags, as its recipes do.
 
 import { z } from 'zod'
 import type { Document } from '../src/core/document.ts'
 import { mapStage, type Stage } from '../src/core/stage.ts'
+import { findDolmaPii } from '../src/pii/dolma.ts'
 import { createFormatter, type FormatterOptions, formatterDefaults } from '../src/pii/formatter.ts'
-import { findPii, replaceSpans } from '../src/pii/redact.ts'
-import { type Kind, kinds } from '../src/pii/spans.ts'
+import { findPii, mask, mergeSpans, replaceSpans, tag } from '../src/pii/redact.ts'
+import { type Kind, kinds, type Span } from '../src/pii/spans.ts'
 
+const kindsOf: Readonly<Record<string, readonly Kind[]>> = { default: kinds, datatrove: ['email', 'ip'], dolma: ['email', 'ip', 'phone'] }
 const replacements = z.array(z.string()).min(1).optional()
 
 export const redactPiiOptions = z
   .strictObject({
     set: z
-      .enum(['default', 'datatrove'])
+      .enum(['default', 'datatrove', 'dolma'])
       .default('default')
-      .describe('default: detectors with validators; datatrove: exactly its formatter'),
+      .describe('default: detectors with validators; datatrove, dolma: exactly as there'),
     kinds: z
       .array(z.enum(kinds))
       .min(1)
       .optional()
-      .describe('what to look for; all that the set has (datatrove: email, ip) where left out'),
+      .describe('what to look for; all that the set has (datatrove: email, ip; dolma: email, ip, phone) where left out'),
     mode: z
       .enum(['tag', 'mask'])
       .optional()
@@ -30,13 +33,14 @@ export const redactPiiOptions = z
     ipReplacements: replacements.describe('datatrove set: used in turn, from the first in each document'),
   })
   .superRefine((options, context) => {
-    const foreign = options.set === 'default' ? (['onlyPublicIps', 'emailReplacements', 'ipReplacements'] as const) : (['mode'] as const)
-    for (const option of foreign)
-      if (options[option] !== undefined)
-        context.addIssue({ code: 'custom', path: [option], message: `the set ${options.set} has no such option` })
-    const hasOthers = options.kinds?.some((kind) => kind !== 'email' && kind !== 'ip')
-    if (options.set === 'datatrove' && hasOthers)
-      context.addIssue({ code: 'custom', path: ['kinds'], message: 'the set datatrove finds email and ip only' })
+    const refuse = (option: string, message: string) => context.addIssue({ code: 'custom', path: [option], message })
+    const foreign = [
+      ...(options.set === 'datatrove' ? [] : (['onlyPublicIps', 'emailReplacements', 'ipReplacements'] as const)),
+      ...(options.set === 'default' ? [] : (['mode'] as const)),
+    ]
+    for (const option of foreign) if (options[option] !== undefined) refuse(option, `the set ${options.set} has no such option`)
+    const known = kindsOf[options.set]
+    if (options.kinds?.some((kind) => !known.includes(kind))) refuse('kinds', `the set ${options.set} finds ${known.join(', ')} only`)
   })
 export type RedactPiiOptions = z.input<typeof redactPiiOptions>
 type Resolved = z.output<typeof redactPiiOptions>
@@ -49,7 +53,7 @@ type Redact = (text: string) => { text: string; counts: Partial<Record<Kind, num
  */
 export function redactPii(options: RedactPiiOptions = {}): Stage<Document> {
   const resolved = redactPiiOptions.parse(options)
-  const redact = resolved.set === 'datatrove' ? likeDatatrove(resolved) : byDetectors(resolved)
+  const redact = redactorOf(resolved)
   return mapStage<Document, Document>('redactPii', {
     options: resolved,
     prepare: () => (document, report) => {
@@ -60,7 +64,15 @@ export function redactPii(options: RedactPiiOptions = {}): Stage<Document> {
   })
 }
 
-function likeDatatrove({ kinds: wanted = ['email', 'ip'], ...options }: Resolved): Redact {
+function redactorOf(options: Resolved): Redact {
+  const wanted = options.kinds ?? kindsOf[options.set]
+  if (options.set === 'datatrove') return likeDatatrove(options, wanted)
+  if (options.set === 'dolma')
+    return (text) => replaceAll(text, mergeSpans(findDolmaPii(text).filter(({ kind }) => wanted.includes(kind))), wanted, dolmaTag)
+  return (text) => replaceAll(text, findPii(text, wanted), wanted, options.mode === 'mask' ? mask : tag)
+}
+
+function likeDatatrove(options: Resolved, wanted: readonly Kind[]): Redact {
   const defaults = formatterDefaults
   const settings: FormatterOptions = {
     emails: wanted.includes('email'),
@@ -75,13 +87,21 @@ function likeDatatrove({ kinds: wanted = ['email', 'ip'], ...options }: Resolved
   }
 }
 
-function byDetectors(options: Resolved): Redact {
-  const wanted: readonly Kind[] = options.kinds ?? kinds
-  const mode = options.mode ?? 'tag'
-  return (text) => {
-    const spans = findPii(text, wanted)
-    const counts: Partial<Record<Kind, number>> = Object.fromEntries(wanted.map((kind) => [kind, 0]))
-    for (const { kind } of spans) counts[kind] = (counts[kind] ?? 0) + 1
-    return { text: replaceSpans(text, spans, mode), counts }
-  }
+type Replacement = Parameters<typeof replaceSpans>[2]
+
+function replaceAll(text: string, spans: readonly Span[], wanted: readonly Kind[], replacement: Replacement): ReturnType<Redact> {
+  const counts: Partial<Record<Kind, number>> = Object.fromEntries(wanted.map((kind) => [kind, 0]))
+  for (const { kind } of spans) counts[kind] = (counts[kind] ?? 0) + 1
+  return { text: replaceSpans(text, spans, replacement), counts }
+}
+
+const dolmaTypes = new Map<Kind, string>([
+  ['email', 'EMAIL_ADDRESS'],
+  ['phone', 'PHONE_NUMBER'],
+  ['ip', 'IP_ADDRESS'],
+])
+
+/** Its spans hold the white space around; the replacement brings its own. */
+function dolmaTag(kind: Kind): string {
+  return ` |||${dolmaTypes.get(kind)}||| `
 }

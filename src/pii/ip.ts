@@ -5,7 +5,8 @@ import { isIPv6 } from 'node:net'
 import type { Find } from './spans.ts'
 
 const octet = '(?:25[0-5]|2[0-4][0-9]|[01]?[0-9][0-9]?)'
-const anywhere = new RegExp(`(?:${octet}\\.){3}${octet}`, 'g')
+/** What looks like an address, in longer numbers too. */
+export const ipv4Anywhere = new RegExp(`(?:${octet}\\.){3}${octet}`, 'g')
 
 /** Networks that are not global in Python 3.11.2: its private ones, and shared address space. Network, prefix length. */
 const notGlobal: readonly [network: string, bits: number][] = [
@@ -41,7 +42,7 @@ const hasLeadingZero = (address: string) => /(?:^|\.)0\d/.test(address)
 
 /** As the reference. */
 export function findReferenceIps(text: string, onlyPublic: boolean, found: (start: number, end: number) => void): void {
-  for (const match of text.matchAll(anywhere)) {
+  for (const match of text.matchAll(ipv4Anywhere)) {
     const [address] = match
     if (!hasLeadingZero(address) && !(onlyPublic && isIn(address, notGlobal))) found(match.index, match.index + address.length)
   }

@@ -9,10 +9,15 @@ import { type Find, type Kind, kinds, type Span } from './spans.ts'
 
 const detectors: Readonly<Record<Kind, Find>> = { email: findEmails, iban: findIbans, card: findCards, ip: findIps, phone: findPhones }
 
-/** All findings in order; overlapping ones become one, of the kind that stands first in `kinds`. */
+/** All findings in order, none overlapping. */
 export function findPii(text: string, wanted: readonly Kind[] = kinds): Span[] {
   const all: Span[] = []
   for (const kind of kinds) if (wanted.includes(kind)) detectors[kind](text, (start, end) => all.push({ kind, start, end }))
+  return mergeSpans(all)
+}
+
+/** Sorted; overlapping ones become one, of the kind that stands first in `kinds`: nothing of either is left standing. */
+export function mergeSpans(all: Span[]): Span[] {
   all.sort((a, b) => a.start - b.start)
   const spans: Span[] = []
   for (const span of all) {
@@ -26,15 +31,18 @@ export function findPii(text: string, wanted: readonly Kind[] = kinds): Span[] {
   return spans
 }
 
-export type Mode = 'tag' | 'mask'
+export const tag = (kind: Kind) => `<${kind.toUpperCase()}>`
 
-/** The text with each span replaced: by its kind, `<EMAIL>`, or with its letters and digits as asterisks. */
-export function replaceSpans(text: string, spans: readonly Span[], mode: Mode): string {
+/** Letters and digits as asterisks. */
+export const mask = (_kind: Kind, found: string) => found.replace(/[\p{L}\p{N}]/gu, '*')
+
+/** The text with each span replaced. */
+export function replaceSpans(text: string, spans: readonly Span[], replacement: (kind: Kind, found: string) => string): string {
   if (spans.length === 0) return text
   let out = ''
   let done = 0
   for (const { kind, start, end } of spans) {
-    out += text.slice(done, start) + (mode === 'tag' ? `<${kind.toUpperCase()}>` : text.slice(start, end).replace(/[\p{L}\p{N}]/gu, '*'))
+    out += text.slice(done, start) + replacement(kind, text.slice(start, end))
     done = end
   }
   return out + text.slice(done)
@@ -42,5 +50,5 @@ export function replaceSpans(text: string, spans: readonly Span[], mode: Mode): 
 
 /** Personal data of all kinds as tags: for every text that leaves a run other than in its shards. */
 export function redactText(text: string): string {
-  return replaceSpans(text, findPii(text), 'tag')
+  return replaceSpans(text, findPii(text), tag)
 }

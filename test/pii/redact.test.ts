@@ -2,8 +2,9 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { isCard, passesLuhn } from '../../src/pii/card.ts'
+import { findDolmaPii } from '../../src/pii/dolma.ts'
 import { isIban } from '../../src/pii/iban.ts'
-import { findPii, redactText, replaceSpans } from '../../src/pii/redact.ts'
+import { findPii, mask, redactText, replaceSpans } from '../../src/pii/redact.ts'
 
 /** Text, and what it becomes: numbers from documentation, test ranges and brands' test cards. */
 const redacted: readonly [string, string][] = [
@@ -73,7 +74,7 @@ test('spans are in order, apart, and inside the text, on any text', () => {
 
 test('a mask keeps the length and shows no letter and no digit', () => {
   const text = 'mail jo@example.org'
-  const masked = replaceSpans(text, findPii(text), 'mask')
+  const masked = replaceSpans(text, findPii(text), mask)
   assert.equal(masked, 'mail **@*******.***')
 })
 
@@ -111,6 +112,8 @@ test('a megabyte of one mark, or of near misses, is looked through in one pass',
     '$-',
     'é@',
     'tel 1 ',
-  ])
+  ]) {
     findPii(piece.repeat((1 << 20) / piece.length))
+    findDolmaPii(piece.repeat((1 << 20) / piece.length))
+  }
 })

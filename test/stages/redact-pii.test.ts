@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Document } from '../../src/core/document.ts'
 import type { Statistics } from '../../src/core/stage.ts'
-import { aloneContext } from '../../src/core/standalone.ts'
+import { aloneContext } from '../../src/engine/standalone.ts'
 import { type RedactPiiOptions, redactPii } from '../../stages/redact-pii.ts'
 import { documentsOf } from '../dedup/documents.ts'
 
@@ -39,6 +39,12 @@ test('the set datatrove begins its replacements anew in each document, so that w
   assert.deepEqual(statistics[1], { email: 1, ip: 1 })
 })
 
+test('the set dolma replaces what its tagger marks, white space around included', async () => {
+  const { documents, statistics } = await run(['Write to jo@acme.org, or call (555) 123-4567 now.'], { set: 'dolma' })
+  assert.equal(documents[0].text, 'Write to |||EMAIL_ADDRESS||| or call |||PHONE_NUMBER|||  now.')
+  assert.deepEqual(statistics, [{ email: 1, ip: 0, phone: 1 }])
+})
+
 test('an unchanged document is the same object', async () => {
   const documents = documentsOf(['plain'])
   const stage = await redactPii().open(aloneContext({}))
@@ -48,5 +54,5 @@ test('an unchanged document is the same object', async () => {
 test('options of the other set are refused by name', () => {
   assert.throws(() => redactPii({ onlyPublicIps: false }), /the set default has no such option/)
   assert.throws(() => redactPii({ set: 'datatrove', mode: 'mask' }), /the set datatrove has no such option/)
-  assert.throws(() => redactPii({ set: 'datatrove', kinds: ['card'] }), /email and ip only/)
+  assert.throws(() => redactPii({ set: 'datatrove', kinds: ['card'] }), /finds email, ip only/)
 })

@@ -69,13 +69,14 @@ const ENOUGH_CHARACTERS = 200
 /**
  * The main content.
  *
- * @param opening the page's description: the element whose text starts like it is surely content; '' where unknown
+ * @param openings first words of the page's text as its description or JSON-LD have them: the element whose text starts
+ *   like one of them is surely content
  */
-export function findContent(tree: HtmlTree, measures: Measures, options: ContentOptions, opening: string): Content {
+export function findContent(tree: HtmlTree, measures: Measures, options: ContentOptions, openings: readonly string[]): Content {
   const limits = LIMITS[options.mode]
   const value = blockValues(tree, measures)
   const isOut = Uint8Array.from(measures.isDead)
-  const isOpening = openingPath(tree, measures, opening)
+  const isOpening = openingPath(tree, measures, openings)
   takeOutBoilerplate(tree, measures, value, isOpening, isOut, options.comments, limits)
   const isList = takeOutTeasers(tree, measures, value, isOut)
   const root = bestRoot(tree, measures, subtreeSums(tree, value, isOut), isOpening, isOut, limits)
@@ -187,12 +188,12 @@ interface Part {
 
 function isBoilerplate(part: Part, limits: Limits, comments: boolean): boolean {
   const { tag, hint, share } = part
-  const isMinor = share < limits.boilerplateShare || (!part.isAnchor && part.elsewhere > ENOUGH_CHARACTERS)
+  const isMinor = share < limits.boilerplateShare || (!part.isAnchor && share < 0.75 && part.elsewhere > ENOUGH_CHARACTERS)
   if (NAVIGATION[tag] === 1 && isMinor) return true
   if (tag === FIGCAPTION && share < 0.3 && !limits.keepsCaptions) return true
   if ((tag === FORM && share < 0.2) || (tag === HEADER && share < 0.1)) return true
   if (hint === 0) return false
-  if ((hint & COMMENTS) !== 0 && !part.isAnchor) return !comments && (share < 0.5 || part.elsewhere > ENOUGH_CHARACTERS)
+  if ((hint & COMMENTS) !== 0 && !part.isAnchor) return !comments && (share < 0.5 || (share < 0.9 && part.elsewhere > ENOUGH_CHARACTERS))
   if ((hint & BOILERPLATE) !== 0 && (tag !== ARTICLE || share < 0.1))
     return (hint & (CONTENT | ARTICLE_TEXT)) !== 0 ? share < 0.15 : isMinor
   if ((hint & CAPTION) !== 0) return share < 0.15 && !limits.keepsCaptions
@@ -211,14 +212,17 @@ function anchorPaths(tree: HtmlTree, measures: Measures, isOpening: Uint8Array):
   return path
 }
 
-/** 1 on the elements above the texts that start as the page's description does. */
-function openingPath(tree: HtmlTree, measures: Measures, opening: string): Uint8Array {
+/** 1 on the elements above the texts that start as one of the openings does. */
+function openingPath(tree: HtmlTree, measures: Measures, openings: readonly string[]): Uint8Array {
   const path = new Uint8Array(tree.count)
-  const wanted = opening.trim().slice(0, OPENING_CHARACTERS)
-  if (wanted.length < OPENING_CHARACTERS) return path
+  const starts = openings
+    .map((opening) => opening.trim().slice(0, OPENING_CHARACTERS))
+    .filter((start) => start.length === OPENING_CHARACTERS)
+  if (starts.length === 0) return path
   for (let node = 1; node < tree.count; node++) {
     if (tree.tag[node] !== TEXT || measures.isDead[node] === 1 || tree.text[node].length < OPENING_CHARACTERS) continue
-    if (tree.text[node].trimStart().startsWith(wanted)) markPath(tree, tree.parent[node], path)
+    const text = tree.text[node].trimStart()
+    if (starts.some((start) => text.startsWith(start))) markPath(tree, tree.parent[node], path)
   }
   return path
 }

@@ -56,14 +56,22 @@ const DOUBTED_CHARACTERS = 250
 
 function readBlocks(tree: HtmlTree, metadata: PageMetadata, options: ExtractOptions): Block[] {
   const measures = measure(tree)
-  const content = findContent(tree, measures, options, metadata.description ?? '')
+  const content = findContent(tree, measures, options, [metadata.description ?? '', (metadata.articleBody ?? '').replace(/<[^>]*>/g, '')])
   const main = trimBlocks(blocksOf(tree, content.root, content.isOut), metadata.title, options.mode)
   const mainCharacters = charactersOf(main)
   for (const section of content.comments) main.push(...trimBlocks(blocksOf(tree, section, content.isOut), undefined, options.mode))
   if (mainCharacters >= DOUBTED_CHARACTERS || options.mode === 'precision') return main
+  if (metadata.articleBody !== undefined && metadata.articleBody.length > 2 * DOUBTED_CHARACTERS)
+    return blocksOfArticleBody(metadata.articleBody)
   const body = wholeBody(tree, measures)
   const whole = trimBlocks(blocksOf(tree, body.root, body.isOut), metadata.title, options.mode)
   return charactersOf(whole) > 4 * mainCharacters ? whole : main
+}
+
+/** The text that a page shows only by its scripts but carries in its JSON-LD: as markup or with line breaks. */
+function blocksOfArticleBody(articleBody: string): Block[] {
+  const tree = parseHtml(articleBody.includes('<p') ? articleBody : articleBody.replace(/\n/g, '<br>'))
+  return blocksOf(tree, 0, measure(tree).isDead)
 }
 
 function charactersOf(blocks: readonly Block[]): number {

@@ -1,9 +1,11 @@
 // What a page says about itself: title, author, date, site, language, license. From JSON-LD, `meta`, `link`, `time`, and
 // the page's own heading, the more deliberate statement first.
 
+import { dateOfText, dateOfUrl, dateOfValue } from './dates.ts'
 import { type Json, jsonOf } from './json-ld.ts'
+import { decodeReferences } from './references.ts'
 import { TEXT, tagId } from './tags.ts'
-import type { HtmlTree } from './tree.ts'
+import type { Attributes, HtmlTree } from './tree.ts'
 
 export interface PageMetadata {
   readonly title?: string
@@ -44,17 +46,16 @@ export function readMetadata(tree: HtmlTree): PageMetadata {
   }
   const site = meta('og:site_name', 'application-name', 'al:ios:app_name') ?? found.publisher
   const result: Record<string, string | undefined> = {
-    title:
-      found.headline ?? withoutSite(meta('og:title', 'twitter:title', 'dc.title', 'citation_title') ?? found.heading ?? found.title, site),
+    title: found.headline ?? withoutSite(meta('og:title', 'twitter:title', 'dc.title', 'citation_title') ?? ownTitle(found), site),
     author: authorOf(
       found.author ??
         meta('author', 'article:author', 'dc.creator', 'citation_author', 'parsely-author', 'sailthru.author', 'byl') ??
         found.byline,
     ),
-    date: firstDate([found.published, ...DATE_NAMES.map((name) => found.meta.get(name)), found.time]),
+    date: publishedOf(found),
     site,
     language: languageOf(found.language ?? meta('content-language', 'og:locale')),
-    license: found.license ?? meta('dc.rights', 'dcterms.license', 'copyright-license'),
+    license: found.license ?? meta('dc.rights', 'dcterms.license', 'copyright-license') ?? found.licenseLink,
     canonicalUrl: found.canonical ?? meta('og:url'),
     description: meta('description', 'og:description', 'twitter:description'),
     articleBody: found.articleBody,
@@ -89,9 +90,11 @@ interface Found {
   byline?: string
   published?: string
   time?: string
+  dateLine?: string
   publisher?: string
   language?: string
   license?: string
+  licenseLink?: string
   canonical?: string
   articleBody?: string
 }
@@ -112,30 +115,59 @@ function collect(tree: HtmlTree): Found {
     else if (tag === TIME && (attributes.pubdate !== undefined || /publish/i.test(attributes.itemprop ?? '')))
       found.published ??= attributes.datetime
     else if (tag === TIME) found.time ??= attributes.datetime
-    if (
-      attributes.itemprop === 'author' ||
-      attributes.rel === 'author' ||
-      /(?:^|[\s_-])(?:author|byline)(?:[\s_-]?name)?(?:$|\s)/i.test(attributes.class ?? '')
-    )
-      found.byline ??= attributes.content ?? shortText(tree, node)
+    addNamed(tree, node, attributes, found)
   }
   return found
 }
 
-function addMeta(found: Found, attributes: Readonly<Record<string, string>>): void {
+const AUTHOR_CLASS = /(?:^|[\s_-])(?:author|byline|autor|auteur)(?:[\s_-]?name)?(?:$|\s)/i
+const DATE_CLASS = /(?:^|[\s_-])(?:date|datum|fecha|published|pubdate|timestamp|posted-on|entry-date|post-date)(?:$|\s)/i
+
+/** Author and date by the names of the elements that show them. */
+function addNamed(tree: HtmlTree, node: number, attributes: Attributes, found: Found): void {
+  const { itemprop, rel, class: name } = attributes
+  if (found.byline === undefined && (itemprop === 'author' || rel === 'author' || (name !== undefined && AUTHOR_CLASS.test(name)))) {
+    const author = attributes.content ?? textOf(tree, node)
+    if (isName(author)) found.byline = author
+  }
+  if (found.dateLine === undefined && (itemprop === 'datePublished' || (name !== undefined && DATE_CLASS.test(name)))) {
+    const line = attributes.content ?? attributes.datetime ?? textOf(tree, node)
+    if (line.length < 100 && dateOfText(line) !== undefined) found.dateLine = line
+  }
+}
+
+/** A line that could be somebody's name: no label of a form, no heading of a comment. */
+function isName(text: string): boolean {
+  return text.length > 1 && text.length <= 80 && !/[*@:?(]|\d{3}/.test(text.replace(BY, ''))
+}
+
+const BY = /^(?:(?:written |posted |text )?by|von|par|por|di|door|autor(?:in)?|text)[:\s]+/i
+
+/** The heading where the page's title has it too: else it heads a menu, or the site. */
+function ownTitle(found: Found): string | undefined {
+  if (found.heading === undefined || found.title === undefined) return found.heading ?? found.title
+  return found.title.toLowerCase().includes(found.heading.toLowerCase().slice(0, 40)) ? found.heading : found.title
+}
+
+function addMeta(found: Found, attributes: Attributes): void {
   const name = attributes.property ?? attributes.name ?? attributes.itemprop ?? attributes['http-equiv']
   const value = clean(attributes.content ?? '')
   if (name === undefined || value === '') return
   for (const one of name.toLowerCase().split(/\s+/)) if (!found.meta.has(one)) found.meta.set(one, value)
 }
 
-function addLink(found: Found, attributes: Readonly<Record<string, string>>): void {
-  if (attributes.rel === undefined || attributes.href === undefined) return
+function addLink(found: Found, attributes: Attributes): void {
+  if (attributes.href === undefined) return
+  // A link to a Creative Commons licence says it as well, though it may be a picture's.
+  if (found.licenseLink === undefined && LICENSE_LINK.test(attributes.href)) found.licenseLink = attributes.href.trim()
+  if (attributes.rel === undefined) return
   for (const relation of attributes.rel.toLowerCase().split(/\s+/)) {
     if (relation === 'canonical') found.canonical ??= attributes.href.trim()
     else if (relation === 'license') found.license ??= attributes.href.trim()
   }
 }
+
+const LICENSE_LINK = /creativecommons\.org\/(?:licenses|publicdomain)\//
 
 const ARTICLE_TYPES = /Article|BlogPosting|Report|Review|WebPage|Recipe|HowTo|Posting/
 
@@ -168,7 +200,7 @@ function isRecord(value: Json): value is JsonRecord {
 }
 
 function stringOf(value: Json | undefined): string | undefined {
-  return typeof value === 'string' && value.trim() !== '' ? clean(value) : undefined
+  return typeof value === 'string' && value.trim() !== '' ? clean(decodeReferences(value)) : undefined
 }
 
 /** Names of one or several: `"Ann"`, `{ name: "Ann" }`, `[…]`. */
@@ -177,7 +209,7 @@ function namesOf(value: Json | undefined): string {
   const names: string[] = []
   for (const one of list) {
     const name = typeof one === 'string' ? one : one !== undefined && isRecord(one) ? one.name : undefined
-    if (typeof name === 'string' && name.trim() !== '') names.push(clean(name))
+    if (typeof name === 'string' && name.trim() !== '') names.push(clean(decodeReferences(name)))
   }
   return names.join(', ')
 }
@@ -191,11 +223,6 @@ function textOf(tree: HtmlTree, node: number): string {
   let text = ''
   for (let i = node + 1; i < tree.end[node] && text.length < LONGEST; i++) if (tree.tag[i] === TEXT) text += tree.text[i]
   return clean(text)
-}
-
-function shortText(tree: HtmlTree, node: number): string | undefined {
-  const text = textOf(tree, node)
-  return text.length > 1 && text.length <= 80 ? text : undefined
 }
 
 /** A title without the site's name behind it. */
@@ -212,38 +239,19 @@ function withoutSite(title: string | undefined, site: string | undefined): strin
 
 function authorOf(author: string | undefined): string | undefined {
   if (author === undefined || /^https?:/.test(author)) return undefined
-  return author.replace(/^(?:by|von|par|por|di|door)[:\s]+/i, '').trim()
+  return author.replace(BY, '').trim()
 }
 
-function firstDate(candidates: readonly (string | undefined)[]): string | undefined {
-  for (const candidate of candidates) {
-    const date = dateOf(candidate)
+/** The most deliberate statement of when the page was published that is a date. */
+function publishedOf(found: Found): string | undefined {
+  const values = [found.published, ...DATE_NAMES.map((name) => found.meta.get(name)), found.time]
+  for (const value of values) {
+    const date = value === undefined ? undefined : dateOfValue(value)
     if (date !== undefined) return date
   }
-  return undefined
-}
-
-/** A date as ISO 8601: kept where it is already, read where it is unmistakable, else undefined. */
-function dateOf(date: string | undefined): string | undefined {
-  if (date === undefined) return undefined
-  const iso = /^(\d{4})[-/](\d{2})[-/](\d{2})(.*)$/.exec(date.trim())
-  if (iso !== null)
-    return isDay(Number(iso[1]), Number(iso[2]), Number(iso[3])) ? `${iso[1]}-${iso[2]}-${iso[3]}${timeOf(iso[4])}` : undefined
-  const compact = /^(\d{4})(\d{2})(\d{2})(?!\d)/.exec(date)
-  if (compact !== null && isDay(Number(compact[1]), Number(compact[2]), Number(compact[3])))
-    return `${compact[1]}-${compact[2]}-${compact[3]}`
-  if (!/[a-z]{3}/i.test(date) || !/\d{4}/.test(date)) return undefined
-  const time = Date.parse(/(?:GMT|UTC|Z|[+-]\d{4})/.test(date) ? date : `${date} UTC`)
-  return Number.isNaN(time) ? undefined : new Date(time).toISOString()
-}
-
-function isDay(year: number, month: number, day: number): boolean {
-  return month >= 1 && month <= 12 && day >= 1 && day <= new Date(Date.UTC(year, month, 0)).getUTCDate()
-}
-
-function timeOf(rest: string): string {
-  const match = /^[T ]((?:[01]\d|2[0-3]):\d{2}(?::\d{2}(?:\.\d+)?)?)\s*(Z|[+-]\d{2}:?\d{2})?$/.exec(rest)
-  return match === null ? '' : `T${match[1]}${match[2] ?? ''}`
+  return (
+    (found.dateLine === undefined ? undefined : dateOfText(found.dateLine)) ?? dateOfUrl(found.canonical ?? found.meta.get('og:url') ?? '')
+  )
 }
 
 function languageOf(language: string | undefined): string | undefined {

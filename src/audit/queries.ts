@@ -1,6 +1,8 @@
 // SQL over what a run kept: DuckDB on the Parquet files of the sealed attempts, in two views. `receipts` has a row per
 // document and phase with every number measured; `rejected` has the dropped documents that were kept for reading.
 
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import type { DuckDBConnection, JS } from '@duckdb/node-api'
 import { SluiceError } from '../core/errors.ts'
 import type { AuditedRun } from './read-run.ts'
@@ -16,7 +18,11 @@ export class Queries {
   /** Loads DuckDB and points its views at the run's files. */
   static async open(run: AuditedRun): Promise<Queries> {
     const { DuckDBInstance } = await import('@duckdb/node-api')
-    const instance = await DuckDBInstance.create(':memory:', { memory_limit: '2GB', autoinstall_known_extensions: 'false' })
+    const instance = await DuckDBInstance.create(':memory:', {
+      memory_limit: '2GB',
+      temp_directory: join(tmpdir(), `sluice-audit-${process.pid}`),
+      autoinstall_known_extensions: 'false', // nothing of an audit needs a network
+    })
     const connection = await instance.connect()
     const receipts = run.phases.flatMap(({ index, statistics }) =>
       statistics.length === 0 ? [] : [`select ${index} as phase, * from ${filesOf(statistics)}`],

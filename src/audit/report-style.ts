@@ -72,6 +72,7 @@ th { text-align: left; font-weight: 500; color: var(--soft); font-size: .8rem; w
 th, td { padding: .38rem .9rem; border-bottom: 1px solid var(--line); vertical-align: top; }
 tr:last-child td { border-bottom: 0; }
 .right { text-align: right; white-space: nowrap; }
+td:first-child { min-width: 8rem; }
 td.wide { min-width: 8rem; vertical-align: middle; }
 td .bar { height: .75rem; }
 
@@ -135,7 +136,8 @@ footer { margin: 4rem 0 0; color: var(--soft); font-size: .85rem; }
   .pairs { grid-template-columns: 1fr; gap: 0; }
   .pairs dd { margin-bottom: .5rem; }
   th, td { padding: .35rem .7rem; }
-  th.wide, td.wide { display: none; }
+  th.wide, td:first-child { min-width: 8rem; }
+td.wide { display: none; }
 }
 @media print {
   :root { --page: #fff; --card: #fff; --ink: #000; --soft: #444; --line: #ccc; --faint: #f4f4f4; --keeps: #2f7f86; --drops: #d2703f; }

@@ -43,10 +43,12 @@ export interface SampleChoice {
 export async function readSamples(queries: Queries, { count, characters, stage, reason }: SampleChoice): Promise<Sample[]> {
   const conditions = [stage === undefined ? 'true' : 'stage = $stage', reason === undefined ? 'true' : 'reason = $reason']
   const rows = await queries.rows(
-    `select stage, reason, id, url, source, "offset", substr(text, 1, ${characters}) as text, length(text) as characters, statistics
-     from rejected where ${conditions.join(' and ')}
-     qualify row_number() over (partition by phase, stage, reason order by id) <= ${count}
-     order by phase, stage, reason, id`,
+    // The window sees no text: where all that was dropped is kept, that is most of the input.
+    `with chosen as (
+       select phase, stage, reason, id from rejected where ${conditions.join(' and ')}
+       qualify row_number() over (partition by phase, stage, reason order by id) <= ${count})
+     select stage, reason, id, url, source, "offset", substr(text, 1, ${characters}) as text, length(text) as characters, statistics
+     from rejected semi join chosen using (phase, stage, reason, id) order by phase, stage, reason, id`,
     { ...(stage === undefined ? {} : { stage }), ...(reason === undefined ? {} : { reason }) },
   )
   return z

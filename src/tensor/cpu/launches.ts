@@ -92,14 +92,24 @@ function gemm({ M, N, K, a, b, c, adds, bias = 0 }: Product): Launch {
   }
 }
 
-/** Rows (a multiple of 6) and columns (of 8) of C that one thread computes at a time: large, for packing is shared, but at least a few. */
+/** Splitting C further than this costs more packing than a few more threads would gain. */
+const SMALLEST_BLOCK = 64 * 64
+/** A block of this size costs no time on one thread, against a larger one. */
+const FREE_BLOCK = 96 * 192
+
+/**
+ * Rows (a multiple of 6) and columns (of 8) of C that one thread computes at a time: at least four blocks where that is
+ * not too small, and enough for many threads where it is free.
+ */
 function gemmBlock(M: number, N: number): { rows: number; columns: number } {
   let rowBlocks = Math.ceil(M / 384)
   let columnBlocks = Math.ceil(N / 512)
-  while (rowBlocks * columnBlocks < 4) {
+  for (;;) {
     const rows = M / rowBlocks
     const columns = N / columnBlocks
-    if (rows * columns < 64 * 64) break
+    const blocks = rowBlocks * columnBlocks
+    const half = (rows * columns) / 2
+    if (!((blocks < 4 && half >= SMALLEST_BLOCK) || (blocks < 32 && half >= FREE_BLOCK))) break
     if (rows >= columns) rowBlocks++
     else columnBlocks++
   }

@@ -11,10 +11,12 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pipeline } from 'sluice'
 import * as s from 'sluice/stages'
-import { defaultChoices, makePlan } from '../src/core/plan.ts'
-import { RunFolder } from '../src/core/run-folder.ts'
-import { type Reporter, runPlan } from '../src/core/runner.ts'
+import { defaultChoices } from '../src/engine/choices.ts'
+import { makePlan } from '../src/engine/plan.ts'
+import { RunFolder } from '../src/engine/run-folder.ts'
+import { type Reporter, runPlan } from '../src/engine/runner.ts'
 import { inlineExecutor } from '../src/executors/inline.ts'
+import { lockFolder } from '../src/io/folder-lock.ts'
 import { median, pairedRounds, peerPython, peerVersions, requirePeers, runPinned, runSelf, saveResult } from './harness.ts'
 
 const FILES = ['manual', 'mail'].map((name) => `quickstart/input/${name}.warc.gz`)
@@ -66,7 +68,7 @@ async function runOurs() {
     .to(s.jsonlShards({ path: join(scratch, 'out'), compression: 'none' }))
   const plan = await makePlan(built, import.meta.filename, {}, defaultChoices)
   const folder = new RunFolder(join(scratch, 'run'))
-  await using _lock = await folder.lock()
+  await using _lock = await lockFolder(folder.path)
   const { signal } = new AbortController()
   using executor = inlineExecutor(plan, folder, signal)
   const silent: Reporter = { phaseStarted: () => {}, taskDone: () => {}, mergeStarted: () => {}, phaseDone: () => {} }

@@ -96,7 +96,7 @@ function missingPhases({ phases }: AuditedRun): string[] {
   if (open.length === 0) return ['publishing of the shards']
   return open.map(({ index, end, state, tasks }) => {
     const name = `phase ${index + 1} of ${phases.length} (up to ${end})`
-    return state === 'begun' ? `${name}: ${tasks} tasks done` : name
+    return state === 'begun' ? `${name}: ${tasks} ${tasks === 1 ? 'task' : 'tasks'} done` : name
   })
 }
 

@@ -7,8 +7,8 @@ import { join } from 'node:path'
 import { z } from 'zod'
 import { SluiceError } from '../core/errors.ts'
 import { hash128 } from '../core/identity.ts'
-import { type FrozenPlan, type FrozenStage, type Marker, type PhaseFolder, RunFolder, type Seal } from '../core/run-folder.ts'
-import { chainSummaries, mergeSummaries, type QuarantineNote, type Summary } from '../core/summary.ts'
+import { type FrozenPlan, type FrozenStage, type Marker, type PhaseFolder, RunFolder, type Seal } from '../engine/run-folder.ts'
+import { chainSummaries, mergeSummaries, type QuarantineNote, type Summary } from '../engine/summary.ts'
 
 export interface AuditedPhase {
   readonly index: number
@@ -28,6 +28,7 @@ export interface AuditedPhase {
 
 const shard = z.object({ name: z.string(), rows: z.number(), bytes: z.number(), tokens: z.number().optional() })
 const outputs = z.array(z.object({ path: z.string(), shards: z.array(shard) }))
+const manifest = z.looseObject({ planHash: z.string(), outputs })
 
 export interface AuditedRun {
   readonly path: string
@@ -57,16 +58,17 @@ export async function readRun(path: string): Promise<AuditedRun> {
     )
   }
   const phases = await readPhases(folder, plan)
-  const finished = phases.every(({ state }) => state === 'sealed') ? await folder.summary() : undefined
+  const published = await readManifest(path)
+  const isFinished = phases.every(({ state }) => state === 'sealed') && published?.planHash === plan.planHash
   const counted = phases.filter(({ state }) => state !== 'missing').map(({ summary }) => summary)
   return {
     path,
     plan,
     phases,
-    isFinished: finished !== undefined,
-    summary: finished ?? chainSummaries(counted),
+    isFinished,
+    summary: chainSummaries(counted),
     quarantine: await folder.quarantine(),
-    outputs: finished ? await readOutputs(path) : [],
+    outputs: isFinished ? published.outputs : [],
   }
 }
 
@@ -77,8 +79,9 @@ async function readPhases(folder: RunFolder, plan: FrozenPlan): Promise<AuditedP
     const counted = stages.filter(({ kind }) => kind === 'map' || kind === 'apply')
     const isReachable = index === 0 || before !== undefined
     const phaseFolder: PhaseFolder = folder.phase(index, sealedHash(hash, counted, before))
-    const seal: Seal | undefined = isReachable ? await phaseFolder.seal() : undefined
-    const tasks: readonly Marker[] = seal ? seal.tasks : isReachable ? [...(await phaseFolder.markers()).values()] : []
+    const found: Seal | undefined = isReachable ? await phaseFolder.seal() : undefined
+    const seal: Seal | undefined = found && isOfSameInputs(found, before) ? found : undefined
+    const tasks: readonly Marker[] = seal ? seal.tasks : isReachable ? await finishedTasks(phaseFolder, before) : []
     const names = counted.map(({ name }) => name)
     phases.push({
       index,
@@ -100,7 +103,18 @@ async function readPhases(folder: RunFolder, plan: FrozenPlan): Promise<AuditedP
   return phases
 }
 
-/** `phaseHash` of src/core/plan.ts, from the frozen plan. */
+/** A seal may be of an earlier night, with other inputs, whose phase is not sealed anew yet. */
+function isOfSameInputs(seal: Seal, before: Seal | undefined): boolean {
+  return !before || seal.tasks.map(({ partition }) => partition).join() === before.tasks.map(({ partition }) => partition).join()
+}
+
+async function finishedTasks(folder: PhaseFolder, before: Seal | undefined): Promise<Marker[]> {
+  const markers = [...(await folder.markers()).values()]
+  const known = before && new Set(before.tasks.map(({ partition }) => partition))
+  return known ? markers.filter(({ partition }) => known.has(partition)) : markers
+}
+
+/** `phaseHash` of src/engine/plan.ts, from the frozen plan. */
 function sealedHash(definition: string, stages: readonly FrozenStage[], before: Seal | undefined): string {
   if (stages[0]?.kind !== 'apply' || !before) return definition
   return hash128(JSON.stringify([definition, before.hash, before.tasks.map(({ partition }) => partition)]))
@@ -118,9 +132,8 @@ async function dataFiles(folder: PhaseFolder, kind: 'statistics' | 'rejected', t
   return tasks.flatMap(({ partition, attempt }) => names.get(`${partition}@${attempt}`) ?? [])
 }
 
-async function readOutputs(path: string): Promise<AuditedRun['outputs']> {
+async function readManifest(path: string): Promise<z.infer<typeof manifest> | undefined> {
   const file = join(path, 'manifest.json')
-  if (!existsSync(file)) return []
-  const parsed = z.looseObject({ outputs }).safeParse(JSON.parse(await readFile(file, 'utf8')))
-  return parsed.success ? parsed.data.outputs : []
+  if (!existsSync(file)) return undefined
+  return manifest.safeParse(JSON.parse(await readFile(file, 'utf8'))).data
 }

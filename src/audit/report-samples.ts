@@ -1,6 +1,6 @@
 // The report's samples: dropped documents to read, by stage and reason, with the numbers that decided.
 
-import type { FrozenStage } from '../core/run-folder.ts'
+import type { FrozenStage } from '../engine/run-folder.ts'
 import { formatCount, formatNumber } from './format.ts'
 import type { Funnel } from './funnel.ts'
 import { type Html, html } from './html.ts'

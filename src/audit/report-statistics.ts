@@ -1,6 +1,6 @@
 // The report's histograms: by stage, those with a threshold first, the others behind a click.
 
-import type { Histogram } from '../core/histogram.ts'
+import type { Histogram } from '../engine/histogram.ts'
 import { formatCount, formatNumber } from './format.ts'
 import { hasShape, histogramChart, quantile } from './histogram-chart.ts'
 import { type Html, html } from './html.ts'

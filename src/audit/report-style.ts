@@ -140,7 +140,7 @@ footer { margin: 4rem 0 0; color: var(--soft); font-size: .85rem; }
 td.wide { display: none; }
 }
 @media print {
-  :root { --page: #fff; --card: #fff; --ink: #000; --soft: #444; --line: #ccc; --faint: #f4f4f4; --keeps: #2f7f86; --drops: #d2703f; }
+  :root { color-scheme: light; --accent: #1f6a71; --page: #fff; --card: #fff; --ink: #000; --soft: #444; --line: #ccc; --faint: #f4f4f4; --keeps: #2f7f86; --drops: #d2703f; }
   body { font-size: 10.5pt; }
   .layout { display: block; max-width: none; padding: 0; }
   nav, .skip { display: none; }

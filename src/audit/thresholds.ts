@@ -2,7 +2,7 @@
 // into the histograms. Stages that are not listed here are found by their names: minFoo and maxFoo bound foo.
 
 import type { Json } from '../core/document.ts'
-import type { FrozenStage } from '../core/run-folder.ts'
+import type { FrozenStage } from '../engine/run-folder.ts'
 
 export interface Threshold {
   readonly option: string

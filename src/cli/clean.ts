@@ -6,7 +6,8 @@ import { readdir, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Command } from 'commander'
 import { SluiceError } from '../core/errors.ts'
-import { RunFolder } from '../core/run-folder.ts'
+import { RunFolder } from '../engine/run-folder.ts'
+import { lockFolder } from '../io/folder-lock.ts'
 import { formatBytes } from './run-options.ts'
 
 export const command = new Command()
@@ -22,7 +23,7 @@ export const command = new Command()
         where: { folder: path },
         fix: 'give the folder that sluice run named',
       })
-    await using _lock = await folder.lock()
+    await using _lock = await lockFolder(path)
     if (!flags.all && !(await folder.summary())) {
       throw new SluiceError('SLUICE_RUN_OPEN', 'the run is not finished: what would be removed is what it goes on from', {
         where: { folder: path },

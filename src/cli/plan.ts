@@ -1,8 +1,8 @@
 // `sluice plan`: what a run would do, without doing it: phases, stages, partitions, sizes, and a forecast of time and disk.
 
 import { Command } from 'commander'
-import type { Plan, PlannedPartition } from '../core/plan.ts'
-import { freezePlan, planPartitions } from '../core/plan.ts'
+import type { Plan, PlannedPartition } from '../engine/plan.ts'
+import { freezePlan, planPartitions } from '../engine/plan.ts'
 import { type Forecast, forecast, inputBytes } from '../executors/forecast.ts'
 import { planOf } from '../executors/setup.ts'
 import { choicesOf, formatBytes, pipelineArguments, type RunFlags, threadsOf, wholeNumber, withRunOptions } from './run-options.ts'

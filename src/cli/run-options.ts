@@ -5,8 +5,8 @@ import { type Command, InvalidArgumentError, Option } from 'commander'
 import { z } from 'zod'
 import type { Json } from '../core/document.ts'
 import { SluiceError } from '../core/errors.ts'
-import { importPipeline, type PipelineExport } from '../core/pipeline-file.ts'
-import type { RunChoices } from '../core/plan.ts'
+import type { RunChoices } from '../engine/choices.ts'
+import { importPipeline, type PipelineExport } from '../engine/pipeline-file.ts'
 
 /** Memory a worker thread needs before its stages hold anything: V8, a model, batches in flight. */
 const WORKER_BYTES = 400e6

@@ -2,11 +2,11 @@
 
 import { join, relative } from 'node:path'
 import { Command } from 'commander'
-import { importPipeline } from '../core/pipeline-file.ts'
-import { RunFolder } from '../core/run-folder.ts'
-import type { RunResult } from '../core/runner.ts'
+import { importPipeline } from '../engine/pipeline-file.ts'
+import type { RunResult } from '../engine/runner.ts'
 import { planOf } from '../executors/setup.ts'
 import { supervise } from '../executors/supervisor.ts'
+import { lockFolder } from '../io/folder-lock.ts'
 import { exitCodes } from './exit-codes.ts'
 import {
   choicesOf,
@@ -57,7 +57,7 @@ async function start(file: string, flags: RunFlags, words: readonly string[]): P
   const choices = choicesOf(flags)
   const plan = await planOf({ file, arguments: values, choices, run: '' })
   const folder = flags.run ?? join('runs', plan.pipeline.name)
-  await using _lock = await new RunFolder(folder).lock()
+  await using _lock = await lockFolder(folder)
   const say = (line: string) => process.stderr.write(`${line}\n`)
   if (!flags.json) say(`${plan.pipeline.name}: run folder ${folder}, threads ${threads} (${cause}), memory ${formatBytes(flags.memory)}`)
   const setup = {

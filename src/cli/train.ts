@@ -139,7 +139,10 @@ function settingFlags(): Option[] {
     .map(([name, { type, enum: choices, description }]) => {
       const isNumber = type === 'number' || type === 'integer'
       const flag = `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`
-      const option = new Option(`${name === 'learningRate' ? `--lr, ${flag}` : flag} <${isNumber ? 'n' : choices ? 'kind' : name === 'out' ? 'folder' : 'name'}>`, description)
+      const option = new Option(
+        `${name === 'learningRate' ? `--lr, ${flag}` : flag} <${isNumber ? 'n' : choices ? 'kind' : name === 'out' ? 'folder' : 'name'}>`,
+        description,
+      )
       if (choices) return option.choices(choices)
       return isNumber ? option.argParser(count) : option
     })

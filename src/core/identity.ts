@@ -1,9 +1,11 @@
 // Identity of inputs and documents. An id depends on the record, never on the run: it is how receipts, quarantine,
 // sampling and traces find the same document again.
 
+import { pathToFileURL } from 'node:url'
 import { createXXHash128 } from 'hash-wasm'
 
 const hasher = await createXXHash128()
+const here = `${pathToFileURL(process.cwd()).pathname}/`
 
 /** xxh3-128 of a string's UTF-8, 32 hex digits. */
 export function hash128(text: string): string {
@@ -21,11 +23,15 @@ export function documentId(source: string, offset: number, index = 0): string {
   return hash128(`${sourceName(source)}\n${offset}\n${index}`)
 }
 
-/** An input's URL without scheme and host: what identity is made of. Local files keep their base name only. */
+/**
+ * An input's URL without scheme and host: what identity is made of. A local file counts by its path from the current folder
+ * where it lies inside, so that a checkout elsewhere gives the same ids, and by its whole path otherwise.
+ */
 export function sourceName(source: string): string {
   const match = /^([a-z][a-z0-9+.-]*):\/\/([^/]*)(\/.*)?$/i.exec(source)
-  if (!match || match[1].toLowerCase() === 'file') return source.slice(source.lastIndexOf('/') + 1)
-  return match[3] ?? '/'
+  if (!match) return source
+  const path = match[3] ?? '/'
+  return match[1].toLowerCase() === 'file' && path.startsWith(here) ? path.slice(here.length) : path
 }
 
 /** A number in [0, 1) from an id and a purpose: sampling that every run and every worker repeats. */

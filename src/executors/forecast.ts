@@ -5,10 +5,10 @@
 import { mkdtemp, readdir, rm, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { ErasedSink, Step } from '../core/pipeline.ts'
-import { makePlan, type Plan, type PlannedPartition } from '../core/plan.ts'
-import { RunFolder } from '../core/run-folder.ts'
-import { type Reporter, runPlan } from '../core/runner.ts'
+import type { ErasedSink, Step } from '../engine/pipeline.ts'
+import { makePlan, type Plan, type PlannedPartition } from '../engine/plan.ts'
+import { RunFolder } from '../engine/run-folder.ts'
+import { type Reporter, runPlan } from '../engine/runner.ts'
 import { inlineExecutor } from './inline.ts'
 
 export interface Forecast {

@@ -1,10 +1,10 @@
 // Runs tasks in this very thread, one after another: for `sluice task`, pilots and tests.
 
-import { clearNotes, NoteSlot } from '../core/notes.ts'
-import type { Plan } from '../core/plan.ts'
-import type { RunFolder } from '../core/run-folder.ts'
-import type { Executor } from '../core/runner.ts'
-import { runTask } from '../core/task.ts'
+import { clearNotes, NoteSlot } from '../engine/notes.ts'
+import type { Plan } from '../engine/plan.ts'
+import type { RunFolder } from '../engine/run-folder.ts'
+import type { Executor } from '../engine/runner.ts'
+import { runTask } from '../engine/task.ts'
 import { redactText } from '../pii/redact.ts'
 
 export function inlineExecutor(plan: Plan, folder: RunFolder, signal: AbortSignal): Executor & Disposable {

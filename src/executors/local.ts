@@ -4,7 +4,7 @@ import { extname } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { Piscina } from 'piscina'
 import { systemCode, unpackError } from '../core/errors.ts'
-import type { Executor } from '../core/runner.ts'
+import type { Executor } from '../engine/runner.ts'
 import { type Answer, COUNTER_SLOTS, type PlanSetup, type Work, type WorkerSetup } from './setup.ts'
 
 /** A thread died under its task: out of its heap, or ended from outside. The supervisor looks for the cause. */

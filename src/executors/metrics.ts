@@ -2,8 +2,8 @@
 // Written by rename, so that no reader sees half of one. https://prometheus.io/docs/specs/om/open_metrics_spec/
 
 import { renameSync, writeFileSync } from 'node:fs'
-import type { Executor, Reporter } from '../core/runner.ts'
-import { chainSummaries, mergeSummaries, type Summary } from '../core/summary.ts'
+import type { Executor, Reporter } from '../engine/runner.ts'
+import { chainSummaries, mergeSummaries, type Summary } from '../engine/summary.ts'
 
 const WRITE_MS = 5000
 

@@ -2,10 +2,10 @@
 
 import { MultiBar, type SingleBar } from 'cli-progress'
 import pino from 'pino'
-import type { Phase } from '../core/plan.ts'
-import type { Marker } from '../core/run-folder.ts'
-import type { Executor, Reporter } from '../core/runner.ts'
-import type { Summary } from '../core/summary.ts'
+import type { Phase } from '../engine/plan.ts'
+import type { Marker } from '../engine/run-folder.ts'
+import type { Executor, Reporter } from '../engine/runner.ts'
+import type { Summary } from '../engine/summary.ts'
 
 const BAR_MS = 200
 const LINE_MS = 5000

@@ -2,10 +2,10 @@
 // again; it keeps nothing that is not on disk. Its one argument is a RunnerSetup as JSON.
 
 import { packError } from '../core/errors.ts'
-import { clearNotes, NoteSlot } from '../core/notes.ts'
-import { RunFolder } from '../core/run-folder.ts'
-import { phaseRequests, type RunResult, runPlan } from '../core/runner.ts'
-import { runTask } from '../core/task.ts'
+import { clearNotes, NoteSlot } from '../engine/notes.ts'
+import { RunFolder } from '../engine/run-folder.ts'
+import { phaseRequests, type RunResult, runPlan } from '../engine/runner.ts'
+import { runTask } from '../engine/task.ts'
 import { redactText } from '../pii/redact.ts'
 import { localExecutor, WorkerDied } from './local.ts'
 import { metricsReporter } from './metrics.ts'

@@ -1,7 +1,7 @@
 // What the supervisor hands the runner process, and what it hears from it.
 
 import type { PackedError } from '../core/errors.ts'
-import type { RunResult } from '../core/runner.ts'
+import type { RunResult } from '../engine/runner.ts'
 import type { PlanSetup } from './setup.ts'
 
 export interface RunnerSetup extends PlanSetup {

@@ -3,10 +3,11 @@
 
 import type { Json } from '../core/document.ts'
 import { type PackedError, SluiceError } from '../core/errors.ts'
-import { buildPipeline, importPipeline } from '../core/pipeline-file.ts'
-import { makePlan, type Plan, type RunChoices } from '../core/plan.ts'
-import type { MergeRequest } from '../core/runner.ts'
-import type { TaskRequest } from '../core/task.ts'
+import type { RunChoices } from '../engine/choices.ts'
+import { buildPipeline, importPipeline } from '../engine/pipeline-file.ts'
+import { makePlan, type Plan } from '../engine/plan.ts'
+import type { MergeRequest } from '../engine/runner.ts'
+import type { TaskRequest } from '../engine/task.ts'
 
 export interface PlanSetup {
   readonly file: string

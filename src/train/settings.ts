@@ -149,10 +149,13 @@ function budgetTokens(parameterCount: number, trainTokens: number) {
   return { tokens: 4 * trainTokens, reason: `4 epochs of ${number(trainTokens)} tokens: more repetition teaches little` }
 }
 
-/** nanochat's law, batch ∝ tokens^0.383 (2¹⁹ at 1.3 B tokens), but at least 500 updates; a power of two. */
+/**
+ * nanochat's law, batch ∝ tokens^0.383 (2¹⁹ at 1.3 B tokens), but at least 2,000 updates; a power of two from 1,024 on. Where
+ * tokens are few, updates count for more than clean gradients (docs/decisions.md).
+ */
 function batchTokens(tokens: number): number {
   const law = 2 ** 19 * (tokens / 1.3e9) ** 0.383
-  return 2 ** Math.max(10, Math.floor(Math.log2(Math.min(law, tokens / 500))))
+  return 2 ** Math.max(10, Math.floor(Math.log2(Math.min(law, tokens / 2000))))
 }
 
 /** Whole rows, and as many a pass as keep its logits within 256 MB. */

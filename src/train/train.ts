@@ -8,8 +8,8 @@ import { basename, join, resolve } from 'node:path'
 import { z } from 'zod'
 import { TOKENIZER_FILE } from '../../schemas/tokens.ts'
 import { SluiceError } from '../core/errors.ts'
-import { RunFolder } from '../core/run-folder.ts'
 import { diskError } from '../io/disk-errors.ts'
+import { lockFolder } from '../io/folder-lock.ts'
 import { type ModelConfig, parameterCount } from '../model/config.ts'
 import { createTrainable } from '../model/trainable.ts'
 import { type Checkpoint, CONFIG_FILE, findCheckpoint, removeCutOffSaves, restoreCheckpoint } from './checkpoint.ts'
@@ -136,7 +136,7 @@ async function assertUsable(folder: string): Promise<void> {
 
 async function lock(folder: string): Promise<AsyncDisposable> {
   try {
-    return await new RunFolder(folder).lock()
+    return await lockFolder(folder)
   } catch (error) {
     if (!(error instanceof SluiceError) || error.code !== 'SLUICE_RUN_LOCKED') throw error
     throw new SluiceError('SLUICE_TRAIN_LOCKED', 'another sluice is training in this folder', {

@@ -5,7 +5,7 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import { hasShape, histogramChart, quantile } from '../../src/audit/histogram-chart.ts'
 import type { Threshold } from '../../src/audit/thresholds.ts'
-import { addValue, emptyHistogram, type Histogram } from '../../src/core/histogram.ts'
+import { addValue, emptyHistogram, type Histogram } from '../../src/engine/histogram.ts'
 
 function histogramOf(values: readonly number[]): Histogram {
   const histogram = emptyHistogram()

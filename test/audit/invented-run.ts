@@ -4,11 +4,12 @@
 import { join } from 'node:path'
 import type { Document } from '../../src/core/document.ts'
 import { hash128 } from '../../src/core/identity.ts'
-import { defaultChoices } from '../../src/core/plan.ts'
-import { ReceiptWriter } from '../../src/core/receipt-writer.ts'
-import { Receipts } from '../../src/core/receipts.ts'
-import { type FrozenPlan, type Marker, type PhaseFolder, RUN_FORMAT, RunFolder, type Seal, writeWhole } from '../../src/core/run-folder.ts'
-import { chainSummaries, mergeSummaries, type Summary } from '../../src/core/summary.ts'
+import { defaultChoices } from '../../src/engine/choices.ts'
+import { ReceiptWriter } from '../../src/engine/receipt-writer.ts'
+import { Receipts } from '../../src/engine/receipts.ts'
+import { type FrozenPlan, type Marker, type PhaseFolder, RUN_FORMAT, RunFolder, type Seal } from '../../src/engine/run-folder.ts'
+import { chainSummaries, mergeSummaries, type Summary } from '../../src/engine/summary.ts'
+import { writeWhole } from '../../src/io/write-whole.ts'
 
 export const HOSTILE =
   '</pre></script><script>document.title = "taken"</script><img src=x onerror="document.title=1"> & "quotes" \u202e \0 end'

@@ -1,7 +1,7 @@
 // What the audit reads from a run folder, and what it makes of it.
 
 import assert from 'node:assert/strict'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
@@ -12,7 +12,7 @@ import { reportHtml } from '../../src/audit/report.ts'
 import { readSamples } from '../../src/audit/samples.ts'
 import { funnelTable } from '../../src/audit/terminal-table.ts'
 import { SluiceError } from '../../src/core/errors.ts'
-import { assertCloses } from '../../src/core/summary.ts'
+import { assertCloses } from '../../src/engine/summary.ts'
 import { HOSTILE, inventRun } from './invented-run.ts'
 
 const folder = await mkdtemp(join(tmpdir(), 'sluice-audit-'))
@@ -119,7 +119,7 @@ test('the table fits 80 columns, and 100 with the rates', () => {
 test('an unfinished run shows what there is and says what is missing', async () => {
   for (const [state, stages, missing] of [
     ['one phase', 2, ['phase 2 of 2 (up to parquetShards)']],
-    ['one task', 2, ['phase 1 of 2 (up to minhashDedup): 1 tasks done', 'phase 2 of 2 (up to parquetShards)']],
+    ['one task', 2, ['phase 1 of 2 (up to minhashDedup): 1 task done', 'phase 2 of 2 (up to parquetShards)']],
   ] as const) {
     const at = join(folder, state)
     const { documents } = await inventRun(at, state)
@@ -133,6 +133,22 @@ test('an unfinished run shows what there is and says what is missing', async () 
     assert.ok((await readSamples(queries, { count: 1, characters: 9 })).length > 0)
     assert.ok(reportHtml(unfinished, []).includes('Not finished'))
   }
+})
+
+test('what an earlier night left in the folder is not taken for tonight’s', async () => {
+  const other = join(folder, 'other inputs')
+  await inventRun(other)
+  const [, second] = (await readdir(join(other, 'phases'))).sort().map((name) => join(other, 'phases', name, 'seal.json'))
+  const seal = JSON.parse(await readFile(second, 'utf8'))
+  await writeFile(second, JSON.stringify({ ...seal, tasks: seal.tasks.slice(1) }))
+  assert.deepEqual(funnelOf(await readRun(other)).missing, ['phase 2 of 2 (up to parquetShards): 2 tasks done'])
+
+  const unpublished = join(folder, 'unpublished')
+  await inventRun(unpublished)
+  const manifest = JSON.parse(await readFile(join(unpublished, 'manifest.json'), 'utf8'))
+  await writeFile(join(unpublished, 'manifest.json'), JSON.stringify({ ...manifest, planHash: 'of another plan' }))
+  const { missing, outputs, kept } = funnelOf(await readRun(unpublished))
+  assert.deepEqual([missing, outputs, kept], [['publishing of the shards'], [], 78])
 })
 
 test('a folder that is no run, and one that is not there, are refused', async () => {

@@ -3,9 +3,10 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { documentId, hash128, sampleFraction } from '../../src/core/identity.ts'
-import { moduleHash } from '../../src/core/module-hash.ts'
-import { clearNotes, NoteSlot, readNotes } from '../../src/core/notes.ts'
+import { pathToFileURL } from 'node:url'
+import { documentId, hash128, sampleFraction, sourceName } from '../../src/core/identity.ts'
+import { moduleHash } from '../../src/engine/module-hash.ts'
+import { clearNotes, NoteSlot, readNotes } from '../../src/engine/notes.ts'
 
 test('hash128 is xxh3-128 as published', () => {
   assert.equal(hash128(''), '99aa06d3014798d86001c324468d497f')
@@ -17,6 +18,12 @@ test('a record has the same id over https, from s3 and from a mirror, and anothe
   assert.equal(documentId(`s3://commoncrawl${path}`, 100), id)
   assert.notEqual(documentId(`s3://commoncrawl${path}`, 101), id)
   assert.notEqual(documentId(`s3://commoncrawl${path}`, 100, 1), id)
+})
+
+test('two local files of one name in two folders share no id, and a file here counts by its path from here', () => {
+  assert.notEqual(documentId('file:///data/en/part-0.jsonl', 0), documentId('file:///data/de/part-0.jsonl', 0))
+  assert.equal(sourceName(`${pathToFileURL(process.cwd())}/in/a.jsonl`), 'in/a.jsonl')
+  assert.equal(sourceName('file:///elsewhere/a.jsonl'), '/elsewhere/a.jsonl')
 })
 
 test('sampling is even and depends on its purpose', () => {

@@ -10,16 +10,15 @@
 //                      merged/<step>/                              what a barrier's merge made
 //                      seal.json
 
-import { randomBytes } from 'node:crypto'
 import { existsSync } from 'node:fs'
-import { mkdir, open, readdir, readFile, rename, rm, unlink, writeFile } from 'node:fs/promises'
-import { hostname } from 'node:os'
-import { dirname, join } from 'node:path'
+import { mkdir, readdir, readFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { z } from 'zod'
-import type { Json } from './document.ts'
-import { SluiceError, systemCode } from './errors.ts'
-import type { RunChoices } from './plan.ts'
-import type { Partition, Shard } from './stage.ts'
+import type { Json } from '../core/document.ts'
+import { SluiceError, systemCode } from '../core/errors.ts'
+import type { Partition, Shard } from '../core/stage.ts'
+import { writeWhole } from '../io/write-whole.ts'
+import type { RunChoices } from './choices.ts'
 import type { QuarantineNote, Summary } from './summary.ts'
 
 /** Raised when a newer sluice can no longer read older run folders. */
@@ -73,19 +72,6 @@ export interface Seal {
   /** Chosen attempts in partition order. */
   readonly tasks: readonly Marker[]
   readonly summary: Summary
-}
-
-/** Writes a file whole or not at all: temporary name, fsync, rename. */
-export async function writeWhole(path: string, text: string): Promise<void> {
-  const temporary = `${path}.${randomBytes(4).toString('hex')}.tmp`
-  const file = await open(temporary, 'w')
-  try {
-    await file.writeFile(text)
-    await file.sync()
-  } finally {
-    await file.close()
-  }
-  await rename(temporary, path)
 }
 
 async function readJson<T>(path: string): Promise<T | undefined> {
@@ -211,43 +197,5 @@ export class RunFolder {
 
   summary(): Promise<Summary | undefined> {
     return readJson<Summary>(join(this.path, 'summary.json'))
-  }
-
-  /**
-   * Takes the run for this process; two runs in one folder would write over each other.
-   *
-   * @throws SluiceError `SLUICE_RUN_LOCKED` where another living process has it
-   */
-  async lock(): Promise<AsyncDisposable> {
-    await mkdir(this.path, { recursive: true })
-    const file = join(this.path, 'lock')
-    const owner = { pid: process.pid, host: hostname(), since: new Date().toISOString() }
-    for (;;) {
-      try {
-        await writeFile(file, JSON.stringify(owner), { flag: 'wx' })
-        return { [Symbol.asyncDispose]: () => rm(file, { force: true }) }
-      } catch (error) {
-        if (systemCode(error) !== 'EEXIST') throw error
-      }
-      const holder = await readJson<typeof owner>(file).catch(() => undefined)
-      if (holder && isAlive(holder)) {
-        throw new SluiceError('SLUICE_RUN_LOCKED', `another sluice works in this run folder since ${holder.since}`, {
-          where: { folder: dirname(file), pid: holder.pid, host: holder.host },
-          fix: 'wait for it, stop it, or give another folder with --run',
-        })
-      }
-      await unlink(file).catch(() => undefined) // its owner died: try again
-    }
-  }
-}
-
-/** On another host nobody can tell, so the lock is respected. */
-function isAlive({ pid, host }: { pid: number; host: string }): boolean {
-  if (host !== hostname()) return true
-  try {
-    process.kill(pid, 0)
-    return true
-  } catch (error) {
-    return systemCode(error) === 'EPERM'
   }
 }

@@ -5,7 +5,7 @@ import { existsSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { z } from 'zod'
-import { SluiceError } from './errors.ts'
+import { SluiceError } from '../core/errors.ts'
 import type { Pipeline, PipelineFactory } from './pipeline.ts'
 
 export type PipelineExport = Pipeline | PipelineFactory

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { addValue, binEdges, emptyHistogram, mergeHistogram } from '../../src/core/histogram.ts'
-import { assertCloses, chainSummaries, emptySummary, mergeSummaries, type Summary } from '../../src/core/summary.ts'
+import { addValue, binEdges, emptyHistogram, mergeHistogram } from '../../src/engine/histogram.ts'
+import { assertCloses, chainSummaries, emptySummary, mergeSummaries, type Summary } from '../../src/engine/summary.ts'
 
 function histogramOf(values: readonly number[]) {
   const histogram = emptyHistogram()

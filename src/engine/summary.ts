@@ -1,9 +1,9 @@
 // What a task, a phase and a run count. Summaries merge by addition, in any order, into the same numbers, and they must
 // close: records = documents + ignored + damaged, documents = kept + dropped + quarantined.
 
-import { SluiceError } from './errors.ts'
+import { SluiceError } from '../core/errors.ts'
+import type { Damage, Statistics } from '../core/stage.ts'
 import { addValue, emptyHistogram, type Histogram, mergeHistogram } from './histogram.ts'
-import type { Damage, Statistics } from './stage.ts'
 
 export interface StageSummary {
   name: string

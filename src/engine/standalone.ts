@@ -5,11 +5,11 @@ import { mkdir, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Readable, Transform, Writable } from 'node:stream'
+import type { Item } from '../core/document.ts'
+import { type PackedError, packError, SluiceError } from '../core/errors.ts'
+import type { Partition, StageContext, Statistics } from '../core/stage.ts'
 import { ItemFileWriter, readItemFile } from '../io/item-file.ts'
-import type { Item } from './document.ts'
-import { type PackedError, packError, SluiceError } from './errors.ts'
 import type { ErasedBarrier, ErasedSink, ErasedSource, ErasedStage } from './pipeline.ts'
-import type { Partition, StageContext, Statistics } from './stage.ts'
 
 const MEMORY_BYTES = 256e6
 const BATCH_BYTES = 1 << 20

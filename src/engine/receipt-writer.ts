@@ -3,10 +3,10 @@
 
 import { rejectedSchema } from '../../schemas/rejected.ts'
 import { statisticsSchema } from '../../schemas/statistics.ts'
+import type { Document, Item } from '../core/document.ts'
 import { boolColumn, float32Column, int64Column, recordBatch, utf8Column } from '../io/columns.ts'
 import { ParquetWriter } from '../io/parquet.ts'
-import type { Document, Item } from './document.ts'
-import type { RunChoices } from './plan.ts'
+import type { RunChoices } from './choices.ts'
 import type { Receipt, Rejected } from './receipts.ts'
 import type { PhaseFolder } from './run-folder.ts'
 

@@ -3,8 +3,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Document, Item, TokenizedDocument, WebPage } from '../../src/core/document.ts'
-import { pipeline } from '../../src/core/pipeline.ts'
 import type { Barrier, Sink, Source, Stage } from '../../src/core/stage.ts'
+import { pipeline } from '../../src/engine/pipeline.ts'
 
 declare const pages: Source<WebPage>
 declare const texts: Source<Document>

@@ -2,11 +2,11 @@
 // counted. A dropped document goes no further, except a deterministic few, the shadows, on which the remaining rules of
 // the phase still run, so that their receipts are complete; a shadow counts nowhere and reaches no sink.
 
-import { type Document, type Item, itemBytes } from './document.ts'
-import { packError } from './errors.ts'
-import { sampleFraction } from './identity.ts'
-import type { RunChoices } from './plan.ts'
-import type { Statistics } from './stage.ts'
+import { type Document, type Item, itemBytes } from '../core/document.ts'
+import { packError } from '../core/errors.ts'
+import { sampleFraction } from '../core/identity.ts'
+import type { Statistics } from '../core/stage.ts'
+import type { RunChoices } from './choices.ts'
 import { addCount, addStatistics, emptySummary, NOTES, type QuarantineNote, type Summary } from './summary.ts'
 
 /** Dropped documents of one reason that are kept for reading whatever the sample says, per partition. */

@@ -8,17 +8,17 @@ import { mkdir, rm } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { Readable, Transform, Writable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
+import type { Item } from '../core/document.ts'
+import { SluiceError, systemCode } from '../core/errors.ts'
+import { documentId, sampleFraction } from '../core/identity.ts'
+import type { Partition, Shard, SourceContext, StageContext } from '../core/stage.ts'
 import { ItemFileWriter, readItemFile } from '../io/item-file.ts'
-import type { Item } from './document.ts'
-import { SluiceError, systemCode } from './errors.ts'
-import { documentId, sampleFraction } from './identity.ts'
 import type { NoteSlot } from './notes.ts'
 import type { ErasedBarrier, ErasedCollectRun, ErasedRowRun, ErasedSink, ErasedSinkRun } from './pipeline.ts'
 import type { Phase, Plan } from './plan.ts'
 import { ReceiptWriter } from './receipt-writer.ts'
 import { Receipts } from './receipts.ts'
 import type { Marker, PhaseFolder, SinkOutput } from './run-folder.ts'
-import type { Partition, Shard, SourceContext, StageContext } from './stage.ts'
 import { addCount, NOTES, type QuarantineNote, type Summary } from './summary.ts'
 
 /** Text per batch: what crosses one await together. */
@@ -84,9 +84,7 @@ class Task {
     this.#request = request
     this.#host = host
     this.#receipts = new Receipts(this.#phase.stageNames, plan.choices, host.redact)
-    // Ids of local files are made of their base names, which two folders may share: the source decides.
-    const { source } = request.partition.input
-    this.#quarantined = new Map(request.quarantined.filter((note) => note.source === source).map((note) => [note.id, note]))
+    this.#quarantined = new Map(request.quarantined.map((note) => [note.id, note]))
     this.#isTrial = request.suspects !== undefined
   }
 

@@ -2,8 +2,8 @@
 // what the stage takes, so a wrong order does not compile. What comes out is plain data for the plan.
 
 import type { z } from 'zod'
-import type { Item, Json } from './document.ts'
-import { SluiceError } from './errors.ts'
+import type { Item, Json } from '../core/document.ts'
+import { SluiceError } from '../core/errors.ts'
 import type {
   ApplyContext,
   Barrier,
@@ -18,7 +18,7 @@ import type {
   SourceContext,
   Stage,
   StageContext,
-} from './stage.ts'
+} from '../core/stage.ts'
 
 // Parts whose item types the builder has checked and the engine no longer knows. They are written as methods because the
 // compiler compares a method's parameters both ways: the one place where a Stage<Document> may stand for a stage of items.

@@ -1,31 +1,14 @@
 // From a pipeline to phases. A barrier or a checkpoint ends a phase; each phase has a hash over all that decides its
 // bytes, chained to the phase before, so that a changed option redoes what follows it and nothing else.
 
-import type { Json } from './document.ts'
-import { hash128, sourceName } from './identity.ts'
+import type { Json } from '../core/document.ts'
+import { hash128, sourceName } from '../core/identity.ts'
+import type { Partition, PlanContext } from '../core/stage.ts'
+import { packageVersion } from '../core/version.ts'
+import type { RunChoices } from './choices.ts'
 import { moduleHash } from './module-hash.ts'
 import type { Checkpoint, ErasedBarrier, ErasedSink, ErasedSource, ErasedStage, Pipeline } from './pipeline.ts'
 import { type FrozenPlan, type FrozenStage, RUN_FORMAT, type Seal } from './run-folder.ts'
-import type { Partition, PlanContext } from './stage.ts'
-import { packageVersion } from './version.ts'
-
-/** Choices of a run that change what it keeps on disk. They enter the hashes. */
-export interface RunChoices {
-  /** At most about this many documents, spread evenly over the partitions. */
-  readonly limit?: number
-  /** Share of documents to take, by hash of their ids. */
-  readonly sample?: number
-  /** Which documents get a row of statistics. */
-  readonly statistics: 'all' | 'sample' | 'off'
-  /** Which dropped documents are kept for reading. */
-  readonly rejected: 'all' | 'sample' | 'off'
-  /** How their text is kept. */
-  readonly rejectedText: 'redacted' | 'raw' | 'off'
-  /** Share of dropped documents on which the remaining rules of the phase still run. */
-  readonly shadows: number
-}
-
-export const defaultChoices: RunChoices = { statistics: 'all', rejected: 'sample', rejectedText: 'redacted', shadows: 0.01 }
 
 export interface Phase {
   readonly index: number

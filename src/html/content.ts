@@ -37,7 +37,7 @@ interface Limits {
 
 const LIMITS: Readonly<Record<Mode, Limits>> = {
   precision: { boilerplateShare: 0.4, doubtfulCharacters: 200, linkDensity: 0.5, prefersNamed: true, keepsCaptions: false },
-  balanced: { boilerplateShare: 0.35, doubtfulCharacters: 80, linkDensity: 0.6, prefersNamed: true, keepsCaptions: false },
+  balanced: { boilerplateShare: 0.35, doubtfulCharacters: 150, linkDensity: 0.6, prefersNamed: true, keepsCaptions: false },
   recall: { boilerplateShare: 0.2, doubtfulCharacters: -1, linkDensity: 0.75, prefersNamed: false, keepsCaptions: true },
 }
 

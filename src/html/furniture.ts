@@ -40,13 +40,17 @@ const CALLS: readonly RegExp[] = [
 const STAMP =
   /^(?:(?:first |last )?(?:updated?|published|posted|modified)|aktualisiert|veröffentlicht|publicado|publié|actualizado)\b.{0,60}\d/i
 
+/** A moment: a date or a time with nothing beside it, or how long ago it was. */
+const MOMENT =
+  /^(?:(?:am|on|le|el|il|op|posted|published|updated|vor|hace|il y a|\p{L}{2,10}(?:day|tag)|mo|di|mi|do|fr|sa|so|mon|tue|wed|thu|fri|sat|sun)[\s.,]*)*(?:\d{1,2}[./-]\d{1,2}[./-]\d{2,4}|\d{4}-\d\d-\d\d|\d{1,2}\.?\s\p{L}{3,9}\.?,?\s\d{4}|\p{L}{3,9}\.?\s\d{1,2},\s\d{4}|\d{1,2}:\d\d|\d+ (?:years?|months?|weeks?|days?|hours?|min(?:ute)?s?|jahren?|monaten?|wochen?|tagen?|stunden?|minuten?)(?:, \d+ \p{L}+)?)(?:[\s,|@–-]*(?:ago|at|um|uhr|à|\d{1,2}[:.h]\d\d(?::\d\d)?|am|pm|a\.m\.|p\.m\.|gmt|utc|c?es?t|pst|pdt|edt|ist))*$/iu
+
 const SHORT = 40
 const LINE = 120
 const SENTENCES = 250
 
 /** True where a block of text is furniture and no part of what the page says. */
 export function isFurniture(text: string): boolean {
-  if (text.length <= SHORT && LABELS.has(bare(text))) return true
+  if (text.length <= SHORT && (LABELS.has(bare(text)) || MOMENT.test(text))) return true
   if (text.length <= LINE && (CREDIT.test(text) || STAMP.test(text))) return true
   if (text.length > SENTENCES) return false
   return CAPTION.test(text) || SEE_ALSO.test(text) || CALLS.some((call) => call.test(text))

@@ -71,7 +71,7 @@ const WORDS: readonly (readonly [bit: number, words: ReadonlySet<string>])[] = [
   [
     CAPTION,
     words(
-      'caption captions credit photocredit imagecredit imagecaption figcaption wpcaptiontext legende bildunterschrift bildquelle photographer',
+      'caption captions credit photocredit imagecredit imagecaption figcaption wpcaptiontext legend legende bildunterschrift bildquelle photographer',
     ),
   ],
   [

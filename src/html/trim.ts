@@ -61,8 +61,15 @@ function isByline(text: string): boolean {
 /** Behind the last block that is text: not a heading, not a note about the author in italics. */
 function endOfText(blocks: readonly Block[]): number {
   let end = blocks.length
-  while (end > 0 && (blocks[end - 1].kind === 'heading' || isNote(blocks, end))) end--
+  while (end > 0 && (blocks[end - 1].kind === 'heading' || isNote(blocks, end) || isCrumb(blocks, end))) end--
   return end
+}
+
+/** A short line by itself that ends like no sentence: a tag, a name, a button. Two at most: verses end so as well. */
+function isCrumb(blocks: readonly Block[], end: number): boolean {
+  const { kind, text, node } = blocks[end - 1]
+  if (end <= 4 || blocks.length - end >= 2 || node === blocks[end - 2].node) return false
+  return kind === 'paragraph' && text.length < 50 && !/\p{P}$/u.test(text)
 }
 
 function isNote(blocks: readonly Block[], end: number): boolean {

@@ -21,13 +21,12 @@ const CACHE_SLOTS = 1 << 15
 /** A slot's key is one byte of length and up to 31 of the piece; its value one word of count and up to 7 ids. */
 const CACHE_KEY_BYTES = 32
 const CACHE_VALUE_WORDS = 8
-const NO_RANK = 0x7fffffff
+export const NO_RANK = 0x7fffffff
 
 export class BpeEncoder {
   readonly #merges: MergeTable
   readonly #vocabulary: ByteTable | undefined
-  /** Id of each single byte; NO_RANK where the vocabulary has none. */
-  readonly #byteIds = new Uint32Array(256).fill(NO_RANK)
+  readonly #byteIds: Uint32Array
   readonly #cacheKeys = new Uint8Array(CACHE_SLOTS * CACHE_KEY_BYTES)
   readonly #cacheValues = new Uint32Array(CACHE_SLOTS * CACHE_VALUE_WORDS)
   readonly #symbols = new Int32Array(LONGEST_SCANNED + 1)
@@ -39,8 +38,7 @@ export class BpeEncoder {
   constructor(model: BpeModel) {
     this.#merges = MergeTable.of(model.merges)
     this.#vocabulary = model.takesWholePieces ? ByteTable.of(model) : undefined
-    for (let id = 0; id + 1 < model.starts.length; id++)
-      if (model.starts[id + 1] - model.starts[id] === 1) this.#byteIds[model.bytes[model.starts[id]]] = id
+    this.#byteIds = singleByteIds(model)
   }
 
   /** Appends the ids of the pieces; `take` gives them out. */
@@ -54,12 +52,6 @@ export class BpeEncoder {
       else this.#encodeWhole(bytes, start, end)
       start = end
     }
-  }
-
-  /** Appends one id that no piece gave: an added token. */
-  push(id: number): void {
-    if (this.#count === this.#out.length) this.#grow(1)
-    this.#out[this.#count++] = id
   }
 
   /** The ids since the last call. */
@@ -167,6 +159,13 @@ export class BpeEncoder {
     }
     for (let i = 0; i < length; i = next[i]) this.#out[this.#count++] = symbols[i]
   }
+}
+
+/** u32[256]: id of each single byte, NO_RANK where the vocabulary has none. */
+export function singleByteIds({ bytes, starts }: BpeModel): Uint32Array {
+  const ids = new Uint32Array(256).fill(NO_RANK)
+  for (let id = 0; id + 1 < starts.length; id++) if (starts[id + 1] - starts[id] === 1) ids[bytes[starts[id]]] = id
+  return ids
 }
 
 /** Merges symbols[0, length) in place and returns how many are left. `ranks` is scratch of the same length. */
@@ -362,6 +361,7 @@ function hashBytes(bytes: Uint8Array, start: number, end: number): number {
   return hash ^ (hash >>> 15)
 }
 
-function powerOfTwo(least: number): number {
+/** The least power of two that is not below. */
+export function powerOfTwo(least: number): number {
   return 2 ** Math.ceil(Math.log2(Math.max(16, least)))
 }

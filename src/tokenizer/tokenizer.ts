@@ -6,7 +6,7 @@ import { readFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { basename } from 'node:path'
 import { SluiceError } from '../core/errors.ts'
-import { BpeEncoder } from './bpe.ts'
+import { BpeEncoder, type BpeModel } from './bpe.ts'
 import {
   type AddedToken,
   parseRanks,
@@ -16,7 +16,8 @@ import {
   type TokenizerDefinition,
   vocabularySize,
 } from './formats.ts'
-import { type PatternName, PieceBuffer, type PreTokenizer, patternSources, preTokenizer } from './pretokenize.ts'
+import { fitsKernel, KernelEncoder, LONGEST_KERNEL_TEXT } from './kernel.ts'
+import { type PatternName, PieceBuffer, patternName, patternSources, preTokenizer, type SplitStep } from './pretokenize.ts'
 
 export interface Tokenizer {
   readonly name: string
@@ -127,11 +128,7 @@ async function loadNamed({ ranks, pattern, specials }: NamedTokenizer): Promise<
   return rankDefinition(parseRanks(file, { file: ranks }), pattern, specials)
 }
 
-function rankDefinition(
-  model: TokenizerDefinition['model'],
-  pattern: PatternName,
-  specials: readonly (readonly [string, number])[],
-): TokenizerDefinition {
+function rankDefinition(model: BpeModel, pattern: PatternName, specials: readonly (readonly [string, number])[]): TokenizerDefinition {
   return {
     model,
     added: specials.map(([content, id]) => specialToken(id, content)),
@@ -161,9 +158,8 @@ class BpeTokenizer implements LoadedTokenizer {
   readonly hash: string
   readonly vocabularySize: number
   readonly endOfText: number
-  readonly #encoder: BpeEncoder
-  readonly #preTokenize: PreTokenizer
-  readonly #pieces = new PieceBuffer()
+  /** Ids of text in which no added token is looked for. */
+  readonly #encodeOrdinary: (text: string) => Uint32Array
   readonly #added: ReadonlyMap<number, Uint8Array>
   /** Tokens that every text is searched for: those that are not special. */
   readonly #always: AddedTokenFinder | undefined
@@ -174,33 +170,30 @@ class BpeTokenizer implements LoadedTokenizer {
     this.hash = hash
     this.vocabularySize = vocabularySize(definition)
     this.endOfText = findEndOfText(name, definition.added)
-    this.#encoder = new BpeEncoder(definition.model)
-    this.#preTokenize = preTokenizer(definition.splits)
+    this.#encodeOrdinary = ordinaryEncoder(definition)
     this.#added = new Map(definition.added.map((token) => [token.id, new TextEncoder().encode(token.content)]))
     this.#always = finderOf(definition.added.filter((token) => !token.special))
   }
 
   encode(text: string): Uint32Array {
-    this.#encodeParts(text, this.#always)
-    return this.#encoder.take()
+    return this.#encode(text, this.#always)
   }
 
   encodeWithSpecials(text: string, allowed?: ReadonlySet<string>): Uint32Array {
     const isFound = (token: AddedToken) => !token.special || allowed === undefined || allowed.has(token.content)
-    this.#encodeParts(text, finderOf(this.definition.added.filter(isFound)))
-    return this.#encoder.take()
+    return this.#encode(text, finderOf(this.definition.added.filter(isFound)))
   }
 
   /** Raw text is searched for tokens that must stand there as they are, then normalized and searched for the others. */
-  #encodeParts(text: string, finder: AddedTokenFinder | undefined): void {
-    if (!finder) this.#encodePiece(this.#normalize(text))
-    else
-      splitByTokens(text, finder.raw, this.#push, (part) =>
-        splitByTokens(this.#normalize(part), finder.normalized, this.#push, (ordinary) => this.#encodePiece(ordinary)),
-      )
+  #encode(text: string, finder: AddedTokenFinder | undefined): Uint32Array {
+    if (!finder) return this.#encodeNormal(this.#normalize(text))
+    const parts: Uint32Array[] = []
+    const token = (id: number) => parts.push(Uint32Array.of(id))
+    splitByTokens(text, finder.raw, token, (part) =>
+      splitByTokens(this.#normalize(part), finder.normalized, token, (ordinary) => parts.push(this.#encodeNormal(ordinary))),
+    )
+    return parts.length === 1 ? parts[0] : concatenate(parts)
   }
-
-  #push = (id: number) => this.#encoder.push(id)
 
   #normalize(text: string): string {
     let normal = text
@@ -208,11 +201,8 @@ class BpeTokenizer implements LoadedTokenizer {
     return normal
   }
 
-  #encodePiece(text: string): void {
-    const pieces = this.#pieces
-    pieces.clear()
-    this.#preTokenize(this.definition.addsPrefixSpace && text !== '' && !text.startsWith(' ') ? ` ${text}` : text, pieces)
-    this.#encoder.encode(pieces)
+  #encodeNormal(text: string): Uint32Array {
+    return this.#encodeOrdinary(this.definition.addsPrefixSpace && text !== '' && !text.startsWith(' ') ? ` ${text}` : text)
   }
 
   decode(tokens: ArrayLike<number>): string {
@@ -242,6 +232,38 @@ class BpeTokenizer implements LoadedTokenizer {
       fix: 'decode with the tokenizer that encoded: compare the hashes',
     })
   }
+}
+
+/** Through the kernel where it knows the pattern, else plainly. */
+function ordinaryEncoder({ model, splits }: TokenizerDefinition): (text: string) => Uint32Array {
+  const plain = plainEncoder(model, splits)
+  const pattern = splits.length === 1 ? patternName(splits[0].pattern) : undefined
+  if (pattern === undefined || !fitsKernel(model)) return plain
+  const kernel = new KernelEncoder(model, pattern)
+  return (text) => (text.length <= LONGEST_KERNEL_TEXT ? kernel.encode(text) : plain(text))
+}
+
+function plainEncoder(model: BpeModel, splits: readonly SplitStep[]): (text: string) => Uint32Array {
+  const preTokenize = preTokenizer(splits)
+  const pieces = new PieceBuffer()
+  let encoder: BpeEncoder | undefined
+  return (text) => {
+    encoder ??= new BpeEncoder(model)
+    pieces.clear()
+    preTokenize(text, pieces)
+    encoder.encode(pieces)
+    return encoder.take()
+  }
+}
+
+function concatenate(parts: readonly Uint32Array[]): Uint32Array {
+  const out = new Uint32Array(parts.reduce((length, part) => length + part.length, 0))
+  let at = 0
+  for (const part of parts) {
+    out.set(part, at)
+    at += part.length
+  }
+  return out
 }
 
 function findEndOfText(name: string, added: readonly AddedToken[]): number {

@@ -9,7 +9,8 @@ import * as gpt2Peer from 'gpt-tokenizer/encoding/gpt2'
 import * as o200kPeer from 'gpt-tokenizer/encoding/o200k_base'
 import { BpeEncoder, type BpeModel } from '../../src/tokenizer/bpe.ts'
 import { parseRanks, parseTokenizerJson, serializeRanks, serializeTokenizerJson } from '../../src/tokenizer/formats.ts'
-import { PieceBuffer } from '../../src/tokenizer/pretokenize.ts'
+import { KernelEncoder } from '../../src/tokenizer/kernel.ts'
+import { PieceBuffer, patternNames, patternSources, preTokenizer } from '../../src/tokenizer/pretokenize.ts'
 import { createTokenizer, loadTokenizer, sha256, tokenizerNames } from '../../src/tokenizer/tokenizer.ts'
 import { tokenizerFile } from '../../src/tokenizer/tokenizer-file.ts'
 import { readShared, realTexts, skipWithoutShared, trickyText } from './text.ts'
@@ -213,6 +214,33 @@ test('a long text without a cut is encoded in time that grows with it, not with 
     for (const unit of ['a', ' ', '!', 'ab', '0', '😀', '\u0301', ' \n', 'Aa', "'s"]) {
       const text = unit.repeat(Math.floor(200_000 / unit.length))
       assert.equal(tokenizer.decode(tokenizer.encode(text)), text, `${tokenizer.name}: ${JSON.stringify(unit)}`)
+    }
+  }
+})
+
+test('the kernel gives the ids of the plain encoder, whatever the pattern', () => {
+  const { model } = tokenizers.cl100k.definition
+  for (const name of patternNames) {
+    const steps = [{ pattern: patternSources[name], dropsGaps: false }]
+    for (const takesWholePieces of [true, false]) {
+      const kernel = new KernelEncoder({ ...model, takesWholePieces }, name)
+      const plain = new BpeEncoder({ ...model, takesWholePieces })
+      const pieces = new PieceBuffer()
+      const encodePlainly = (text: string) => {
+        pieces.clear()
+        preTokenizer(steps)(text, pieces)
+        plain.encode(pieces)
+        return plain.take()
+      }
+      const long = fc.string({ unit: fc.constantFrom('e', 'x', 'ö', '='), minLength: 80, maxLength: 120 })
+      const text = fc.array(fc.oneof({ weight: 5, arbitrary: trickyText }, long), { maxLength: 4 }).map((parts) => parts.join(''))
+      fc.assert(
+        fc.property(text, (text) => assert.deepEqual(kernel.encode(text), encodePlainly(text))),
+        { numRuns: 200 },
+      )
+      // More distinct pieces than the cache has places.
+      const many = Array.from({ length: 60_000 }, (_, i) => ` ${((i * 7919) % 60_000).toString(36)}`).join('')
+      assert.deepEqual(kernel.encode(many), encodePlainly(many))
     }
   }
 })

@@ -2,13 +2,10 @@
 
 import { Bool, Field, Float32, Int64, Schema, Utf8 } from 'apache-arrow'
 
-/** What became of a document in the phase. */
-export type Outcome = 'kept' | 'dropped' | 'quarantined'
-
 /**
  * @param statistics names `stage.statistic`, one f32 column each; null stands for not measured
  *
- * `stage` and `reason` are null where `outcome` is `kept`. `shadow`: the document was dropped, but the remaining rules ran
+ * `outcome` is `kept`, `dropped` or `quarantined`; `stage` and `reason` are null where it is `kept`. `shadow`: the document was dropped, but the remaining rules ran
  * on it all the same, so that every later column is filled.
  */
 export function statisticsSchema(statistics: readonly string[]): Schema {

@@ -74,9 +74,9 @@ function collect(context: CollectContext, options: Resolved): CollectRun<Documen
   return {
     process: (batch, rows) => {
       for (const [i, document] of batch.entries()) context.examine(document, () => collectOne(document, rows[i]))
-      return writer.isFull ? writer.flush() : undefined
+      if (writer.isFull) writer.flush()
     },
-    close: () => writer.close(),
+    close: async () => writer.close(),
   }
 }
 
@@ -110,18 +110,17 @@ async function findGroups(context: MergeContext, range: number, options: Resolve
       record[0] = members[i]
       writer.add(0, record)
     }
-    return writer.isFull ? writer.flush() : undefined
+    if (writer.isFull) writer.flush()
   }
   const orderWords = options.ties === 'input' ? words - 1 : words
   await mergeRuns(collectedRuns(context, range), { words, orderWords, memoryBytes: memoryBytes / 2, signal }, (records, at, partition) => {
-    const pause = startsWith(records, at, hash) ? undefined : finishGroup()
+    if (!startsWith(records, at, hash)) finishGroup()
     for (let w = 0; w < key; w++) hash[w] = records[at + w]
     if (group.size === group.members.length) group.members = grown(group.members)
     group.members[group.size++] = starts[partition] + records[at + words - 1]
-    return pause
   })
-  await finishGroup()
-  await writer.close()
+  finishGroup()
+  writer.close()
 }
 
 const groupsName = (range: number) => `groups-${range}`
@@ -146,5 +145,5 @@ async function gatherVerdicts(context: MergeContext): Promise<void> {
   await mergeRuns(sources, { words: verdictWords, orderWords: verdictWords, memoryBytes, signal }, (records, at) =>
     verdicts.add(records[at], records[at + 1], records[at + 2]),
   )
-  await verdicts.close()
+  verdicts.close()
 }

@@ -89,9 +89,9 @@ function collect(context: CollectContext, options: Resolved): CollectRun<Documen
   return {
     process: (batch, rows) => {
       for (const [i, document] of batch.entries()) context.examine(document, () => collectOne(document, rows[i]))
-      return writer.isFull ? writer.flush() : undefined
+      if (writer.isFull) writer.flush()
     },
-    close: () => writer.close(),
+    close: async () => writer.close(),
   }
 }
 
@@ -108,13 +108,14 @@ async function findPairs(context: MergeContext, band: number): Promise<void> {
     const ordinal = starts[partition] + records[at + 2]
     if (records[at] === high && records[at + 1] === low) {
       pair[1] = ordinal
-      return pairs.append(0, pair)
+      pairs.append(0, pair)
+      return
     }
     high = records[at]
     low = records[at + 1]
     pair[0] = ordinal
   })
-  await pairs.close()
+  pairs.close()
 }
 
 const pairsName = (band: number) => `pairs-${band}`
@@ -140,10 +141,9 @@ async function findClusters(context: MergeContext, { bands, keep }: Resolved): P
   let member = 0
   for (let ordinal = paired.next(0); ordinal < documents; ordinal = paired.next(ordinal + 1)) {
     const root = sets.find(member++)
-    const pause = verdicts.add(ordinal, size[root], survivors ? survivors[root] : noSurvivor)
-    if (pause) await pause
+    verdicts.add(ordinal, size[root], survivors ? survivors[root] : noSurvivor)
   }
-  await verdicts.close()
+  verdicts.close()
 }
 
 function needMemory({ memoryBytes }: MergeContext, documents: number, neededBytes: number): void {

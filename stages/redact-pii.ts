@@ -27,7 +27,7 @@ export const redactPiiOptions = z
     mode: z
       .enum(['tag', 'mask'])
       .optional()
-      .describe('default set: tag (<EMAIL>, where left out) or mask (letters and digits become asterisks)'),
+      .describe('default set: tag (EMAIL in angle brackets; where left out) or mask (letters and digits become asterisks)'),
     onlyPublicIps: z.boolean().optional().describe('datatrove set: leave private and reserved addresses (true where left out)'),
     emailReplacements: replacements.describe('datatrove set: used in turn, from the first in each document'),
     ipReplacements: replacements.describe('datatrove set: used in turn, from the first in each document'),

@@ -78,9 +78,9 @@ function collect(context: CollectContext, options: Resolved): CollectRun<Documen
   return {
     process: (batch, rows) => {
       for (const [i, document] of batch.entries()) context.examine(document, () => collectOne(document, rows[i]))
-      return writer.isFull ? writer.flush() : undefined
+      if (writer.isFull) writer.flush()
     },
-    close: () => writer.close(),
+    close: async () => writer.close(),
   }
 }
 
@@ -101,9 +101,9 @@ async function findRepeats(context: MergeContext, range: number, options: Resolv
     repeat[0] = starts[partition] + records[at + 2]
     repeat[1] = records[at + 3]
     writer.add(0, repeat)
-    return writer.isFull ? writer.flush() : undefined
+    if (writer.isFull) writer.flush()
   })
-  await writer.close()
+  writer.close()
 }
 
 const repeatsName = (range: number) => `repeats-${range}`
@@ -121,9 +121,9 @@ async function gatherSpans(context: MergeContext): Promise<void> {
     const partition = partitionOf(starts, records[at])
     record[0] = records[at] - starts[partition]
     record[1] = records[at + 1]
-    return file.append(partition, record)
+    file.append(partition, record)
   })
-  await file.close()
+  file.close()
 }
 
 async function apply(context: ApplyContext, options: Resolved): Promise<ApplyRun<Document>> {

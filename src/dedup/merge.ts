@@ -31,8 +31,8 @@ export interface MergeOptions {
   readonly signal: AbortSignal
 }
 
-/** Sees one record, in order: `records[at]` to `records[at + words - 1]`. Asks for a pause by answering a promise. */
-export type Visit = (records: Uint32Array, at: number, source: number) => Promise<void> | undefined
+/** Sees one record, in order: `records[at]` to `records[at + words - 1]`. */
+export type Visit = (records: Uint32Array, at: number, source: number) => void
 
 class Cursor {
   readonly run: Run
@@ -79,8 +79,7 @@ export async function mergeRuns(sources: readonly Source[], options: MergeOption
   let visited = 0
   while (heap.length > 0) {
     const top = heap[0]
-    const pause = visit(top.records, top.at, top.ordinal)
-    if (pause) await pause
+    visit(top.records, top.at, top.ordinal)
     if (++visited % breathRecords === 0) {
       await setImmediate()
       signal.throwIfAborted()

@@ -3,9 +3,11 @@
 //
 //   file = runs' records … | index: u32[4] a run (section, count, first byte low, high) | footer: u32[4]
 //   footer = words per record, number of runs, 0, magic
+//
+// All is synchronous: calls are short, happen in workers, and five hops through the thread pool for each file would cost
+// more than the merge itself where there are a thousand files.
 
-import { closeSync, fstatSync, openSync, readSync } from 'node:fs'
-import { type FileHandle, open } from 'node:fs/promises'
+import { closeSync, fstatSync, openSync, readSync, writeSync } from 'node:fs'
 import { SluiceError } from '../core/errors.ts'
 
 const magic = 0x31525353 // 'SSR1'
@@ -14,7 +16,7 @@ const indexWords = 4
 /** A section is sorted and written at latest at this many records: its sort keys then fit a double's 53 bits. */
 const runRecords = 1 << 21
 const firstRecords = 256
-const bufferRecords = 4096
+const bufferRecords = 1 << 14
 const blockRecords = 1 << 17
 
 export interface Run {
@@ -66,12 +68,12 @@ export class RecordWriter {
   }
 
   /** Writes what is held as sorted runs. */
-  async flush(): Promise<void> {
+  flush(): void {
     const words = this.#words
     for (const [section, held] of this.#sections.entries()) {
       for (let from = 0; from < held.count; from += runRecords) {
         const to = Math.min(held.count, from + runRecords)
-        await this.#file.appendRun(section, sortRecords(held.records.subarray(from * words, to * words), words))
+        this.#file.appendRun(section, sortRecords(held.records.subarray(from * words, to * words), words))
       }
       held.count = 0
       held.records = new Uint32Array(0)
@@ -79,9 +81,9 @@ export class RecordWriter {
     this.#heldBytes = 0
   }
 
-  async close(): Promise<void> {
-    await this.flush()
-    await this.#file.close()
+  close(): void {
+    this.flush()
+    this.#file.close()
   }
 }
 
@@ -93,7 +95,7 @@ export class RunFile {
   readonly #buffer: Uint32Array<ArrayBuffer>
   #buffered = 0
   #byte = 0
-  #file: FileHandle | undefined
+  #file: number | undefined
 
   constructor(path: string, words: number) {
     this.#path = path
@@ -101,26 +103,26 @@ export class RunFile {
     this.#buffer = new Uint32Array(bufferRecords * words)
   }
 
-  async appendRun(section: number, sorted: Uint32Array): Promise<void> {
-    await this.#drain()
+  appendRun(section: number, sorted: Uint32Array): void {
+    this.#drain()
     this.#beginRun(section)
     this.#index[this.#index.length - 3] = sorted.length / this.#words
-    await this.#write(sorted)
+    this.#write(sorted)
   }
 
-  /** Adds to the run of this section where it is the last one, else begins a run. A promise: wait for it. */
-  append(section: number, record: ArrayLike<number>): Promise<void> | undefined {
+  /** Adds to the run of this section where it is the last one, else begins a run. */
+  append(section: number, record: ArrayLike<number>): void {
     if (this.#index.at(-4) !== section) this.#beginRun(section)
     this.#index[this.#index.length - 3]++
     for (let i = 0; i < this.#words; i++) this.#buffer[this.#buffered++] = record[i]
-    return this.#buffered === this.#buffer.length ? this.#drain() : undefined
+    if (this.#buffered === this.#buffer.length) this.#drain()
   }
 
   /** Writes the rest and the index. */
-  async close(): Promise<void> {
-    await this.#drain()
-    await this.#write(Uint32Array.from([...this.#index, this.#words, this.#index.length / indexWords, 0, magic]))
-    await this.#file?.close()
+  close(): void {
+    this.#drain()
+    this.#write(Uint32Array.from([...this.#index, this.#words, this.#index.length / indexWords, 0, magic]))
+    if (this.#file !== undefined) closeSync(this.#file)
   }
 
   #beginRun(section: number): void {
@@ -128,23 +130,18 @@ export class RunFile {
     this.#index.push(section, 0, byte % 2 ** 32, Math.floor(byte / 2 ** 32))
   }
 
-  async #drain(): Promise<void> {
+  #drain(): void {
     const words = this.#buffer.subarray(0, this.#buffered)
     this.#buffered = 0
-    if (words.length > 0) await this.#write(words)
+    if (words.length > 0) this.#write(words)
   }
 
-  async #write(words: Uint32Array): Promise<void> {
-    this.#file ??= await open(this.#path, 'w')
-    await writeAll(this.#file, words)
+  #write(words: Uint32Array): void {
+    this.#file ??= openSync(this.#path, 'w')
+    const bytes = new Uint8Array(words.buffer, words.byteOffset, words.byteLength)
+    for (let done = 0; done < bytes.length; ) done += writeSync(this.#file, bytes, done, Math.min(1 << 24, bytes.length - done))
     this.#byte += words.byteLength
   }
-}
-
-/** `FileHandle.write` may take less than it is given, 2 GiB at most. */
-async function writeAll(file: FileHandle, words: Uint32Array): Promise<void> {
-  const bytes = new Uint8Array(words.buffer, words.byteOffset, words.byteLength)
-  for (let done = 0; done < bytes.length; ) done += (await file.write(bytes, done, Math.min(1 << 24, bytes.length - done))).bytesWritten
 }
 
 /** A sorted copy. At most 2^21 records: their first words are sorted natively, with the ordinal in a double's low bits. */
@@ -173,9 +170,6 @@ function compareRecords(a: Uint32Array, atA: number, b: Uint32Array, atB: number
   }
   return 0
 }
-
-// Reads are synchronous: they are short, happen in workers, and five hops through the thread pool a file would cost more
-// than the merge itself where there are a thousand files.
 
 /** The runs of a file, in the order they were written; with a section, those of it. */
 export function readRuns(path: string, section?: number): Run[] {

@@ -47,8 +47,8 @@ export class VerdictWriter {
     this.#starts = starts
   }
 
-  /** Ordinals ascend from call to call. A promise: wait for it. */
-  add(ordinal: number, size: number, survivor: number): Promise<void> | undefined {
+  /** Ordinals ascend from call to call. */
+  add(ordinal: number, size: number, survivor: number): void {
     const starts = this.#starts
     while (ordinal >= starts[this.#partition + 1]) this.#partition++
     const partition = survivor === noSurvivor ? noSurvivor : partitionOf(starts, survivor)
@@ -57,11 +57,11 @@ export class VerdictWriter {
     record[1] = size
     record[2] = partition
     record[3] = survivor === noSurvivor ? noSurvivor : survivor - starts[partition]
-    return this.#file.append(this.#partition, record)
+    this.#file.append(this.#partition, record)
   }
 
-  close(): Promise<void> {
-    return this.#file.close()
+  close(): void {
+    this.#file.close()
   }
 }
 

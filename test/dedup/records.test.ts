@@ -34,9 +34,9 @@ test('what is written in any order comes back sorted, section by section, howeve
       const writer = new RecordWriter(path, 2, 3, 0)
       for (const [section, list] of parts) {
         for (const record of list) writer.add(section, record)
-        await writer.flush()
+        writer.flush()
       }
-      await writer.close()
+      writer.close()
       for (const section of [0, 1, 2]) {
         const merged: number[][] = []
         const sources = readRuns(path, section).map((run, ordinal) => ({ run, ordinal }))
@@ -57,7 +57,7 @@ test('a merge in buffers of a few records gives what one in large buffers gives;
     const path = join(folder, `source-${ordinal}`)
     const writer = new RecordWriter(path, 3, 1, 0)
     for (let i = 0; i < 3000; i++) writer.add(0, [i % 100, 7, i * 5 + ordinal])
-    await writer.close()
+    writer.close()
     for (const run of readRuns(path)) sources.push({ run, ordinal })
   }
   const merge = async (memoryBytes: number) => {
@@ -77,7 +77,7 @@ test('a merge that has too little memory for its runs is refused', async () => {
   const path = join(folder, 'one')
   const writer = new RecordWriter(path, 2, 1, 0)
   writer.add(0, [1, 2])
-  await writer.close()
+  writer.close()
   const [run] = readRuns(path)
   const merging = mergeRuns([{ run, ordinal: 0 }], { words: 2, orderWords: 2, memoryBytes: 100, signal }, () => undefined)
   await assert.rejects(merging, { code: 'SLUICE_DEDUP_MEMORY' })
@@ -91,8 +91,8 @@ test('a file of runs keeps sections apart and counts what it holds', async () =>
     [3, 1],
     [9, 4097],
   ])
-    for (let i = 0; i < count; i++) await file.append(section, [section, i])
-  await file.close()
+    for (let i = 0; i < count; i++) file.append(section, [section, i])
+  file.close()
   assert.deepEqual(
     readRuns(path).map(({ section, count }) => [section, count]),
     [
@@ -111,8 +111,8 @@ test('a file of runs keeps sections apart and counts what it holds', async () =>
 test('a file without its end is refused', async () => {
   const path = join(folder, 'cut')
   const file = new RunFile(path, 2)
-  await file.append(0, [1, 2])
-  await file.close()
+  file.append(0, [1, 2])
+  file.close()
   truncateSync(path, 20)
   assert.throws(() => readRuns(path), { code: 'SLUICE_DEDUP_DAMAGED' })
   truncateSync(path, 0)

@@ -32,13 +32,29 @@ interface Limits {
   readonly linkDensity: number
   /** Whether the element named as the article's text is taken alone. */
   readonly prefersNamed: boolean
+  /** Share of the root's sentences that an inner element must hold to be taken in its place; above 1 none is. */
+  readonly heartShare: number
   readonly keepsCaptions: boolean
 }
 
 const LIMITS: Readonly<Record<Mode, Limits>> = {
-  precision: { boilerplateShare: 0.4, doubtfulCharacters: 200, linkDensity: 0.5, prefersNamed: true, keepsCaptions: false },
-  balanced: { boilerplateShare: 0.35, doubtfulCharacters: 150, linkDensity: 0.6, prefersNamed: true, keepsCaptions: false },
-  recall: { boilerplateShare: 0.2, doubtfulCharacters: -1, linkDensity: 0.75, prefersNamed: false, keepsCaptions: true },
+  precision: {
+    boilerplateShare: 0.4,
+    doubtfulCharacters: 200,
+    linkDensity: 0.5,
+    prefersNamed: true,
+    heartShare: 0.85,
+    keepsCaptions: false,
+  },
+  balanced: {
+    boilerplateShare: 0.35,
+    doubtfulCharacters: 150,
+    linkDensity: 0.6,
+    prefersNamed: true,
+    heartShare: 0.95,
+    keepsCaptions: false,
+  },
+  recall: { boilerplateShare: 0.2, doubtfulCharacters: -1, linkDensity: 0.75, prefersNamed: false, heartShare: 2, keepsCaptions: true },
 }
 
 const NAVIGATION = tagSet('nav footer aside menu search')
@@ -302,7 +318,19 @@ function bestRoot(tree: HtmlTree, measures: Measures, sum: Float64Array, isOpeni
       bestScore = score
     }
   }
-  return (limits.prefersNamed ? namedWithin(tree, measures, sum, best, isOut) : undefined) ?? best
+  const named = limits.prefersNamed ? namedWithin(tree, measures, sum, best, isOut) : undefined
+  return named ?? heartOf(tree, sum, best, isOut, limits.heartShare)
+}
+
+/** The innermost element that holds nearly all of what the root holds: what lies around it is its frame. */
+function heartOf(tree: HtmlTree, sum: Float64Array, root: number, isOut: Uint8Array, share: number): number {
+  let heart = root
+  for (let node = root + 1; node < tree.end[root]; node++) {
+    const name = tree.tag[node]
+    if (isOut[node] === 0 && BLOCK[name] === 1 && NOT_ROOT[name] === 0 && sum[node] >= sum[root] * share && node < tree.end[heart])
+      heart = node
+  }
+  return heart
 }
 
 /** The one element inside the root that is named as an article's text, where it holds a good part of it. */

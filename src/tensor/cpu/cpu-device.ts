@@ -62,7 +62,8 @@ export async function createCpuDevice({ arenaBytes, threads, records }: CpuDevic
     const launches = records.flatMap((record, index) => {
       const own = launchesOf(record, at)
       for (let i = 0; i < own.length; i++) recordOf.push(index)
-      return own
+      // a record joins another of its kind only
+      return own.map((launch, i) => (i > 0 || records[index - 1]?.kernel === record.kernel ? launch : { ...launch, joins: false }))
     })
     if (nextLaunch + launches.length > LAUNCH_CAPACITY)
       throw new SluiceError('SLUICE_TENSOR_PROGRAM', `a program of ${launches.length} launches does not fit ${LAUNCH_CAPACITY}`, {

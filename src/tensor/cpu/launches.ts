@@ -32,6 +32,8 @@ export type WasmKernel = (typeof KERNELS)[number]
 export interface Launch {
   readonly kernel: WasmKernel
   readonly blocks: number
+  /** True where it does not depend on the launch before, so that both run at once. */
+  readonly joins?: boolean
   /** 32-bit words: integers, addresses, bits of floats. */
   readonly words: readonly number[]
 }
@@ -58,10 +60,12 @@ export function bits(value: number): number {
 const blocksOf = (n: number, size: number) => Math.ceil(n / size)
 const adds = (record: OpRecord, name: string) => Number(record.adds.includes(name))
 
-/** The launches of one record, in order; each begins when the one before is complete. */
+/** The launches of one record, in order; each begins when the one before is complete, unless it joins it. */
 export function launchesOf(record: OpRecord, at: Address): Launch[] {
   return lowerings[record.kernel](record, (tensor) => (tensor ? at(tensor) : 0))
 }
+
+const joined = (launch: Launch): Launch => ({ ...launch, joins: true })
 
 /** An absent operand has address 0. */
 type Where = (tensor: Tensor | undefined) => number
@@ -158,7 +162,7 @@ function linearBackward(record: OpRecord, at: Where): Launch[] {
     const weights = inOut ? transposed(at(w), M) : rowMajor(at(w), K)
     launches.push(gemm({ M: N, N: K, K: M, a: rowMajor(at(dy), M), b: weights, c: at(dx), adds: adds(record, 'dx') }))
   }
-  return launches
+  return [...launches.slice(0, 1), ...launches.slice(1).map(joined)]
 }
 
 function normBackward(record: OpRecord, at: Where): Launch[] {
@@ -178,6 +182,7 @@ function normBackward(record: OpRecord, at: Where): Launch[] {
     ...weights,
     {
       kernel: 'normBackward',
+      joins: true,
       blocks: blocksOf(N, ROWS_PER_BLOCK),
       words: [at(x), at(w), at(mean), at(rstd), at(dy), at(dx), adds(record, 'dx'), N, C, ROWS_PER_BLOCK],
     },
@@ -223,7 +228,7 @@ function headLoss(record: OpRecord, training: boolean, at: Where): Launch[] {
     if (!training) continue
     launches.push(
       gemm({ M: V, N: C, K: rows, a: transposed(at(logits), V), b: rowMajor(part(x, C), C), c: at(dw), adds: 1 }),
-      gemm({ M: rows, N: C, K: V, a: rowMajor(at(logits), V), b: rowMajor(at(w), C), c: part(dx, C), adds: adds(record, 'dx') }),
+      joined(gemm({ M: rows, N: C, K: V, a: rowMajor(at(logits), V), b: rowMajor(at(w), C), c: part(dx, C), adds: adds(record, 'dx') })),
     )
   }
   return launches
@@ -329,12 +334,13 @@ const lowerings: Readonly<Record<KernelName, (record: OpRecord, at: Where) => La
   head_loss: (record, at) => headLoss(record, false, at),
   head_loss_backward: (record, at) => headLoss(record, true, at),
 
+  // one parameter does not depend on another: these join the parameter before
   square_sum: ({ reads: { x }, writes: { partials } }, at) => [
-    elementwise('squareSum', [at(x), at(partials), elements(x.shape)], elements(x.shape)),
+    joined(elementwise('squareSum', [at(x), at(partials), elements(x.shape)], elements(x.shape))),
   ],
   adamw: ({ reads: { hyper }, writes, attributes: { decays } }, at) => {
     const { parameter, gradient, first, second } = writes
     const n = elements(parameter.shape)
-    return [elementwise('adamw', [at(parameter), at(gradient), at(first), at(second), n, decays, at(hyper)], n)]
+    return [joined(elementwise('adamw', [at(parameter), at(gradient), at(first), at(second), n, decays, at(hyper)], n))]
   },
 }

@@ -1,6 +1,6 @@
 // How the threads of the CPU device walk a list of launches together. They share one WebAssembly memory that holds the
 // arena, the launches and each thread's scratch, and a few control words. Every thread walks the same list: it takes blocks
-// of the current launch from a counter until none are left, then waits for the others. One wake-up a program, none a launch.
+// of the current launches from a counter until none are left, then waits for the others. One wake-up a program, none a launch.
 
 import { KERNELS, type Launch } from './launches.ts'
 
@@ -13,9 +13,11 @@ const ARRIVED = 32
 const ROUND = 48 // counts barriers
 export const CONTROL_WORDS = 64
 
-/** Words of a launch: index of its kernel, number of blocks, then its arguments. */
+/** Words of a launch: index of its kernel, number of blocks, whether it joins the one before, then its arguments. */
 export const LAUNCH_WORDS = 24
-const ARGUMENTS = 2
+const BLOCKS = 1
+const JOINS = 2
+const ARGUMENTS = 3
 
 /** How often a thread looks before it sleeps at a barrier: some 20 µs, the price of a wake-up. */
 const SPINS = 4000
@@ -55,23 +57,28 @@ export function joinTeam({ module, memory, control, threads, scratch }: TeamSetu
     while (Atomics.load(control, ROUND) === round) Atomics.wait(control, ROUND, round)
   }
 
+  /** Blocks of joined launches are numbered through; a thread that is through with one launch goes on with the next. */
   function walk(first: number, count: number, launchMs?: Float64Array): void {
     let before = launchMs ? performance.now() : 0
+    let block = Atomics.add(control, NEXT_BLOCK, 1)
+    let base = 0
     for (let i = 0; i < count; i++) {
-      const launch = first + i * LAUNCH_WORDS * 4
-      const kernel = kernels[words[launch >>> 2]]
-      const blocks = words[(launch >>> 2) + 1]
-      const args = launch + ARGUMENTS * 4
-      if (threads === 1) for (let block = 0; block < blocks; block++) kernel(args, block, scratch)
-      else {
-        for (let block = Atomics.add(control, NEXT_BLOCK, 1); block < blocks; block = Atomics.add(control, NEXT_BLOCK, 1))
-          kernel(args, block, scratch)
-        barrier()
+      const launch = (first >>> 2) + i * LAUNCH_WORDS
+      const kernel = kernels[words[launch]]
+      const end = base + words[launch + BLOCKS]
+      for (; block < end; block = Atomics.add(control, NEXT_BLOCK, 1)) kernel((launch + ARGUMENTS) * 4, block - base, scratch)
+      base = end
+      const isLast = i + 1 === count
+      if (!isLast && words[launch + LAUNCH_WORDS + JOINS]) continue
+      barrier()
+      if (launchMs) {
+        const now = performance.now()
+        launchMs[i] += now - before
+        before = now
       }
-      if (!launchMs) continue
-      const now = performance.now()
-      launchMs[i] += now - before
-      before = now
+      if (isLast) return
+      block = Atomics.add(control, NEXT_BLOCK, 1)
+      base = 0
     }
   }
   return { walk }
@@ -89,7 +96,8 @@ export function writeLaunches(words: Int32Array, address: number, launches: read
     const start = address / 4 + i * LAUNCH_WORDS
     if (launch.words.length > LAUNCH_WORDS - ARGUMENTS) throw new RangeError(`${launch.kernel} has ${launch.words.length} arguments`)
     words[start] = KERNELS.indexOf(launch.kernel)
-    words[start + 1] = launch.blocks
+    words[start + BLOCKS] = launch.blocks
+    words[start + JOINS] = Number(launch.joins ?? false)
     words.set(launch.words, start + ARGUMENTS)
   })
 }

@@ -6,7 +6,7 @@ import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { z } from 'zod'
 import { SluiceError } from '../core/errors.ts'
-import { hash128 } from '../core/identity.ts'
+import { phaseHash } from '../engine/plan.ts'
 import { type FrozenPlan, type FrozenStage, type Marker, type PhaseFolder, RunFolder, type Seal } from '../engine/run-folder.ts'
 import { chainSummaries, mergeSummaries, type QuarantineNote, type Summary } from '../engine/summary.ts'
 
@@ -78,7 +78,8 @@ async function readPhases(folder: RunFolder, plan: FrozenPlan): Promise<AuditedP
   for (const [index, { hash, end, stages }] of plan.phases.entries()) {
     const counted = stages.filter(({ kind }) => kind === 'map' || kind === 'apply')
     const isReachable = index === 0 || before !== undefined
-    const phaseFolder: PhaseFolder = folder.phase(index, sealedHash(hash, counted, before))
+    const apply = counted.find(({ kind }) => kind === 'apply')
+    const phaseFolder: PhaseFolder = folder.phase(index, phaseHash({ definition: hash, apply }, before))
     const found: Seal | undefined = isReachable ? await phaseFolder.seal() : undefined
     const seal: Seal | undefined = found && isOfSameInputs(found, before) ? found : undefined
     const tasks: readonly Marker[] = seal ? seal.tasks : isReachable ? await finishedTasks(phaseFolder, before) : []
@@ -112,12 +113,6 @@ async function finishedTasks(folder: PhaseFolder, before: Seal | undefined): Pro
   const markers = [...(await folder.markers()).values()]
   const known = before && new Set(before.tasks.map(({ partition }) => partition))
   return known ? markers.filter(({ partition }) => known.has(partition)) : markers
-}
-
-/** `phaseHash` of src/engine/plan.ts, from the frozen plan. */
-function sealedHash(definition: string, stages: readonly FrozenStage[], before: Seal | undefined): string {
-  if (stages[0]?.kind !== 'apply' || !before) return definition
-  return hash128(JSON.stringify([definition, before.hash, before.tasks.map(({ partition }) => partition)]))
 }
 
 /** `<partition>@<attempt>.parquet` and `<partition>@<attempt>-<n>.parquet` of these tasks, in their order. */

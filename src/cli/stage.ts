@@ -177,7 +177,7 @@ function parseEntry(text: string, ordinal: number): Entry {
   }
   const parsed = line.safeParse(json)
   if (!parsed.success)
-    return { id: ordinal, error: { code: 'SLUICE_LINE', message: `line ${ordinal + 1}: ${z.prettifyError(parsed.error)}` } }
+    return { id: idOf(json) ?? ordinal, error: { code: 'SLUICE_LINE', message: `line ${ordinal + 1}: ${z.prettifyError(parsed.error)}` } }
   return { id: parsed.data.id ?? ordinal, item: itemOf(parsed.data, ordinal) }
 }
 

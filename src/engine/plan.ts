@@ -71,7 +71,7 @@ function uniqueName(name: string, uses: Map<string, number>): string {
 }
 
 /** Behind a barrier every partition depends on all of the phase before, so the set of its inputs enters the hash. */
-export function phaseHash(phase: Phase, before: Seal | undefined): string {
+export function phaseHash(phase: { readonly definition: string; readonly apply?: unknown }, before: Seal | undefined): string {
   if (!phase.apply || !before) return phase.definition
   return hash128(JSON.stringify([phase.definition, before.hash, before.tasks.map(({ partition }) => partition)]))
 }

@@ -45,7 +45,7 @@ const recordWords = 4
 
 /**
  * Removes repeated spans. Reasons, for changed documents: `sentence_dedup_empty`, `sentence_dedup_too_few_words`,
- * `sentence_dedup_too_few_sentences`. An empty document is dropped as the first of them.
+ * `sentence_dedup_too_few_sentences`. An empty document is dropped as the first of them. Statistic: `removed_sentences`.
  */
 export function sentenceDedup(options: SentenceDedupOptions = {}): Barrier<Document> {
   const resolved = sentenceDedupOptions.parse(options)
@@ -141,7 +141,11 @@ async function apply(context: ApplyContext, options: Resolved): Promise<ApplyRun
       for (const [i, document] of batch.entries()) {
         const repeats = firstSentences(rows[i])
         const result = context.examine(document, () => {
-          const text = repeats.length === 0 ? document.text : removeSpans(splitSpans(document.text, options), repeats, options)
+          const isUnchanged = repeats.length === 0
+          const { text, removed } = isUnchanged
+            ? { text: document.text, removed: 0 }
+            : removeSpans(splitSpans(document.text, options), repeats, options)
+          context.record(document, { removed_sentences: removed })
           return { text, verdict: decideRest(document.text, text, options) }
         })
         if (!result) continue

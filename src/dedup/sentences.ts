@@ -49,16 +49,18 @@ export function windowTexts(text: string, { sentences, split }: SpanRules): stri
  *
  * @param spans from `splitSpans`
  * @param repeats first sentence of each repeated span, ascending
+ * @returns what is left, and how many sentences are gone
  */
-export function removeSpans(spans: readonly string[], repeats: readonly number[], rules: SpanRules): string {
+export function removeSpans(spans: readonly string[], repeats: readonly number[], rules: SpanRules): { text: string; removed: number } {
   const kept: string[] = []
   let next = 0
   let removedUntil = 0
-  let removed: string | undefined
+  let firstRemoved: string | undefined
   // The reference looks at, and puts back, the first sentence of removed text only.
   const restoreShort = () => {
-    if (removed !== undefined && rules.minSpanWords > 0 && splitWords(removed).length < rules.minSpanWords) kept.push(removed)
-    removed = undefined
+    if (firstRemoved !== undefined && rules.minSpanWords > 0 && splitWords(firstRemoved).length < rules.minSpanWords)
+      kept.push(firstRemoved)
+    firstRemoved = undefined
   }
   for (const [i, span] of spans.entries()) {
     if (repeats[next] === i) {
@@ -68,10 +70,10 @@ export function removeSpans(spans: readonly string[], repeats: readonly number[]
     if (i >= removedUntil) {
       restoreShort()
       kept.push(span)
-    } else removed ??= span
+    } else firstRemoved ??= span
   }
   restoreShort()
-  return stripStart(kept.join(rules.split === 'lines' ? '\n' : ''))
+  return { text: stripStart(kept.join(rules.split === 'lines' ? '\n' : '')), removed: spans.length - kept.length }
 }
 
 /** Whether what is left is worth keeping. An unchanged document is, unless it is empty. */

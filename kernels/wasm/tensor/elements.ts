@@ -111,7 +111,8 @@ export function squareSum(p: usize, block: i32, scratch: usize): void {
 }
 
 /**
- * AdamW with decoupled decay (Loshchilov & Hutter 2019, algorithm 2); the gradient is cleared on the way.
+ * AdamW with decoupled decay (Loshchilov & Hutter 2019, algorithm 2); the gradient is cleared on the way. Moments that would
+ * become denormal, of tokens not seen for long, become 0: they move nothing, and would cost a hundred cycles each for ever.
  * Arguments: parameter, gradient, first moment, second moment, n, decays, hyper: learning rate, beta1, beta2, epsilon, decay,
  * scale of the gradient, 1/(1 − beta1^t), 1/(1 − beta2^t), 1 − beta1, 1 − beta2.
  */
@@ -122,11 +123,13 @@ export function adamw(p: usize, block: i32, scratch: usize): void {
   const epsilon = v128.load_splat<f32>(hyper, 12), scale = v128.load_splat<f32>(hyper, 20)
   const keep = f32x4.splat(1 - load<f32>(hyper) * (int(p, 5) != 0 ? load<f32>(hyper, 16) : 0))
   const correct1 = v128.load_splat<f32>(hyper, 24), correct2 = v128.load_splat<f32>(hyper, 28)
-  const new1 = v128.load_splat<f32>(hyper, 32), new2 = v128.load_splat<f32>(hyper, 36)
+  const new1 = v128.load_splat<f32>(hyper, 32), new2 = v128.load_splat<f32>(hyper, 36), tiny = f32x4.splat(1e-36)
   for (let at = floats(block * ELEMENTS); at < end; at += 16) {
     const g = f32x4.mul(v128.load(gradient + at), scale)
-    const m = f32x4.relaxed_madd(beta1, v128.load(first + at), f32x4.mul(new1, g))
-    const v = f32x4.relaxed_madd(beta2, v128.load(second + at), f32x4.mul(new2, f32x4.mul(g, g)))
+    let m = f32x4.relaxed_madd(beta1, v128.load(first + at), f32x4.mul(new1, g))
+    let v = f32x4.relaxed_madd(beta2, v128.load(second + at), f32x4.mul(new2, f32x4.mul(g, g)))
+    m = v128.and(m, f32x4.gt(f32x4.abs(m), tiny))
+    v = v128.and(v, f32x4.gt(v, tiny))
     v128.store(first + at, m)
     v128.store(second + at, v)
     const update = f32x4.div(f32x4.mul(m, correct1), f32x4.add(f32x4.sqrt(f32x4.mul(v, correct2)), epsilon))

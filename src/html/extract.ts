@@ -3,6 +3,7 @@
 
 import { type Block, blocksOf } from './blocks.ts'
 import { findContent, type Mode, wholeBody } from './content.ts'
+import { leadBefore } from './lead.ts'
 import { measure } from './measure.ts'
 import { type PageMetadata, readMetadata } from './metadata.ts'
 import { renderMarkdown, renderText } from './render.ts'
@@ -56,8 +57,11 @@ const DOUBTED_CHARACTERS = 250
 
 function readBlocks(tree: HtmlTree, metadata: PageMetadata, options: ExtractOptions): Block[] {
   const measures = measure(tree)
-  const content = findContent(tree, measures, options, [metadata.description ?? '', (metadata.articleBody ?? '').replace(/<[^>]*>/g, '')])
+  const openings = [metadata.description ?? '', openingOf(metadata.articleBody ?? '')]
+  const content = findContent(tree, measures, options, openings)
   const main = trimBlocks(blocksOf(tree, content.root, content.isOut), metadata.title, options.mode)
+  const lead = options.mode === 'precision' ? undefined : leadBefore(tree, measures, content.root, metadata.description ?? '')
+  if (lead !== undefined && !main.slice(0, 4).some((block) => block.text.startsWith(lead.text.slice(0, 30)))) main.unshift(lead)
   const mainCharacters = charactersOf(main)
   for (const section of content.comments) main.push(...trimBlocks(blocksOf(tree, section, content.isOut), undefined, options.mode))
   if (mainCharacters >= DOUBTED_CHARACTERS || options.mode === 'precision') return main
@@ -66,6 +70,11 @@ function readBlocks(tree: HtmlTree, metadata: PageMetadata, options: ExtractOpti
   const body = wholeBody(tree, measures)
   const whole = trimBlocks(blocksOf(tree, body.root, body.isOut), metadata.title, options.mode)
   return charactersOf(whole) > 4 * mainCharacters ? whole : main
+}
+
+/** The first words of JSON-LD's text, which may be markup. */
+function openingOf(articleBody: string): string {
+  return articleBody.slice(0, 500).replace(/<[^>]*>/g, '')
 }
 
 /** The text that a page shows only by its scripts but carries in its JSON-LD: as markup or with line breaks. */

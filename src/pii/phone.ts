@@ -1,7 +1,8 @@
 // Phone numbers, validated by libphonenumber's metadata. Precise rather than greedy: an international form, or a national
 // one that its country writes in just this way, or a number behind a word that announces one.
 
-import { type CountryCode, parsePhoneNumberFromString } from 'libphonenumber-js/max'
+import { createRequire } from 'node:module'
+import type { CountryCode, parsePhoneNumberFromString as Parse } from 'libphonenumber-js/max'
 import type { Find } from './spans.ts'
 
 const separator = '[ \\u00a0.\\-\\u2010\\u2011\\u2013/]'
@@ -56,6 +57,18 @@ const countries: readonly CountryCode[] = [
 ]
 const contextLength = 32
 
+const require = createRequire(import.meta.url)
+let parse: typeof Parse | undefined
+
+/** Loaded at the first candidate: the metadata of all countries take longer to read than everything else here. */
+function parsePhoneNumber(written: string, country?: CountryCode): ReturnType<typeof Parse> {
+  if (parse === undefined) {
+    const library: { parsePhoneNumberFromString: typeof Parse } = require('libphonenumber-js/max')
+    parse = library.parsePhoneNumberFromString
+  }
+  return parse(written, country)
+}
+
 export const findPhones: Find = (text, found) => {
   // Spans of international numbers, which the search for national ones steps over.
   const starts: number[] = []
@@ -88,10 +101,10 @@ export const findPhones: Find = (text, found) => {
  */
 function internationalEnd(written: string, after: string): number {
   const extensionLength = anExtension.exec(after)?.[0].length ?? 0
-  const whole = parsePhoneNumberFromString(written)
+  const whole = parsePhoneNumber(written)
   if (whole?.isPossible()) return written.length + extensionLength
   for (let end = groupEndBefore(written, written.length); end > 7; end = groupEndBefore(written, end))
-    if (parsePhoneNumberFromString(written.slice(0, end))?.isValid()) return end
+    if (parsePhoneNumber(written.slice(0, end))?.isValid()) return end
   return 0
 }
 
@@ -102,8 +115,7 @@ function groupEndBefore(written: string, end: number): number {
 
 function isNational(written: string, before: string): boolean {
   if (northAmerican.test(written)) return true
-  for (const [country, form] of nationalForms)
-    if (form.test(written) && parsePhoneNumberFromString(written, country)?.isValid()) return true
+  for (const [country, form] of nationalForms) if (form.test(written) && parsePhoneNumber(written, country)?.isValid()) return true
   if (labelled.test(before) && !years.test(written)) return true
-  return announced.test(before) && countries.some((country) => parsePhoneNumberFromString(written, country)?.isValid())
+  return announced.test(before) && countries.some((country) => parsePhoneNumber(written, country)?.isValid())
 }

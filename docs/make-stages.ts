@@ -12,9 +12,16 @@ export function stageReference(): string {
   const sections: string[] = []
   for (const [, names, file] of index.matchAll(/export \{([^}]*)\} from '\.\/([\w-]+)\.ts'/g)) {
     const source = readFileSync(new URL(`../stages/${file}.ts`, import.meta.url), 'utf8')
-    const factories = names.split(',').map((name) => name.trim()).filter((name) => typeof exported[name] === 'function')
+    const factories = names
+      .split(',')
+      .map((name) => name.trim())
+      .filter((name) => typeof exported[name] === 'function')
     if (factories.length === 0) continue
-    sections.push([`## ${factories.join(', ')}`, headerOf(source), ...factories.map((name) => optionTable(exported[`${name}Options`]))].filter((part) => part !== '').join('\n\n'))
+    sections.push(
+      [`## ${factories.join(', ')}`, headerOf(source), ...factories.map((name) => optionTable(exported[`${name}Options`]))]
+        .filter((part) => part !== '')
+        .join('\n\n'),
+    )
   }
   return `# Stages\n\nMade by \`npm run docs\` from the files in \`stages/\`. Each is used as \`s.name({ options })\`, or tried alone: \`sluice stage name --options '{…}'\`.\n\n${sections.join('\n\n')}\n`
 }
@@ -30,7 +37,10 @@ function headerOf(source: string): string {
 }
 
 function optionTable(schema: unknown): string {
-  const rows = describeOptions(schema).map(({ name, kind, description, standard }) => `| \`${name}\` | ${cell(kind)} | ${standard === undefined ? '' : `\`${cell(standard)}\``} | ${cell(description)} |`)
+  const rows = describeOptions(schema).map(
+    ({ name, kind, description, standard }) =>
+      `| \`${name}\` | ${cell(kind)} | ${standard === undefined ? '' : `\`${cell(standard)}\``} | ${cell(description)} |`,
+  )
   return rows.length === 0 ? '' : ['| option | type | default | |', '|---|---|---|---|', ...rows].join('\n')
 }
 

@@ -2,7 +2,6 @@
 
 export type { Document, Item, Json, Metadata, TokenizedDocument, Vocabulary, WebPage } from './core/document.ts'
 export { SluiceError } from './core/errors.ts'
-export { type Pipeline, type PipelineBuilder, type PipelineFactory, pipeline, withArguments } from './engine/pipeline.ts'
 export {
   type Barrier,
   type Drop,
@@ -21,5 +20,6 @@ export {
   type Statistics,
   type Verdict,
 } from './core/stage.ts'
+export { type Pipeline, type PipelineBuilder, type PipelineFactory, pipeline, withArguments } from './engine/pipeline.ts'
 export { asReadable, asTransform, asWritable } from './engine/standalone.ts'
 export { WarcWriter, type WarcWriterOptions, type WrittenResponse } from './warc/writer.ts'

@@ -12,15 +12,14 @@ import { type LoadedTokenizer, loadTokenizer } from '../tokenizer/tokenizer.ts'
 import { trainTokenizerOn } from '../tokenizer/train.ts'
 import { WordCounter } from '../tokenizer/words.ts'
 
-export const command = new Command('tokenizer')
-  .addHelpText(
-    'after',
-    `
+export const command = new Command('tokenizer').addHelpText(
+  'after',
+  `
 Examples:
   sluice tokenizer train --vocab-size 8192 -o tokenizer.json texts/*.txt
   echo '{"text":"Call me Ishmael."}' | sluice tokenizer encode --tokenizer gpt2
   sluice tokenizer info cl100k`,
-  )
+)
 
 const tokenizerOption = () =>
   new Option('-t, --tokenizer <name|path>', 'gpt2, cl100k, o200k, or a tokenizer.json or .tiktoken file').makeOptionMandatory()

@@ -19,7 +19,10 @@ const EXTENSIONS = ['.warc', '.warc.gz', '.wet', '.wet.gz', '.wat', '.wat.gz']
 const MAX_RECORD_BYTES = 1 << 30
 
 export const command = new Command('warc')
-  .addHelpText('after', examples('sluice warc ls crawl.warc.gz', 'sluice warc check crawl.warc.gz', 'sluice warc pack site/ -o site.warc.gz'))
+  .addHelpText(
+    'after',
+    examples('sluice warc ls crawl.warc.gz', 'sluice warc check crawl.warc.gz', 'sluice warc pack site/ -o site.warc.gz'),
+  )
   .addCommand(
     new Command('ls')
       .summary('list the records of WARC files')

@@ -42,7 +42,10 @@ test('npm pack gives a package whose npx sluice runs a pipeline file in an empty
 
   mkdirSync(join(folder, 'in'))
   const words = 'one two three four five six seven eight nine ten eleven twelve'
-  writeFileSync(join(folder, 'in', 'a.jsonl'), [words, words, 'another text altogether'].map((text) => `${JSON.stringify({ text })}\n`).join(''))
+  writeFileSync(
+    join(folder, 'in', 'a.jsonl'),
+    [words, words, 'another text altogether'].map((text) => `${JSON.stringify({ text })}\n`).join(''),
+  )
   writeFileSync(join(folder, 'mine.ts'), PIPELINE)
   const { stdout } = await run('npx', ['sluice', 'run', 'mine.ts', '--json'], { cwd: folder, env: environment, maxBuffer: 64e6 })
   const result = JSON.parse(stdout)

@@ -5,7 +5,7 @@
 #   make test                          install, type-check, lint, all tests
 
 CRAWL ?=
-STEPS ?= 300
+STEPS ?= 250
 SLUICE := npx sluice
 CRAWL_ARGUMENT := $(if $(CRAWL),--crawl $(CRAWL))
 
@@ -26,10 +26,19 @@ quickstart: kernels
 	echo "── 2/4 audit"
 	$(SLUICE) audit runs/quickstart
 	echo "── 3/4 train a small transformer on the token shards"
-	$(SLUICE) train quickstart/tokens --out models/quickstart --steps $(STEPS)
+	$(SLUICE) train quickstart/tokens --out models/quickstart --batch-tokens 4096 --steps $(STEPS)
 	echo "── 4/4 sample from it"
 	$(SLUICE) sample models/quickstart --prompt "The President of the United States" --tokens 80
-	npm run --silent quickstart:end
+	echo "── done"
+	echo "documents  quickstart/documents       Parquet: text, origin, url; any Parquet reader opens it"
+	echo "tokens     quickstart/tokens          Parquet, with tokenizer.json beside it"
+	echo "model      models/quickstart          safetensors, loss log"
+	echo "audit      runs/quickstart/audit.html open it in a browser: what was dropped, and why"
+	echo
+	echo "try next:  npx sluice audit runs/quickstart --stage gopherQuality --samples 3"
+	echo "           change a threshold in pipelines/quickstart.ts, make quickstart again: only what follows it is redone"
+	echo "           npx sluice sample models/quickstart --prompt 'Call me' --temperature 0.8"
+	echo "           make quickstart STEPS=2000    (a better model, and more of your time)"
 
 test: kernels
 	npm run --silent typecheck

@@ -167,9 +167,9 @@ function splitBatch(tokens: number, length: number, facts: RunFacts): { rows: nu
   return { rows, passes: total / rows }
 }
 
-/** Kaplan et al. 2020 (arxiv.org/abs/2001.08361), appendix D.6, to two digits. */
+/** 6·10⁻⁴ for GPT-2 124M, as llm.c trains it, falling with the cube root of the size; measured at 1.3 M (docs/decisions.md). Two digits. */
 function learningRate(parameterCount: number): number {
-  return Number(Math.max(1e-4, 0.003239 - 0.0001395 * Math.log(parameterCount)).toPrecision(2))
+  return Number(Math.min(3e-3, 6e-4 * Math.cbrt(124e6 / parameterCount)).toPrecision(2))
 }
 
 /**

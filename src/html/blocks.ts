@@ -1,5 +1,6 @@
 // Content as a list of blocks in reading order: what the last decisions are made on, and what is written out.
 
+import { isItalic, StyledLine, styleOf } from './styled-line.ts'
 import { BLOCK, TEXT, tagId, tagSet } from './tags.ts'
 import type { HtmlTree } from './tree.ts'
 
@@ -9,6 +10,8 @@ export interface Block {
   readonly kind: BlockKind
   /** One line, but for `code`. Cells of a row are separated by tabs. */
   readonly text: string
+  /** The same with marks for emphasis and code, where Markdown was asked for; else equal to `text`. */
+  readonly markdown: string
   /** Heading level 1 to 6; depth of the list for items, from 1. */
   readonly level: number
   /** Depth of quotation. */
@@ -36,7 +39,6 @@ const TABLE = tagId('table')
 const BLOCKQUOTE = tagId('blockquote')
 const CELLS = tagSet('td th')
 const LISTS = tagSet('ul ol menu dir')
-const ITALIC = tagSet('em i')
 const HEADINGS = tagSet('h1 h2 h3 h4 h5 h6')
 /** What a data table's cell does not hold. */
 const LAYOUT = tagSet('table ul ol h1 h2 h3 h4 h5 h6 form pre blockquote article section figure')
@@ -45,9 +47,10 @@ const LAYOUT = tagSet('table ul ol h1 h2 h3 h4 h5 h6 form pre blockquote article
  * The blocks of a subtree.
  *
  * @param isOut u8[tree.count], 1 where a subtree is left out
+ * @param isMarkdown whether the blocks carry marks for emphasis and code
  */
-export function blocksOf(tree: HtmlTree, root: number, isOut: Uint8Array): Block[] {
-  const writer = new BlockWriter(tree, root, isOut)
+export function blocksOf(tree: HtmlTree, root: number, isOut: Uint8Array, isMarkdown = false): Block[] {
+  const writer = new BlockWriter(tree, root, isOut, isMarkdown)
   writer.walk()
   return writer.blocks
 }
@@ -63,7 +66,8 @@ class BlockWriter {
   private readonly quote: Uint16Array
   private readonly heading: Uint8Array
   private readonly items: Int32Array
-  private readonly italic: Uint8Array
+  private readonly style: Uint8Array
+  private readonly styled: StyledLine | undefined
   private line = ''
   private linkCharacters = 0
   private uprightCharacters = 0
@@ -77,7 +81,7 @@ class BlockWriter {
   private isItalic = false
   private itemPending = -1
 
-  constructor(tree: HtmlTree, root: number, isOut: Uint8Array) {
+  constructor(tree: HtmlTree, root: number, isOut: Uint8Array, isMarkdown: boolean) {
     this.tree = tree
     this.root = root
     this.isOut = isOut
@@ -87,7 +91,8 @@ class BlockWriter {
     this.quote = new Uint16Array(size)
     this.heading = new Uint8Array(size)
     this.items = new Int32Array(size)
-    this.italic = new Uint8Array(size)
+    this.style = new Uint8Array(size)
+    if (isMarkdown) this.styled = new StyledLine()
     this.current = root
     this.block[0] = root
   }
@@ -115,7 +120,7 @@ class BlockWriter {
     this.block[at] = this.isBlock(tag, node) ? node : this.block[above]
     this.list[at] = this.list[above] + LISTS[tag]
     this.quote[at] = this.quote[above] + (tag === BLOCKQUOTE ? 1 : 0)
-    this.italic[at] = this.italic[above] | ITALIC[tag]
+    this.style[at] = this.style[above] | styleOf(tag)
     this.heading[at] = HEADINGS[tag] === 1 ? tag - HEADING_BASE : this.heading[above]
   }
 
@@ -142,12 +147,17 @@ class BlockWriter {
       this.itemPending = node
       this.items[tree.parent[node] < this.root ? 0 : tree.parent[node] - this.root]++
     }
-    if (tag === BR || tag === HR) this.line += '\n'
+    if (tag === BR || tag === HR) this.separate('\n')
     else if (tag === PRE && node >= this.preEnd) {
       this.pre = node
       this.preEnd = tree.end[node]
-    } else if (CELLS[tag] === 1 && node < this.tableEnd) this.line += '\t'
-    else if (node < this.tableEnd && BLOCK[tag] === 1) this.line += ' '
+    } else if (CELLS[tag] === 1 && node < this.tableEnd) this.separate('\t')
+    else if (node < this.tableEnd && BLOCK[tag] === 1) this.separate(' ')
+  }
+
+  private separate(separator: string): void {
+    this.line += separator
+    this.styled?.separate(separator)
   }
 
   private addText(node: number): void {
@@ -156,14 +166,18 @@ class BlockWriter {
       this.flush()
       this.current = here
     }
-    const text = this.tree.text[node]
-    this.line += node < this.preEnd ? text : text.replace(/\s+/g, ' ')
+    const raw = this.tree.text[node]
+    const text = node < this.preEnd ? raw : raw.replace(/\s+/g, ' ')
+    const style = this.style[node - this.root]
+    this.line += text
+    this.styled?.add(text, style)
     if (this.tree.isLink[node] === 1) this.linkCharacters += text.trim().length
-    if (this.italic[node - this.root] === 0) this.uprightCharacters += text.trim().length
+    if (!isItalic(style)) this.uprightCharacters += text.trim().length
   }
 
   private flush(): void {
     const line = this.line.replace(INVISIBLE, '')
+    const styled = this.styled?.take().replace(INVISIBLE, '') ?? line
     const { linkCharacters } = this
     this.isItalic = this.uprightCharacters <= 2
     this.line = ''
@@ -171,16 +185,19 @@ class BlockWriter {
     this.uprightCharacters = 0
     if (line === '' || line.trim() === '') return
     const node = this.current
-    if (node >= this.pre && node < this.preEnd) this.push('code', trimLines(line), linkCharacters)
-    else if (node < this.tableEnd && this.tree.tag[node] === TR) this.push('row', cellsOf(line), linkCharacters)
-    else this.pushLines(node, line, linkCharacters / line.length)
+    if (node >= this.pre && node < this.preEnd) this.push('code', trimLines(line), trimLines(line), linkCharacters)
+    else if (node < this.tableEnd && this.tree.tag[node] === TR) this.push('row', cellsOf(line), cellsOf(styled), linkCharacters)
+    else this.pushLines(node, line, styled, linkCharacters / line.length)
   }
 
-  private pushLines(node: number, lines: string, linkDensity: number): void {
-    for (const line of lines.split('\n')) {
+  private pushLines(node: number, lines: string, styledLines: string, linkDensity: number): void {
+    const styled = styledLines === lines ? undefined : styledLines.split('\n')
+    lines.split('\n').forEach((line, i) => {
       const text = line.replace(/\s+/g, ' ').trim()
-      if (text !== '') this.push(this.kindOf(node), text, Math.min(text.length, linkDensity * line.length))
-    }
+      if (text === '') return
+      const markdown = styled?.[i]?.replace(/\s+/g, ' ').trim() ?? text
+      this.push(this.kindOf(node), text, markdown, Math.min(text.length, linkDensity * line.length))
+    })
   }
 
   private kindOf(node: number): BlockKind {
@@ -190,7 +207,7 @@ class BlockWriter {
       : 'paragraph'
   }
 
-  private push(kind: BlockKind, text: string, linkCharacters: number): void {
+  private push(kind: BlockKind, text: string, markdown: string, linkCharacters: number): void {
     const at = this.current - this.root
     const isItem = kind === 'item'
     const parent = isItem ? this.tree.parent[this.itemPending] : -1
@@ -198,6 +215,7 @@ class BlockWriter {
     this.blocks.push({
       kind,
       text,
+      markdown: kind === 'heading' ? text : markdown,
       level: kind === 'heading' ? this.heading[at] : this.list[at],
       quote: this.quote[at],
       ordinal: isOrdered ? this.items[parent - this.root] : 0,

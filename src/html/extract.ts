@@ -57,18 +57,20 @@ const DOUBTED_CHARACTERS = 250
 
 function readBlocks(tree: HtmlTree, metadata: PageMetadata, options: ExtractOptions): Block[] {
   const measures = measure(tree)
+  const isMarkdown = options.format === 'markdown'
   const openings = [metadata.description ?? '', openingOf(metadata.articleBody ?? '')]
   const content = findContent(tree, measures, options, openings)
-  const main = trimBlocks(blocksOf(tree, content.root, content.isOut), metadata.title, options.mode)
+  const main = trimBlocks(blocksOf(tree, content.root, content.isOut, isMarkdown), metadata.title, options.mode)
   const lead = options.mode === 'precision' ? undefined : leadBefore(tree, measures, content.root, metadata.description ?? '')
   if (lead !== undefined && !main.slice(0, 4).some((block) => block.text.startsWith(lead.text.slice(0, 30)))) main.unshift(lead)
   const mainCharacters = charactersOf(main)
-  for (const section of content.comments) main.push(...trimBlocks(blocksOf(tree, section, content.isOut), undefined, options.mode))
+  for (const section of content.comments)
+    main.push(...trimBlocks(blocksOf(tree, section, content.isOut, isMarkdown), undefined, options.mode))
   if (mainCharacters >= DOUBTED_CHARACTERS || options.mode === 'precision') return main
   if (metadata.articleBody !== undefined && metadata.articleBody.length > 2 * DOUBTED_CHARACTERS)
     return blocksOfArticleBody(metadata.articleBody)
   const body = wholeBody(tree, measures)
-  const whole = trimBlocks(blocksOf(tree, body.root, body.isOut), metadata.title, options.mode)
+  const whole = trimBlocks(blocksOf(tree, body.root, body.isOut, isMarkdown), metadata.title, options.mode)
   return charactersOf(whole) > 4 * mainCharacters ? whole : main
 }
 

@@ -32,7 +32,18 @@ function isElsewhere(tree: HtmlTree, from: number): boolean {
 }
 
 function paragraph(text: string, node: number): Block {
-  return { kind: 'paragraph', text, level: 0, quote: 0, ordinal: 0, isTableStart: false, linkCharacters: 0, isItalic: false, node }
+  return {
+    kind: 'paragraph',
+    text,
+    markdown: text,
+    level: 0,
+    quote: 0,
+    ordinal: 0,
+    isTableStart: false,
+    linkCharacters: 0,
+    isItalic: false,
+    node,
+  }
 }
 
 function oneLine(text: string): string {

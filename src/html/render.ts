@@ -29,15 +29,15 @@ function isTight(before: Block, block: Block): boolean {
 }
 
 function markdownOf(block: Block): string {
-  if (block.kind === 'heading') return `${'#'.repeat(block.level)} ${block.text}`
+  if (block.kind === 'heading') return `${'#'.repeat(block.level)} ${block.markdown}`
   if (block.kind === 'item')
-    return `${'    '.repeat(Math.max(0, Math.min(block.level, 8) - 1))}${block.ordinal > 0 ? `${block.ordinal}.` : '-'} ${block.text}`
+    return `${'    '.repeat(Math.max(0, Math.min(block.level, 8) - 1))}${block.ordinal > 0 ? `${block.ordinal}.` : '-'} ${block.markdown}`
   if (block.kind === 'code') return fenced(block.text)
-  return block.kind === 'row' ? rowOf(block) : block.text
+  return block.kind === 'row' ? rowOf(block) : block.markdown
 }
 
 function rowOf(block: Block): string {
-  const cells = block.text.split('\t').map((cell) => cell.replaceAll('|', '\\|'))
+  const cells = block.markdown.split('\t').map((cell) => cell.replaceAll('|', '\\|'))
   const row = `| ${cells.join(' | ')} |`
   return block.isTableStart ? `${row}\n|${' --- |'.repeat(cells.length)}` : row
 }

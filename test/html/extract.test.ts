@@ -79,6 +79,47 @@ test('Markdown carries the structure', () => {
   assertInOrder(textOf('docs', { format: 'markdown' }), ['1. It reads', '\n    - A missing file', '\n    - An empty', '\n2. It observes'])
 })
 
+test('marks of emphasis and code hug their words, and neighbours share them', () => {
+  const paragraph = (inside: string) =>
+    extract(`<p>${inside}, and enough more words to make this a sentence.`, { ...extractDefaults, format: 'markdown' }).text.split(
+      ', and',
+    )[0]
+  assert.equal(paragraph('one <b>two </b>three'), 'one **two** three')
+  assert.equal(paragraph('<b>one</b><b>two</b> <strong>three</strong>'), '**onetwo three**')
+  assert.equal(paragraph('<b>one <i>two</i></b>'), '**one** ***two***')
+  assert.equal(paragraph('<code>a[i]</code><sub>1</sub> <b><code>b</code></b>'), '`a[i]`1 `b`')
+  assert.equal(paragraph('<b> </b>one<br>two <em>three'), 'one\n\ntwo *three')
+})
+
+const PARAGRAPHS = Array.from(
+  { length: 6 },
+  (_, i) => `<p>Paragraph ${i} of the text says something, at some length, and then it ends with a full stop.</p>`,
+).join('')
+
+test('the lead that a site sets apart comes first, unless precision is asked for', () => {
+  const lead = 'The bridge over the Salt will be closed for two years, from the first of May on.'
+  const html =
+    `<meta name=description content="${lead}"><article><header><h1>Bridge closed</h1><p class=standfirst>${lead}</p></header>` +
+    `<div class=article-body>${PARAGRAPHS}</div></article>`
+  assert.ok(extract(html).text.startsWith(`${lead}\nParagraph 0`))
+  assert.ok(extract(html, { ...extractDefaults, mode: 'precision' }).text.startsWith('Paragraph 0'))
+})
+
+test('a page that shows its text only by script gives the text of its JSON-LD', () => {
+  const body = 'The ferry ran aground at noon. Nobody was hurt, and the cargo was dry. '.repeat(10)
+  const html = `<script type="application/ld+json">${JSON.stringify({ '@type': 'NewsArticle', articleBody: `${body}\n\n${body}` })}</script><div id=app></div>`
+  assert.equal(extract(html).text, `${body.trim()}\n${body.trim()}`)
+})
+
+test('verses keep their last lines, though these end like no sentence', () => {
+  const verses =
+    'The wheel turns<br>the water learns<br>the miller sleeps<br>the river keeps<br>what no one yearns<br>for any more<br>upon the shore'
+  const { text } = extract(
+    `<main><p>Found on the wall of the grinding house, in pencil, without a name or date:</p><p>${verses}</p></main>`,
+  )
+  assert.ok(text.endsWith('for any more\nupon the shore'), text)
+})
+
 test('a page says who wrote it, when, where and under which license', () => {
   assert.deepEqual(extract(fixture('article')).metadata, {
     title: 'Tide mill turns again after ninety years',

@@ -26,6 +26,7 @@ quickstart: kernels
 	echo "── 2/4 audit"
 	$(SLUICE) audit runs/quickstart
 	echo "── 3/4 train a small transformer on the token shards"
+	rm -rf models/quickstart
 	$(SLUICE) train quickstart/tokens --out models/quickstart --batch-tokens 4096 --steps $(STEPS)
 	echo "── 4/4 sample from it"
 	$(SLUICE) sample models/quickstart --prompt "The President of the United States" --tokens 80

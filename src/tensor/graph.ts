@@ -1,6 +1,7 @@
 // The tape: a model is a function over symbolic tensors, and running it once leaves the list of operations. Nothing is
 // computed here; shapes are fixed, so what follows (backward records, memory plan, launches) is computed once as well.
 
+import { SluiceError } from '../core/errors.ts'
 import { type OpName, operations } from './ops.ts'
 import type { DType, Shape } from './shape.ts'
 
@@ -40,6 +41,7 @@ export interface OpRecord {
 export class Graph {
   readonly tensors: Tensor[] = []
   readonly records: OpRecord[] = []
+  readonly #overwritten = new Set<Tensor>()
 
   tensor(name: string, shape: Shape, role: Role, dtype: DType = 'f32', storage?: Tensor): Tensor {
     const tensor: Tensor = { id: this.tensors.length, name, shape, dtype, role, storage }
@@ -47,9 +49,16 @@ export class Graph {
     return tensor
   }
 
-  /** Records one operation and returns what it writes: `y`, and what it saves for the backward pass. */
+  /**
+   * Records one operation and returns what it writes: `y`, and what it saves for the backward pass.
+   *
+   * @throws SluiceError SLUICE_TENSOR_TAPE where an input was overwritten by an operation that works in place
+   */
   apply(kernel: OpName, reads: Operands, attributes: Attributes = {}): Operands {
     const definition = operations[kernel]
+    for (const { name } of Object.values(reads).filter((tensor) => this.#overwritten.has(tensor)))
+      throw new SluiceError('SLUICE_TENSOR_TAPE', `${kernel} reads ${name}, which was overwritten in place`)
+    if (definition.inPlace) this.#overwritten.add(reads[definition.inPlace])
     const writes: Record<string, Tensor> = {}
     for (const [name, shape] of Object.entries(definition.shapes(reads, attributes)))
       writes[name] = this.tensor(

@@ -171,6 +171,15 @@ for (const [name, build] of Object.entries(cases)) {
   })
 }
 
+test('a tensor that was overwritten in place cannot be read again', () => {
+  const graph = new Graph()
+  const x = activationOf(graph, [3, 8])
+  const positions = graph.tensor('positions', [3], 'input', 'i32')
+  const [cosines, sines] = ['cosines', 'sines'].map((name) => graph.tensor(name, [3, 2], 'constant'))
+  ops.rope(graph, x, positions, { cosines, sines }, { heads: 2, headSize: 4 })
+  assert.throws(() => ops.activation(graph, x, 'silu'), { code: 'SLUICE_TENSOR_TAPE' })
+})
+
 function isTouched(tensor: Tensor, records: readonly { reads: object; writes: object }[]): boolean {
   return records.some((record) => [...Object.values(record.reads), ...Object.values(record.writes)].includes(tensor))
 }

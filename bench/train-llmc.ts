@@ -1,6 +1,6 @@
 // A training step on the CPU against llm.c's CPU program (train_gpt2.c, gcc -Ofast -march=native, OpenMP): the same GPT-2
 // shape, the same weights, the same batch at every step, so that the losses must agree too. f32 on both sides.
-// node --conditions=source bench/train-llmc.ts [--rows 4 --length 64 --threads 2 --steps 4] [--layers 12 --width 768 …] [--json]
+// node --conditions=source bench/train-llmc.ts [--only small] [--rounds 3] [--steps 4] [--threads 2]
 
 import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -10,35 +10,34 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
-import { preset } from '../src/model/config.ts'
+import { type ModelConfig, preset } from '../src/model/config.ts'
 import { createTrainable, type TokenBatch, type Trainable } from '../src/model/trainable.ts'
 import { randomUint32 } from '../src/train/shuffle.ts'
+import { median, saveResult } from './harness.ts'
 
 const { values } = parseArgs({
   options: {
-    rows: { type: 'string', default: '4' },
-    length: { type: 'string', default: '64' },
-    layers: { type: 'string', default: '12' },
-    width: { type: 'string', default: '768' },
-    heads: { type: 'string', default: '12' },
-    vocabulary: { type: 'string', default: '50257' },
+    only: { type: 'string' },
+    rounds: { type: 'string', default: '3' },
     steps: { type: 'string', default: '4' },
     threads: { type: 'string', default: '2' },
-    json: { type: 'boolean', default: false },
   },
 })
-const rows = Number(values.rows)
-const length = Number(values.length)
+const rounds = Number(values.rounds)
 const steps = Number(values.steps)
 const threads = Number(values.threads)
-const config = preset('gpt2-124m', {
-  layers: Number(values.layers),
-  width: Number(values.width),
-  heads: Number(values.heads),
-  vocabularySize: Number(values.vocabulary),
-})
-/** Its kernels want a multiple of 128. */
-const paddedVocabulary = Math.ceil(config.vocabularySize / 128) * 128
+
+interface Shape {
+  readonly config: ModelConfig
+  readonly rows: number
+  readonly length: number
+}
+
+const shapes: Readonly<Record<string, Shape>> = {
+  // the shape of its README
+  'gpt2-124m': { config: preset('gpt2-124m'), rows: 4, length: 64 },
+  small: { config: preset('gpt2-124m', { layers: 6, width: 192, heads: 6, vocabularySize: 4096 }), rows: 8, length: 256 },
+}
 
 interface Timing {
   readonly losses: readonly number[]
@@ -46,32 +45,46 @@ interface Timing {
   readonly tokensPerSecond: number
 }
 
-const folder = await mkdtemp(join(tmpdir(), 'sluice-llmc-'))
-try {
-  const model = await createTrainable(config, { rows, length, threads, seed: 1 })
-  const batch = randomBatch()
-  await writeCheckpoint(join(folder, 'gpt2_124M.bin'), model)
-  await writeTokens(batch)
-  const peer = await runPeer()
-  const own = runOwn(model, batch)
-  await model.dispose()
-  const difference = Math.max(...own.losses.map((loss, step) => Math.abs(loss - peer.losses[step])))
-  const ratio = own.tokensPerSecond / peer.tokensPerSecond
-  const { parameterCount } = model
-  if (values.json) console.log(JSON.stringify({ parameterCount, rows, length, threads, sluice: own, 'llm.c': peer, ratio, difference }))
-  else {
-    console.log(
-      `${(parameterCount / 1e6).toFixed(1)} M parameters, ${rows} × ${length} tokens a step, ${threads} threads, Node ${process.version}`,
-    )
-    console.log(`llm.c  ${peer.tokensPerSecond.toFixed(0)} tokens/s, losses ${peer.losses.map((loss) => loss.toFixed(4)).join(' ')}`)
-    console.log(`sluice ${own.tokensPerSecond.toFixed(0)} tokens/s, losses ${own.losses.map((loss) => loss.toFixed(4)).join(' ')}`)
-    console.log(`ratio ${ratio.toFixed(2)}, largest difference of losses ${difference.toExponential(1)}`)
+const results: Record<string, unknown> = {}
+for (const [name, shape] of Object.entries(shapes)) if (!values.only || values.only === name) results[name] = await compare(name, shape)
+saveResult('train-llmc', { threads, ...results })
+
+/** Alternates the two, so that a machine that drifts drifts for both. */
+async function compare(name: string, shape: Shape) {
+  const { config, rows, length } = shape
+  const folder = await mkdtemp(join(tmpdir(), 'sluice-llmc-'))
+  const batch = randomBatch(shape)
+  const own: Timing[] = []
+  const peer: Timing[] = []
+  let parameters = 0
+  try {
+    await writeTokens(folder, batch)
+    for (let round = 0; round < rounds; round++) {
+      const model = await createTrainable(config, { rows, length, threads, seed: 1 })
+      parameters = model.parameterCount
+      if (round === 0) await writeCheckpoint(join(folder, 'gpt2_124M.bin'), model)
+      peer.push(await runPeer(folder, shape))
+      own.push(runOwn(model, batch))
+      await model.dispose()
+      console.error(`${name}: sluice ${own[round].tokensPerSecond.toFixed(0)}, llm.c ${peer[round].tokensPerSecond.toFixed(0)} tokens/s`)
+    }
+  } finally {
+    await rm(folder, { recursive: true })
   }
-} finally {
-  await rm(folder, { recursive: true })
+  const rate = (timings: readonly Timing[]) => Math.round(median(timings.map(({ tokensPerSecond }) => tokensPerSecond)))
+  return {
+    parameters,
+    rows,
+    length,
+    sluiceTokensPerSecond: rate(own),
+    llmcTokensPerSecond: rate(peer),
+    ratio: median(own.map(({ tokensPerSecond }, round) => tokensPerSecond / peer[round].tokensPerSecond)),
+    largestDifferenceOfLosses: Math.max(...own[0].losses.map((loss, step) => Math.abs(loss - peer[0].losses[step]))),
+    losses: peer[0].losses,
+  }
 }
 
-function randomBatch(): TokenBatch {
+function randomBatch({ config, rows, length }: Shape): TokenBatch {
   const random = randomUint32(1)
   const stream = Int32Array.from({ length: rows * length + 1 }, () => random() % config.vocabularySize)
   return { rows, length, ids: stream.slice(0, -1), targets: stream.slice(1), lo: new Int32Array(rows * length) }
@@ -79,19 +92,20 @@ function randomBatch(): TokenBatch {
 
 /** Steps as llm.c's main() takes them: its AdamW constants, no decay, no clipping. */
 function runOwn(model: Trainable, batch: TokenBatch): Timing {
+  const tokens = batch.rows * batch.length
   const losses: number[] = []
   let seconds = Number.POSITIVE_INFINITY
   for (let step = 1; step <= steps; step++) {
     const start = performance.now()
-    losses.push(model.accumulate(batch, rows * length).lossSum / (rows * length))
+    losses.push(model.accumulate(batch, tokens).lossSum / tokens)
     model.step({ learningRate: 1e-4, beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: 0, maxNorm: 0, step })
     if (step > 1) seconds = Math.min(seconds, (performance.now() - start) / 1e3)
   }
-  return { losses, tokensPerSecond: (rows * length) / seconds }
+  return { losses, tokensPerSecond: tokens / seconds }
 }
 
 /** Runs the program until it has printed enough steps: its main() would go on for 40 and then write text. */
-async function runPeer(): Promise<Timing> {
+async function runPeer(folder: string, { rows, length }: Shape): Promise<Timing> {
   const script = fileURLToPath(new URL('peers/llmc.sh', import.meta.url))
   const program = execFileSync(script, [`${rows}`, `${length}`], { encoding: 'utf8' }).trim()
   const environment = { ...process.env, OMP_NUM_THREADS: `${threads}` }
@@ -111,7 +125,7 @@ async function runPeer(): Promise<Timing> {
 }
 
 /** Exactly one batch, so that every step reads the same; validation reads it too. */
-async function writeTokens({ ids, targets }: TokenBatch): Promise<void> {
+async function writeTokens(folder: string, { ids, targets }: TokenBatch): Promise<void> {
   const tokens = Uint16Array.from([...ids, targets[targets.length - 1]])
   const header = new Int32Array(256)
   header.set([20240520, 1, tokens.length])
@@ -124,7 +138,8 @@ async function writeTokens({ ids, targets }: TokenBatch): Promise<void> {
 /** Its checkpoint: a header of 256 integers, then each kind of tensor for all layers, matrices as [out, in]. */
 async function writeCheckpoint(path: string, model: Trainable): Promise<void> {
   const header = new Int32Array(256)
-  const { contextLength, vocabularySize, layers, heads, width } = config
+  const { contextLength, vocabularySize, layers, heads, width } = model.config
+  const paddedVocabulary = Math.ceil(vocabularySize / 128) * 128 // its kernels want a multiple of 128
   header.set([20240326, 3, contextLength, vocabularySize, layers, heads, width, paddedVocabulary])
   const file = await open(path, 'w')
   const write = (values: Int32Array | Float32Array) => file.writeFile(Buffer.from(values.buffer, values.byteOffset, values.byteLength))

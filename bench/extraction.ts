@@ -247,7 +247,7 @@ function main(): void {
   if (values.json !== undefined)
     writeFileSync(
       values.json,
-      `${JSON.stringify({ mode, node: process.version, summary, crossValidated: validated, peers: rows, second, megabytesPerSecond: speed }, null, 2)}\n`,
+      `${JSON.stringify({ mode, node: process.version, processor: cpus()[0]?.model, summary, crossValidated: validated, peers: rows, second, megabytesPerSecond: speed }, null, 2)}\n`,
     )
 }
 

@@ -63,14 +63,15 @@ export function sumUp(tree: HtmlTree, values: Int32Array | Float64Array): void {
   for (let node = count - 1; node > 0; node--) values[parent[node]] += values[node]
 }
 
-/** Length with runs of blanks counted as one, none at the ends. */
+/** Length in letters, with runs of blanks counted as one, none at the ends. */
 function visibleLength(text: string): number {
   let length = 0
   let wasSpace = true
   for (let i = 0; i < text.length; i++) {
     const code = text.charCodeAt(i)
     const isSpace = code === 32 || (code >= 9 && code <= 13) || code === 160
-    if (!isSpace) length += wasSpace && length > 0 ? 2 : 1
+    // A Han character or a syllable says about as much as two letters.
+    if (!isSpace) length += (code >= 0x2e80 && code < 0xd800 ? 2 : 1) + (wasSpace && length > 0 ? 1 : 0)
     wasSpace = isSpace
   }
   return length

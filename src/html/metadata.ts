@@ -33,6 +33,8 @@ const TIME = tagId('time')
 const A = tagId('a')
 
 const LONGEST = 500
+/** Nodes that are looked at for the text of one element: a name or a heading is near. */
+const FARTHEST = 200
 
 /** Collects the metadata of a page in one pass. */
 export function readMetadata(tree: HtmlTree): PageMetadata {
@@ -221,7 +223,8 @@ function clean(text: string): string {
 
 function textOf(tree: HtmlTree, node: number): string {
   let text = ''
-  for (let i = node + 1; i < tree.end[node] && text.length < LONGEST; i++) if (tree.tag[i] === TEXT) text += tree.text[i]
+  const end = Math.min(tree.end[node], node + FARTHEST)
+  for (let i = node + 1; i < end && text.length < LONGEST; i++) if (tree.tag[i] === TEXT) text += tree.text[i]
   return clean(text)
 }
 

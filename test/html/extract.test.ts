@@ -217,6 +217,8 @@ const HOSTILE: Readonly<Record<string, () => string>> = {
   'nested quotes': () => '<blockquote>said, he. '.repeat(50_000),
   'one line of blanks': () => `<p>${' '.repeat(3_000_000)}x`,
   'blanks in code': () => `<pre>${' \n'.repeat(500_000)}x</pre>`,
+  'nested headings and authors without text': () => `${'<h1><b class=author>'.repeat(256)}${'<img>'.repeat(500_000)}`,
+  'many elements named as comments': () => '<div class="comment share nav">a, b.'.repeat(100_000),
   'line breaks': () => '<br>'.repeat(500_000),
 }
 

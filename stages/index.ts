@@ -9,6 +9,7 @@ export { type ExactDedupOptions, exactDedup, exactDedupOptions } from './exact-d
 export { type ExtractTextOptions, extractText, extractTextOptions } from './extract-text.ts'
 export { type FunctionOptions, filter } from './filter.ts'
 export { type FineWebQualityOptions, fineWebQuality, fineWebQualityOptions } from './fineweb-quality.ts'
+export { type FixTextOptions, fixText, fixTextOptions } from './fix-text.ts'
 export { type GopherDolmaOptions, gopherDolma, gopherDolmaOptions } from './gopher-dolma.ts'
 export { type GopherQualityOptions, gopherQuality, gopherQualityOptions } from './gopher-quality.ts'
 export { type GopherRepetitionOptions, gopherRepetition, gopherRepetitionOptions } from './gopher-repetition.ts'

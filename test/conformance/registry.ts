@@ -5,6 +5,7 @@ import { dedupRunners } from './dedup.ts'
 import { filterRunners } from './filters.ts'
 import { languageRunners } from './language.ts'
 import { piiRunners } from './pii.ts'
+import { repairRunners } from './repair.ts'
 import { textRunners } from './text.ts'
 import { urlRunners } from './url.ts'
 import { variantRunners } from './variants.ts'
@@ -15,6 +16,7 @@ export const runners: readonly Runner[] = [
   ...urlRunners,
   ...languageRunners,
   ...variantRunners,
+  ...repairRunners,
   ...dedupRunners,
   ...piiRunners,
 ]

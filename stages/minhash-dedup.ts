@@ -51,11 +51,9 @@ export function minhashDedup(options: MinhashDedupOptions = {}): Barrier<Documen
   }
 }
 
-/** The words that shingles are made of. */
-export function shingleWords(text: string, splitter: Resolved['words']): string[] {
-  const simplified = simplify(text)
-  if (splitter === 'english') return splitWords(simplified)
-  return simplified === '' ? [] : simplified.split(' ')
+/** The words that shingles are made of, as the reference has them. */
+export function shingleWords(text: string): string[] {
+  return splitWords(simplify(text))
 }
 
 function collect(context: CollectContext, options: Resolved): CollectRun<Document> {
@@ -66,8 +64,9 @@ function collect(context: CollectContext, options: Resolved): CollectRun<Documen
   const preferred = new Float64Array(1)
   const preferredWords = new Uint32Array(preferred.buffer)
   const collectOne = (document: Document, row: number) => {
-    const words = shingleWords(document.text, options.words)
-    if (!signer.sign(words)) return
+    const { text } = document
+    const isSigned = options.words === 'english' ? signer.sign(shingleWords(text)) : signer.signJoined(simplify(text))
+    if (!isSigned) return
     const hashes = signer.bandHashes()
     record[2] = row
     for (let band = 0; band < bands; band++) {

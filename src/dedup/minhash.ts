@@ -36,6 +36,8 @@ export interface Signer {
    * @returns false where there are fewer words than one shingle needs: no signature, like nothing
    */
   readonly sign: (words: readonly string[]) => boolean
+  /** The same of words that are one text already, one blank between two. */
+  readonly signJoined: (text: string) => boolean
   /** u64[bands · hashesPerBand] of the document signed last, copied. */
   readonly minima: () => BigUint64Array
   /** u32[2 · bands], low half first: a 64-bit hash of each band of the document signed last. Borrowed until the next call. */
@@ -56,15 +58,17 @@ export function createSigner(parameters: MinhashParameters): Signer {
   memory.set(b, padded)
   kernel.prepare(padded, precision)
   const kind = (parameters.hash === 'sha1' ? 2 : 0) + (precision === 32 ? 1 : 0)
+  const countWords = (text: string) => {
+    const { written } = encoder.encodeInto(text, kernel.textSpace(text.length * 3))
+    return kernel.sign(written, shingleWords, kind, padded)
+  }
   return {
     sign: (words) => {
-      if (words.length < shingleWords) return false
-      const text = words.join(' ')
-      const { written } = encoder.encodeInto(text, kernel.textSpace(text.length * 3))
-      const counted = kernel.sign(written, shingleWords, kind, padded)
+      const counted = countWords(words.join(' '))
       assert.equal(counted, words.length, 'words to sign hold blanks')
-      return true
+      return counted >= shingleWords
     },
+    signJoined: (text) => countWords(text) >= shingleWords,
     minima: () => kernel.parameters(6 * padded).slice(5 * padded, 5 * padded + m),
     bandHashes: () => {
       kernel.hashBands(bands, hashesPerBand, padded)

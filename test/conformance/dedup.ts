@@ -52,7 +52,7 @@ const signatureCase = z.object({
 })
 
 const signatures = rowByRow('minhash_signatures*.jsonl', signatureCase, (row) => {
-  const words = shingleWords(row.text, 'english')
+  const words = shingleWords(row.text)
   const shingles = shingleHashes(words, fineWebParameters)
   const counts = [words.length, shingles.length, new Set(shingles).size]
   const fault =
@@ -77,7 +77,7 @@ const pairCase = z.object({
 })
 
 const pairs = rowByRow('minhash_pairs*.jsonl', pairCase, (row) => {
-  const [a, b] = [row.a, row.b].map((text) => shingleWords(text, 'english'))
+  const [a, b] = [row.a, row.b].map(shingleWords)
   const [first, second] = [signature(a) ?? [], signature(b) ?? []]
   const equal = first.map((band, i) => band.filter((value, k) => value === second[i]?.[k]).length)
   const buckets = equal.filter((count) => count === 8).length

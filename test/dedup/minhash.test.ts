@@ -92,6 +92,17 @@ test('equal bands have equal hashes, and a changed value changes its band only',
   )
 })
 
+test('words that are one text already have the same signature', () => {
+  const signer = createSigner(fineWebParameters)
+  const document = words(0, 70)
+  signer.sign(document)
+  const minima = signer.minima()
+  assert.ok(signer.signJoined(document.join(' ')))
+  assert.deepEqual(signer.minima(), minima)
+  assert.equal(signer.signJoined('only four words here'), false)
+  assert.equal(signer.signJoined(''), false)
+})
+
 test('a word with a blank in it is a broken promise, not another signature', () => {
   assert.throws(() => createSigner(fineWebParameters).sign(['a b', 'c', 'd', 'e', 'f']), /blanks/)
 })

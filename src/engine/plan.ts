@@ -92,6 +92,11 @@ export async function planPartitions(plan: Plan, context: PlanContext): Promise<
   return planned
 }
 
+/** Bytes that a partition reads; 0 where its input does not say. */
+export function partitionBytes({ range, bytes = 0 }: Partition): number {
+  return range ? Math.min(range[1], bytes || range[1]) - range[0] : bytes
+}
+
 function partitionId(source: ErasedSource, input: Partition): string {
   return hash128(JSON.stringify([source.name, source.options, sourceName(input.source), input.version, input.range ?? null])).slice(0, 16)
 }

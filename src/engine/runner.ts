@@ -10,7 +10,7 @@ import { hash128 } from '../core/identity.ts'
 import { writeWhole } from '../io/write-whole.ts'
 import { claimOutputs, publish, publishedDigests } from './output.ts'
 import type { ErasedBarrier } from './pipeline.ts'
-import { freezePlan, type Phase, type Plan, type PlannedPartition, phaseHash, planPartitions } from './plan.ts'
+import { freezePlan, type Phase, type Plan, type PlannedPartition, partitionBytes, phaseHash, planPartitions } from './plan.ts'
 import type { Marker, PhaseFolder, RunFolder, Seal } from './run-folder.ts'
 import { assertCloses, chainSummaries, mergeSummaries, type QuarantineNote, type Summary } from './summary.ts'
 import type { TaskRequest } from './task.ts'
@@ -36,9 +36,19 @@ export interface Executor {
   readonly progress: () => { readonly documents: number; readonly inputBytes: number }
 }
 
+export interface PhaseStart {
+  readonly phase: Phase
+  readonly phases: number
+  readonly tasks: number
+  readonly done: number
+  /** What the tasks that are still to do will read: bytes in the first phase, documents in the later ones. 0 where unknown. */
+  readonly bytesLeft: number
+  readonly documentsLeft: number
+}
+
 /** Hears how the run goes. */
 export interface Reporter {
-  phaseStarted(info: { phase: Phase; phases: number; tasks: number; done: number }): void
+  phaseStarted(info: PhaseStart): void
   taskDone(marker: Marker): void
   mergeStarted(barrier: string, step: string): void
   phaseDone(phase: Phase, summary: Summary, isNew: boolean): void
@@ -159,7 +169,15 @@ class Runner {
         sealed,
         requests.map(({ partition }) => partition),
       )
-    this.#reporter.phaseStarted({ phase, phases: this.#plan.phases.length, tasks: requests.length, done: requests.length - missing.length })
+    const left = new Set(missing.map(({ partition }) => partition.id))
+    this.#reporter.phaseStarted({
+      phase,
+      phases: this.#plan.phases.length,
+      tasks: requests.length,
+      done: requests.length - missing.length,
+      bytesLeft: before ? 0 : missing.reduce((sum, { partition }) => sum + partitionBytes(partition.input), 0),
+      documentsLeft: before ? before.tasks.reduce((sum, { partition, rows }) => sum + (left.has(partition) ? rows : 0), 0) : 0,
+    })
     if (!isSealed) await this.#runTasks(phase, folder, missing, markers)
 
     const tasks = requests.map(({ partition }) => must(markers.get(partition.id), partition.id))

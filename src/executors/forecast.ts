@@ -6,7 +6,7 @@ import { mkdtemp, readdir, rm, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { ErasedSink, Step } from '../engine/pipeline.ts'
-import { makePlan, type Plan, type PlannedPartition } from '../engine/plan.ts'
+import { makePlan, type Plan, type PlannedPartition, partitionBytes } from '../engine/plan.ts'
 import { RunFolder } from '../engine/run-folder.ts'
 import { type Reporter, runPlan } from '../engine/runner.ts'
 import { inlineExecutor } from './inline.ts'
@@ -77,10 +77,7 @@ export async function forecast(
 }
 
 export function inputBytes(partitions: readonly PlannedPartition[]): number {
-  return partitions.reduce(
-    (sum, { input: { range, bytes = 0 } }) => sum + (range ? Math.min(range[1], bytes || range[1]) - range[0] : bytes),
-    0,
-  )
+  return partitions.reduce((sum, { input }) => sum + partitionBytes(input), 0)
 }
 
 async function folderBytes(path: string): Promise<number> {

@@ -4,7 +4,7 @@ import { MultiBar, type SingleBar } from 'cli-progress'
 import pino from 'pino'
 import type { Phase } from '../engine/plan.ts'
 import type { Marker } from '../engine/run-folder.ts'
-import type { Executor, Reporter } from '../engine/runner.ts'
+import type { Executor, PhaseStart, Reporter } from '../engine/runner.ts'
 import type { Summary } from '../engine/summary.ts'
 
 const BAR_MS = 200
@@ -18,14 +18,15 @@ interface PhaseState {
   readonly before: { documents: number; inputBytes: number }
   kept: number
   documents: number
+  readonly bytesLeft: number
+  readonly documentsLeft: number
 }
 
 export function progressReporter(executor: Executor, { isJson }: { isJson: boolean }): Reporter & Disposable {
   return process.stderr.isTTY && !isJson ? barReporter(executor) : lineReporter(executor)
 }
 
-function begin(executor: Executor, info: { phase: Phase; phases: number; tasks: number; done: number }): PhaseState {
-  const { phase, phases, tasks, done } = info
+function begin(executor: Executor, { phase, phases, tasks, done, bytesLeft, documentsLeft }: PhaseStart): PhaseState {
   const end = phase.end.kind === 'checkpoint' ? 'checkpoint' : phase.end.name
   return {
     title: `phase ${phase.index + 1}/${phases} → ${end}`,
@@ -35,26 +36,45 @@ function begin(executor: Executor, info: { phase: Phase; phases: number; tasks: 
     before: executor.progress(),
     kept: 0,
     documents: 0,
+    bytesLeft,
+    documentsLeft,
   }
 }
 
 function rates(state: PhaseState, executor: Executor) {
   const seconds = Math.max(0.001, (performance.now() - state.start) / 1000)
   const { documents, inputBytes } = executor.progress()
-  const share = state.documents === 0 ? undefined : state.kept / state.documents
+  const keptShare = state.documents === 0 ? undefined : state.kept / state.documents
+  const here = { documents: documents - state.before.documents, bytes: inputBytes - state.before.inputBytes }
+  const share = shareDone(state, here)
   return {
-    documents: documents - state.before.documents,
-    documentsPerSecond: Math.round((documents - state.before.documents) / seconds),
-    megabytesPerSecond: Math.round((inputBytes - state.before.inputBytes) / seconds / 1e4) / 100,
-    keptShare: share === undefined ? undefined : Math.round(share * 1000) / 1000,
+    documents: here.documents,
+    documentsPerSecond: Math.round(here.documents / seconds),
+    megabytesPerSecond: Math.round(here.bytes / seconds / 1e4) / 100,
+    keptShare: keptShare === undefined ? undefined : Math.round(keptShare * 1000) / 1000,
+    shareDone: Math.round(share * 1000) / 1000,
+    etaSeconds: share > 0.01 ? Math.round((seconds * (1 - share)) / share) : undefined,
   }
+}
+
+/** Of what was to do when the phase began; by bytes or documents, by tasks where their sizes are unknown. */
+function shareDone(state: PhaseState, { documents, bytes }: { documents: number; bytes: number }): number {
+  if (state.done === state.total) return 1
+  if (state.bytesLeft > 0) return Math.min(0.999, bytes / state.bytesLeft)
+  if (state.documentsLeft > 0) return Math.min(0.999, documents / state.documentsLeft)
+  return state.done / state.total
+}
+
+function duration(seconds: number): string {
+  if (seconds < 100) return `${seconds} s`
+  return seconds < 6000 ? `${Math.round(seconds / 60)} min` : `${(seconds / 3600).toFixed(1)} h`
 }
 
 // ---- a terminal ----
 
 function barReporter(executor: Executor): Reporter & Disposable {
   const bars = new MultiBar({
-    format: '{title} {bar} {value}/{total} tasks · {documents} documents · {rate} · kept {kept} · ETA {eta_formatted}',
+    format: '{title} {bar} {tasks} tasks · {documents} documents · {rate} · kept {kept} · {eta}',
     stream: process.stderr,
     hideCursor: true,
     barsize: 24,
@@ -65,9 +85,11 @@ function barReporter(executor: Executor): Reporter & Disposable {
   let state: PhaseState | undefined
   const draw = () => {
     if (!bar || !state) return
-    const { documents, documentsPerSecond, megabytesPerSecond, keptShare } = rates(state, executor)
+    const { documents, documentsPerSecond, megabytesPerSecond, keptShare, shareDone, etaSeconds } = rates(state, executor)
     const megabytes = megabytesPerSecond > 0 ? `, ${megabytesPerSecond.toFixed(1)} MB/s` : ''
-    bar.update(state.done, {
+    bar.update(shareDone, {
+      tasks: `${state.done}/${state.total}`,
+      eta: shareDone === 1 ? 'done' : etaSeconds === undefined ? '…' : `${duration(etaSeconds)} left`,
       title: state.title,
       documents,
       rate: `${documentsPerSecond}/s${megabytes}`,
@@ -78,7 +100,7 @@ function barReporter(executor: Executor): Reporter & Disposable {
   return {
     phaseStarted: (info) => {
       state = begin(executor, info)
-      bar = bars.create(info.tasks, info.done, { title: state.title, documents: 0, rate: '', kept: '–' })
+      bar = bars.create(1, 0, { title: state.title, tasks: `${info.done}/${info.tasks}`, documents: 0, rate: '', kept: '–', eta: '…' })
     },
     taskDone: (marker) => {
       note(state, marker)

@@ -218,7 +218,7 @@ class BlockWriter {
       markdown: kind === 'heading' ? text : markdown,
       level: kind === 'heading' ? this.heading[at] : this.list[at],
       quote: this.quote[at],
-      ordinal: isOrdered ? this.items[parent - this.root] : 0,
+      ordinal: isOrdered ? this.items[parent - this.root] + firstOrdinal(this.tree, parent) - 1 : 0,
       isTableStart: kind === 'row' && this.isTableStart,
       linkCharacters,
       isItalic: this.isItalic,
@@ -230,6 +230,12 @@ class BlockWriter {
 }
 
 const HEADING_BASE = tagId('h1') - 1
+
+/** Where an ordered list starts to count. */
+function firstOrdinal(tree: HtmlTree, list: number): number {
+  const start = Number(tree.attributes[list]?.start ?? 1)
+  return Number.isSafeInteger(start) && start >= 0 ? start : 1
+}
 
 /** A table whose cells hold values, not parts of the page. */
 function isDataTable(tree: HtmlTree, table: number, isOut: Uint8Array): boolean {

@@ -27,8 +27,8 @@ const MAX_DEPTH = 512
 
 const KEPT_ATTRIBUTES = new Set(
   (
-    'class id role style hidden aria-hidden aria-label itemprop itemtype href rel content name property datetime pubdate lang xml:lang type ' +
-    'http-equiv data-testid data-component data-type data-name shadowrootmode start alt open colspan'
+    'class id role style hidden aria-hidden itemprop href rel content name property datetime pubdate lang xml:lang type http-equiv ' +
+    'data-testid data-component shadowrootmode start'
   ).split(' '),
 )
 

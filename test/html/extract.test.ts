@@ -28,6 +28,11 @@ function assertWithout(text: string, parts: readonly string[]): void {
   for (const part of parts) assert.ok(!text.includes(part), `left in: ${part}`)
 }
 
+const PARAGRAPHS = Array.from(
+  { length: 6 },
+  (_, i) => `<p>Paragraph ${i} of the text says something, at some length, and then it ends with a full stop.</p>`,
+).join('')
+
 test('an article keeps its headings, paragraphs, lists, quotes, tables and code in order', () => {
   assertInOrder(textOf('article'), [
     'The wheel at Saltholm moved',
@@ -79,6 +84,15 @@ test('Markdown carries the structure', () => {
   assertInOrder(textOf('docs', { format: 'markdown' }), ['1. It reads', '\n    - A missing file', '\n    - An empty', '\n2. It observes'])
 })
 
+test('an ordered list counts from where the page says', () => {
+  const html = `<main>${PARAGRAPHS}<ol start=3><li>the third step of the recipe, at last<li>the fourth one, which ends it</ol></main>`
+  assert.ok(
+    extract(html, { ...extractDefaults, format: 'markdown' }).text.endsWith(
+      '3. the third step of the recipe, at last\n4. the fourth one, which ends it',
+    ),
+  )
+})
+
 test('marks of emphasis and code hug their words, and neighbours share them', () => {
   const paragraph = (inside: string) =>
     extract(`<p>${inside}, and enough more words to make this a sentence.`, { ...extractDefaults, format: 'markdown' }).text.split(
@@ -90,11 +104,6 @@ test('marks of emphasis and code hug their words, and neighbours share them', ()
   assert.equal(paragraph('<code>a[i]</code><sub>1</sub> <b><code>b</code></b>'), '`a[i]`1 `b`')
   assert.equal(paragraph('<b> </b>one<br>two <em>three'), 'one\n\ntwo *three')
 })
-
-const PARAGRAPHS = Array.from(
-  { length: 6 },
-  (_, i) => `<p>Paragraph ${i} of the text says something, at some length, and then it ends with a full stop.</p>`,
-).join('')
 
 test('the lead that a site sets apart comes first, unless precision is asked for', () => {
   const lead = 'The bridge over the Salt will be closed for two years, from the first of May on.'

@@ -1,7 +1,7 @@
 // `sluice train`: a model from token shards. Started again after anything, it goes on where its last checkpoint stands.
 
 import { existsSync } from 'node:fs'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { Command, InvalidArgumentError, Option } from 'commander'
 import { z } from 'zod'
 import { TOKENIZER_FILE } from '../../schemas/tokens.ts'
@@ -75,7 +75,7 @@ async function run(options: TrainOptions, { isJson, peakGflops }: { isJson: bool
 
 /** Bytes of text behind each token, from the tokenizer beside the shards; undefined where there is none. */
 async function tokenBytes(shards: string): Promise<Uint32Array | undefined> {
-  const file = join(shards, TOKENIZER_FILE)
+  const file = join(shards.endsWith('.parquet') ? dirname(shards) : shards, TOKENIZER_FILE)
   if (!existsSync(file)) return undefined
   const tokenizer = await loadTokenizer(file)
   const lengths = Uint32Array.from({ length: tokenizer.vocabularySize }, (_, token) => tokenizer.decodeBytes([token]).length)

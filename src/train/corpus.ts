@@ -3,7 +3,7 @@
 
 import { createHash } from 'node:crypto'
 import { existsSync } from 'node:fs'
-import { readdir, stat } from 'node:fs/promises'
+import { readdir, readFile, stat } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { parseTokensMetadata, TOKENIZER_FILE, type TokensMetadata } from '../../schemas/tokens.ts'
 import { SluiceError } from '../core/errors.ts'
@@ -76,12 +76,12 @@ export async function openCorpus(path: string): Promise<Corpus> {
     })
   const shards: OpenShard[] = []
   for (const name of names) shards.push(await openShard(folder, name))
-  const tokenizerFile = join(folder, TOKENIZER_FILE)
+  const vocabulary = commonVocabulary(folder, shards)
   return {
     folder,
     shards: names,
-    vocabulary: commonVocabulary(folder, shards),
-    tokenizerFile: existsSync(tokenizerFile) ? tokenizerFile : undefined,
+    vocabulary,
+    tokenizerFile: await tokenizerBeside(folder, vocabulary.hash),
     tokens: shards.reduce((sum, { metadata }) => sum + metadata.tokens, 0),
     documents: shards.reduce((sum, { facts }) => sum + facts.rows, 0),
     rowGroups: shards.flatMap(rowGroupsOf),
@@ -119,6 +119,22 @@ function commonVocabulary(folder: string, shards: readonly OpenShard[]): Corpus[
       },
     )
   return { hash: first.metadata.vocabularyHash, size: first.metadata.vocabularySize, endOfText: first.metadata.endOfText }
+}
+
+/** Another tokenizer's file would make nonsense of what the model writes. */
+async function tokenizerBeside(folder: string, hash: string): Promise<string | undefined> {
+  const file = join(folder, TOKENIZER_FILE)
+  if (!existsSync(file)) return undefined
+  if (
+    createHash('sha256')
+      .update(await readFile(file))
+      .digest('hex') === hash
+  )
+    return file
+  throw new SluiceError('SLUICE_TRAIN_VOCABULARIES', 'the tokenizer beside the shards is not the one that made them', {
+    where: { file, expected: hash.slice(0, 12) },
+    fix: 'put back the tokenizer.json that was written with them, or remove this one',
+  })
 }
 
 function rowGroupsOf({ facts, metadata }: OpenShard, shard: number): RowGroup[] {

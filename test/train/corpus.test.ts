@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { readFile, writeFile } from 'node:fs/promises'
+import { readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { Field, Int64, Schema } from 'apache-arrow'
@@ -84,6 +84,10 @@ test('wrong folders and shards are refused with their codes', async () => {
 
   await writeShard(file, markovDocuments(10, 64, 1))
   await writeShard(join(folder.path, 'b.parquet'), markovDocuments(10, 64, 1), { vocabularyHash: 'other' })
+  await assert.rejects(openCorpus(folder.path), { code: 'SLUICE_TRAIN_VOCABULARIES' })
+
+  await rm(join(folder.path, 'b.parquet'))
+  await writeFile(join(folder.path, 'tokenizer.json'), '{}')
   await assert.rejects(openCorpus(folder.path), { code: 'SLUICE_TRAIN_VOCABULARIES' })
 })
 

@@ -7,6 +7,7 @@ import { languageRunners } from './language.ts'
 import { piiRunners } from './pii.ts'
 import { repairRunners } from './repair.ts'
 import { textRunners } from './text.ts'
+import { tokenFileRunners } from './token-files.ts'
 import { urlRunners } from './url.ts'
 import { variantRunners } from './variants.ts'
 
@@ -17,6 +18,7 @@ export const runners: readonly Runner[] = [
   ...languageRunners,
   ...variantRunners,
   ...repairRunners,
+  ...tokenFileRunners,
   ...dedupRunners,
   ...piiRunners,
 ]

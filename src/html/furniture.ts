@@ -15,6 +15,11 @@ const LABELS = new Set(
   ).split('|'),
 )
 
+/** Of the single words, those that head nothing else. */
+const PLAIN_LABELS = new Set(
+  'advertisement advert anzeige werbung publicidad publicité related comments kommentare newsletter weiterlesen'.split(' '),
+)
+
 const CREDIT =
   /^\(?(?:sources?|quellen?|źródło|fuente|fonte|photos?(?: credit)?|photo by|fotos?|image(?: credit)?|images|credits?|crédits?|bild(?:er|quelle|nachweis|rechte)?|copyright|via|additional reporting|reporting by|editing by)\s*(?:[:©|/]|by\b)|^©/i
 
@@ -31,7 +36,7 @@ const CALLS: readonly RegExp[] = [
   /^(?:click|tap|klicken? sie|klick|haz clic|cliquez)\b.{0,20}\b(?:here|hier|aquí|ici)\b/i,
   /\b(?:uses?|using|verwende[nt]|nutzt|nutzen|utiliza(?:mos)?|utilis(?:e|ons)|korzysta(?:my)?)\b.{0,20}\bcookies?\b/i,
   /\b(?:all rights reserved|alle rechte vorbehalten|todos los derechos reservados|tous droits réservés|tutti i diritti riservati)\b/i,
-  /^(?:the post .+ appeared first on|copyright\b)/i,
+  /^(?:the post .+ appeared first on|copyright (?:©|\(c\)|\d{4}|by\b|notice))/i,
   /\b(?:affiliate (?:links?|commissions?|partner)|earn (?:a|an) (?:affiliate )?commission)\b/i,
   /^(?:have a (?:news )?tip|got a tip|do you have (?:a|any) (?:story|tip|news))\b/i,
   /\b(?:download|get) (?:our|the) (?:free )?app\b/i,
@@ -48,9 +53,20 @@ const SHORT = 40
 const LINE = 120
 const SENTENCES = 250
 
-/** True where a block of text is furniture and no part of what the page says. */
+/**
+ * True where a short line is a known label: "Share this article", "Advertisement".
+ *
+ * @param isStructure the line is a heading or an item: a single word there (`Search`, `Image`) may be what a text is about
+ */
+export function isLabel(text: string, isStructure: boolean): boolean {
+  if (text.length > SHORT) return false
+  const words = bare(text)
+  return LABELS.has(words) && (!isStructure || words.includes(' ') || PLAIN_LABELS.has(words))
+}
+
+/** True where a short block credits, calls to subscribe, points elsewhere, or tells only the time. */
 export function isFurniture(text: string): boolean {
-  if (text.length <= SHORT && (LABELS.has(bare(text)) || MOMENT.test(text))) return true
+  if (text.length <= SHORT && MOMENT.test(text)) return true
   if (text.length <= LINE && (CREDIT.test(text) || STAMP.test(text))) return true
   if (text.length > SENTENCES) return false
   return CAPTION.test(text) || SEE_ALSO.test(text) || CALLS.some((call) => call.test(text))

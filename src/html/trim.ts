@@ -3,7 +3,7 @@
 
 import type { Block } from './blocks.ts'
 import type { Mode } from './content.ts'
-import { isFurniture } from './furniture.ts'
+import { isFurniture, isLabel } from './furniture.ts'
 
 /** The blocks without what frames the text. */
 export function trimBlocks(blocks: readonly Block[], title: string | undefined, mode: Mode): Block[] {
@@ -13,7 +13,8 @@ export function trimBlocks(blocks: readonly Block[], title: string | undefined, 
 
 function isText(block: Block, mode: Mode): boolean {
   if (block.kind === 'code' || block.kind === 'row') return true
-  return !isFurniture(block.text) && (mode === 'recall' || !isLink(block))
+  if (isLabel(block.text, block.kind !== 'paragraph')) return false
+  return mode === 'recall' || !(isFurniture(block.text) || isLink(block))
 }
 
 /** A line that is one link. Links in lists may be what a list is about. */

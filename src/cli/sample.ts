@@ -71,9 +71,13 @@ Examples:
     if (flags.json) return printJson(model, tokenizer, flags)
     process.stdout.write(flags.prompt)
     const decoder = new TextDecoder('utf-8', { ignoreBOM: true })
-    for await (const token of tokensOf(model, tokenizer, flags))
+    let written = 0
+    for await (const token of tokensOf(model, tokenizer, flags)) {
       process.stdout.write(decoder.decode(tokenizer.decodeBytes([token]), { stream: true }))
+      written++
+    }
     process.stdout.write(`${decoder.decode()}\n`)
+    if (written === 0) process.stderr.write('the model ends its document here: another --seed may go on\n')
   })
 
 async function printJson({ folder, ...model }: LoadedModel, tokenizer: Tokenizer, flags: Flags): Promise<void> {

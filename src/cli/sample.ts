@@ -80,10 +80,10 @@ Examples:
     if (written === 0) process.stderr.write('the model ends its document here: another --seed may go on\n')
   })
 
-async function printJson({ folder, ...model }: LoadedModel, tokenizer: Tokenizer, flags: Flags): Promise<void> {
+async function printJson(model: LoadedModel, tokenizer: Tokenizer, flags: Flags): Promise<void> {
   const tokens: number[] = []
-  for await (const token of tokensOf({ folder, ...model }, tokenizer, flags)) tokens.push(token)
-  process.stdout.write(`${JSON.stringify({ checkpoint: folder, prompt: flags.prompt, text: tokenizer.decode(tokens), tokens })}\n`)
+  for await (const token of tokensOf(model, tokenizer, flags)) tokens.push(token)
+  process.stdout.write(`${JSON.stringify({ checkpoint: model.folder, prompt: flags.prompt, text: tokenizer.decode(tokens), tokens })}\n`)
 }
 
 function tokensOf(model: LoadedModel, tokenizer: Tokenizer, { prompt, tokens, temperature, topK, topP, seed }: Flags) {

@@ -10,6 +10,7 @@ import { SluiceError } from '../src/core/errors.ts'
 import { type Barrier, type CollectContext, type CollectRun, type MergeContext, named } from '../src/core/stage.ts'
 import { serializeTokenizerJson } from '../src/tokenizer/formats.ts'
 import { PieceBuffer, patternNames, patternSources, preTokenizer } from '../src/tokenizer/pretokenize.ts'
+import { endOfTextNames } from '../src/tokenizer/tokenizer.ts'
 import { TRAINING_BYTES_PER_WORD_BYTE, trainTokenizerOn } from '../src/tokenizer/train.ts'
 import { mergeWordFiles, readFrequentWords, SpillingWordCounter } from '../src/tokenizer/words.ts'
 
@@ -22,10 +23,14 @@ export const trainTokenizerOptions = z
       .array(z.string().min(1))
       .min(1)
       .default(['<|endoftext|>'])
-      .describe('get the first ids; one of them must be a name by which the end of a document is known'),
+      .describe('get the first ids; one of them must be a usual name of the token that ends a document'),
     maxWords: z.int().min(1).default(4_000_000).describe('distinct words to train on: where there are more, the rarest are left out'),
   })
   .refine((o) => new Set(o.specialTokens).size === o.specialTokens.length, { path: ['specialTokens'], error: 'a token is there twice' })
+  .refine((o) => o.specialTokens.some((token) => endOfTextNames.includes(token)), {
+    path: ['specialTokens'],
+    error: `none of them ends a document: have one of ${endOfTextNames.join(', ')}`,
+  })
   .refine((o) => o.vocabSize >= 256 + o.specialTokens.length, {
     path: ['vocabSize'],
     error: 'too small for the 256 bytes and the special tokens',

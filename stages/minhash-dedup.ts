@@ -10,7 +10,7 @@ import { RecordWriter } from '../src/dedup/records.ts'
 import { hasPreference, keepOption, preference } from '../src/dedup/survivor.ts'
 import { applyVerdicts } from '../src/dedup/verdicts.ts'
 import { simplify } from '../src/text/simplify.ts'
-import { splitWords } from '../src/text/words.ts'
+import { tokenize } from '../src/text/words.ts'
 
 export const minhashDedupOptions = z
   .strictObject({
@@ -51,11 +51,6 @@ export function minhashDedup(options: MinhashDedupOptions = {}): Barrier<Documen
   }
 }
 
-/** The words that shingles are made of, as the reference has them. */
-export function shingleWords(text: string): string[] {
-  return splitWords(simplify(text))
-}
-
 function collect(context: CollectContext, options: Resolved): CollectRun<Document> {
   const { bands, keep } = options
   const signer = createSigner(options)
@@ -63,10 +58,14 @@ function collect(context: CollectContext, options: Resolved): CollectRun<Documen
   const record = new Uint32Array(bandWords)
   const preferred = new Float64Array(1)
   const preferredWords = new Uint32Array(preferred.buffer)
+  const sign = (text: string) => {
+    const simplified = simplify(text)
+    if (options.words === 'blanks') return signer.signJoined(simplified)
+    const { lexicon, ids } = tokenize(simplified)
+    return signer.signIds(lexicon.words, ids)
+  }
   const collectOne = (document: Document, row: number) => {
-    const { text } = document
-    const isSigned = options.words === 'english' ? signer.sign(shingleWords(text)) : signer.signJoined(simplify(text))
-    if (!isSigned) return
+    if (!sign(document.text)) return
     const hashes = signer.bandHashes()
     record[2] = row
     for (let band = 0; band < bands; band++) {

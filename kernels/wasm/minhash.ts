@@ -261,31 +261,55 @@ export function prepare(hashes: u32, bits: u32): void {
   }
 }
 
+/** Bytes of words by id, the blank behind each included. `starts` is u32[ids + 1], offsets into the words' bytes. */
+export function measureWords(ids: usize, count: u32, starts: usize): u32 {
+  let bytes: u32 = 0
+  for (let i: u32 = 0; i < count; i++) {
+    const start = starts + (<usize>load<u32>(ids + (<usize>i << 2)) << 2)
+    bytes += load<u32>(start, 4) - load<u32>(start)
+  }
+  return bytes
+}
+
+/** Writes words by id one after another. Copies 16 bytes at a time, so up to 15 behind the end are overwritten. */
+export function joinWords(ids: usize, count: u32, starts: usize, words: usize, text: usize): void {
+  let out = text
+  for (let i: u32 = 0; i < count; i++) {
+    const start = starts + (<usize>load<u32>(ids + (<usize>i << 2)) << 2)
+    const first = <usize>load<u32>(start)
+    const bytes = <usize>load<u32>(start, 4) - first
+    if (bytes <= 16) v128.store(out, v128.load(words + first))
+    else memory.copy(out, words + first, bytes)
+    out += bytes
+  }
+}
+
 /**
- * Signs words that stand in TEXT, one blank between two.
+ * Signs words that stand in memory as UTF-8, one blank between two.
  *
+ * @param text at or behind TEXT
  * @param window words a shingle, at most 64
  * @param kind of hash: 0 xxh64, 1 xxh32, 2 and 3 the first 8 and 4 bytes of SHA-1. 1 and 3 sign in 32 bits
  * @param hashes as given to `prepare`; the minima end up in the sixth array, all ones where there is no shingle
  * @returns the number of words
  */
-export function sign(textBytes: u32, window: u32, kind: u32, hashes: u32): u32 {
+export function sign(text: usize, textBytes: u32, window: u32, kind: u32, hashes: u32): u32 {
   memory.fill(PARAMETERS + 32 * hashes, 255, 16 * hashes)
   if (textBytes == 0) return 0
   const bits: u32 = kind == XXH32 || kind == SHA1_32 ? 32 : 64
   // A blank ends the last word too. Blanks are found 64 bytes at a time: a branch for each byte would be guessed wrong at
   // the end of every word.
-  store<u8>(TEXT + textBytes, 32)
+  store<u8>(text + textBytes, 32)
   let words: u32 = 0
   let slot: u32 = 0
   let waiting: u32 = 0
   let isFirstBlock = true
-  store<u32>(RING, <u32>TEXT)
+  store<u32>(RING, <u32>text)
   for (let block: u32 = 0; block <= textBytes; block += 64) {
-    let blanks = blanksIn64(TEXT + block)
+    let blanks = blanksIn64(text + block)
     if (textBytes - block < 63) blanks &= (<u64>2 << (textBytes - block)) - 1
     for (; blanks != 0; blanks &= blanks - 1) {
-      const end = TEXT + block + <usize>ctz(blanks)
+      const end = text + block + <usize>ctz(blanks)
       slot = slot + 1 == window ? 0 : slot + 1
       if (++words >= window) {
         // The slot that the next word will take holds the start of the oldest of these.

@@ -5,6 +5,7 @@ import assert from 'node:assert/strict'
 import { sha1Head, xxh32, xxh64 } from './hash.ts'
 import { instantiateMinhash } from './kernel.ts'
 import { drawPermutations, mersennePrime, type Permutations } from './permutations.ts'
+import { WordTable } from './word-table.ts'
 
 export interface MinhashParameters {
   /** Words a shingle, 1 to 32. */
@@ -36,6 +37,8 @@ export interface Signer {
    * @returns false where there are fewer words than one shingle needs: no signature, like nothing
    */
   readonly sign: (words: readonly string[]) => boolean
+  /** The same of words given by number, `words[ids[i]]`, where the array of all words is kept from call to call and only grows. */
+  readonly signIds: (words: readonly string[], ids: Int32Array) => boolean
   /** The same of words that are one text already, one blank between two. */
   readonly signJoined: (text: string) => boolean
   /** u64[bands · hashesPerBand] of the document signed last, copied. */
@@ -57,16 +60,22 @@ export function createSigner(parameters: MinhashParameters): Signer {
   memory.set(a)
   memory.set(b, padded)
   kernel.prepare(padded, precision)
+  const table = new WordTable(kernel)
   const kind = (parameters.hash === 'sha1' ? 2 : 0) + (precision === 32 ? 1 : 0)
   const countWords = (text: string) => {
-    const { written } = encoder.encodeInto(text, kernel.textSpace(text.length * 3))
-    return kernel.sign(written, shingleWords, kind, padded)
+    const at = table.end
+    const { written } = encoder.encodeInto(text, kernel.textSpace(text.length * 3, at))
+    return kernel.sign(at, written, shingleWords, kind, padded)
   }
   return {
     sign: (words) => {
       const counted = countWords(words.join(' '))
       assert.equal(counted, words.length, 'words to sign hold blanks')
       return counted >= shingleWords
+    },
+    signIds: (words, ids) => {
+      const { at, bytes } = table.join(words, ids)
+      return kernel.sign(at, bytes, shingleWords, kind, padded) >= shingleWords
     },
     signJoined: (text) => countWords(text) >= shingleWords,
     minima: () => kernel.parameters(6 * padded).slice(5 * padded, 5 * padded + m),

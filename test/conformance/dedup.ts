@@ -7,13 +7,16 @@ import { sha1Head, xxh32, xxh64 } from '../../src/dedup/hash.ts'
 import { createSigner, fineWebParameters, type MinhashParameters, shingleHashes } from '../../src/dedup/minhash.ts'
 import { readSection } from '../../src/dedup/verdicts.ts'
 import { simplify } from '../../src/text/simplify.ts'
+import { splitWords } from '../../src/text/words.ts'
 import { exactDedup } from '../../stages/exact-dedup.ts'
-import { minhashDedup, shingleWords } from '../../stages/minhash-dedup.ts'
+import { minhashDedup } from '../../stages/minhash-dedup.ts'
 import { sentenceDedup } from '../../stages/sentence-dedup.ts'
 import { runBarrier } from '../dedup/run-barrier.ts'
 import { difference, type Outcome, type Runner, rowByRow } from './cases.ts'
 
 // ---- hashes and signatures ----
+
+const wordsOf = (text: string) => splitWords(simplify(text))
 
 const hashCase = z.object({ text: z.string(), xxhash32: z.string(), xxhash64: z.string(), sha132: z.string(), sha164: z.string() })
 
@@ -52,7 +55,7 @@ const signatureCase = z.object({
 })
 
 const signatures = rowByRow('minhash_signatures*.jsonl', signatureCase, (row) => {
-  const words = shingleWords(row.text)
+  const words = wordsOf(row.text)
   const shingles = shingleHashes(words, fineWebParameters)
   const counts = [words.length, shingles.length, new Set(shingles).size]
   const fault =
@@ -77,7 +80,7 @@ const pairCase = z.object({
 })
 
 const pairs = rowByRow('minhash_pairs*.jsonl', pairCase, (row) => {
-  const [a, b] = [row.a, row.b].map(shingleWords)
+  const [a, b] = [row.a, row.b].map(wordsOf)
   const [first, second] = [signature(a) ?? [], signature(b) ?? []]
   const equal = first.map((band, i) => band.filter((value, k) => value === second[i]?.[k]).length)
   const buckets = equal.filter((count) => count === 8).length

@@ -92,6 +92,25 @@ test('equal bands have equal hashes, and a changed value changes its band only',
   )
 })
 
+test('words given by number have the same signature, while their lexicon grows and when another takes its place', () => {
+  const signer = createSigner({ ...fineWebParameters, shingleWords: 2 })
+  const plain = createSigner({ ...fineWebParameters, shingleWords: 2 })
+  const lexicons: string[][] = [[], [], ['x'.repeat(100_000), 'é'.repeat(40)]]
+  const documents = fc.array(fc.tuple(fc.nat(2), anyWords), { minLength: 1, maxLength: 12 })
+  fc.assert(
+    fc.property(documents, (list) => {
+      for (const [chosen, document] of list) {
+        const lexicon = lexicons[chosen]
+        const ids = Int32Array.from(document, (word) => (lexicon.includes(word) ? lexicon.indexOf(word) : lexicon.push(word) - 1))
+        assert.equal(signer.signIds(lexicon, ids), plain.sign(document))
+        if (document.length >= 2) assert.deepEqual(signer.minima(), plain.minima())
+        assert.equal(signer.signJoined('two words'), true)
+      }
+    }),
+    { numRuns: 60 },
+  )
+})
+
 test('words that are one text already have the same signature', () => {
   const signer = createSigner(fineWebParameters)
   const document = words(0, 70)

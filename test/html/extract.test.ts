@@ -111,6 +111,7 @@ test('the lead that a site sets apart comes first, unless precision is asked for
     `<meta name=description content="${lead}"><article><header><h1>Bridge closed</h1><p class=standfirst>${lead}</p></header>` +
     `<div class=article-body>${PARAGRAPHS}</div></article>`
   assert.ok(extract(html).text.startsWith(`${lead}\nParagraph 0`))
+  assert.ok(extract(html.replace(/<meta[^>]*>/, '')).text.startsWith(`${lead}\nParagraph 0`))
   assert.ok(extract(html, { ...extractDefaults, mode: 'precision' }).text.startsWith('Paragraph 0'))
 })
 

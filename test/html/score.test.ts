@@ -15,9 +15,9 @@ test('F1 on the article extraction benchmark is at least 0.975, precision and re
   assert.ok(score.f1 >= 0.975 && score.precision > 0.96 && score.recall > 0.96, JSON.stringify(score))
 })
 
-test('F on the multilingual set is at least 0.925', { skip }, () => {
+test('F on the multilingual set is at least 0.94', { skip }, () => {
   const score = scoreSecondSet(textOf)
-  assert.ok(score.f1 >= 0.925, JSON.stringify(score))
+  assert.ok(score.f1 >= 0.94, JSON.stringify(score))
 })
 
 test('scoring agrees with hand-counted pages', () => {

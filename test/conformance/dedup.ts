@@ -96,6 +96,23 @@ function jaccard(a: ReadonlySet<bigint>, b: ReadonlySet<bigint>): number {
 
 // ---- stages ----
 
+/** A runner whose cases belong together: where one cannot be read, or the stage throws, none passes. */
+function together(files: string, run: (rows: readonly unknown[]) => Promise<Outcome[]>): Runner {
+  const failAll = (rows: readonly unknown[], why: string) => rows.map((_, i) => ({ id: `row ${i + 1}`, difference: why }))
+  return {
+    files,
+    run: (rows) =>
+      run(rows).catch((error) =>
+        failAll(
+          rows,
+          error instanceof z.ZodError
+            ? `unreadable case: ${error.issues[0].message} at ${error.issues[0].path.join('.')}`
+            : `threw ${error}`,
+        ),
+      ),
+  }
+}
+
 const rankedCase = z.object({ id: z.string(), rank: z.int(), index: z.int(), text: z.string(), keep: z.boolean() })
 type Ranked = z.output<typeof rankedCase>
 
@@ -117,47 +134,41 @@ function partitionsOf<T extends Ranked>(rows: readonly T[], priority: (row: T) =
 }
 
 /** Clusters as sets of ids and the number kept; which document of a cluster stays is left to the implementation. */
-const clusters: Runner = {
-  files: 'minhash_clusters*.jsonl',
-  run: async (input) => {
-    const rows = z.array(rankedCase.extend({ cluster_id: z.int(), cluster_size: z.int() })).parse(input)
-    const partitions = partitionsOf(rows)
-    const clusterOf = new Map<string, string>()
-    const { kept } = await runBarrier(minhashDedup(), partitions, {
-      inspect: async (merged) => {
-        for (const [partition, documents] of partitions.entries()) {
-          const records = readSection(join(merged, 'verdicts'), partition)
-          for (let at = 0; at < records.length; at += 4) clusterOf.set(documents[records[at]].id, `${records[at + 2]}-${records[at + 3]}`)
-        }
-      },
-    })
-    const keptIds = new Set(kept.flat().map(({ id }) => id))
-    const membersOf = (key: (row: (typeof rows)[number]) => string | number) => {
-      const groups = Map.groupBy(rows, key)
-      return new Map(rows.map((row) => [row.id, (groups.get(key(row)) ?? []).map(({ id }) => id).sort()]))
-    }
-    const expected = membersOf((row) => (row.cluster_id < 0 ? row.id : row.cluster_id))
-    const got = membersOf((row) => clusterOf.get(row.id) ?? row.id)
-    return rows.map(({ id }): Outcome => {
-      const members = got.get(id) ?? []
-      const keptCount = members.filter((member) => keptIds.has(member)).length
-      return { id, difference: difference('cluster', expected.get(id), members) ?? difference('kept of the cluster', 1, keptCount) }
-    })
-  },
-}
+const clusters = together('minhash_clusters*.jsonl', async (input) => {
+  const rows = z.array(rankedCase.extend({ cluster_id: z.int(), cluster_size: z.int() })).parse(input)
+  const partitions = partitionsOf(rows)
+  const clusterOf = new Map<string, string>()
+  const { kept } = await runBarrier(minhashDedup(), partitions, {
+    inspect: async (merged) => {
+      for (const [partition, documents] of partitions.entries()) {
+        const records = readSection(join(merged, 'verdicts'), partition)
+        for (let at = 0; at < records.length; at += 4) clusterOf.set(documents[records[at]].id, `${records[at + 2]}-${records[at + 3]}`)
+      }
+    },
+  })
+  const keptIds = new Set(kept.flat().map(({ id }) => id))
+  const membersOf = (key: (row: (typeof rows)[number]) => string | number) => {
+    const groups = Map.groupBy(rows, key)
+    return new Map(rows.map((row) => [row.id, (groups.get(key(row)) ?? []).map(({ id }) => id).sort()]))
+  }
+  const expected = membersOf((row) => (row.cluster_id < 0 ? row.id : row.cluster_id))
+  const got = membersOf((row) => clusterOf.get(row.id) ?? row.id)
+  return rows.map(({ id }): Outcome => {
+    const members = got.get(id) ?? []
+    const keptCount = members.filter((member) => keptIds.has(member)).length
+    return { id, difference: difference('cluster', expected.get(id), members) ?? difference('kept of the cluster', 1, keptCount) }
+  })
+})
 
-const exact: Runner = {
-  files: 'exact_dedup*.jsonl',
-  run: async (input) => {
-    const rows = z.array(rankedCase.extend({ priority: z.int() })).parse(input)
-    const stage = exactDedup({ hash: 'xxh64', keep: { highest: 'priority' }, ties: 'row' })
-    const { dropped } = await runBarrier(
-      stage,
-      partitionsOf(rows, (row) => row.priority),
-    )
-    return rows.map(({ id, keep }) => ({ id, difference: difference('keep', keep, !dropped.has(id)) }))
-  },
-}
+const exact = together('exact_dedup*.jsonl', async (input) => {
+  const rows = z.array(rankedCase.extend({ priority: z.int() })).parse(input)
+  const stage = exactDedup({ hash: 'xxh64', keep: { highest: 'priority' }, ties: 'row' })
+  const { dropped } = await runBarrier(
+    stage,
+    partitionsOf(rows, (row) => row.priority),
+  )
+  return rows.map(({ id, keep }) => ({ id, difference: difference('keep', keep, !dropped.has(id)) }))
+})
 
 const sentenceConfig = z
   .strictObject({
@@ -177,19 +188,16 @@ const sentenceConfig = z
     ties: 'row' as const,
   }))
 
-const sentences: Runner = {
-  files: 'sentence_dedup*.jsonl',
-  run: async (input) => {
-    const rows = z.array(rankedCase.extend({ config: sentenceConfig, output: z.string().nullable() })).parse(input)
-    const outcomes: Outcome[] = []
-    // Cases of one configuration were one run.
-    for (const group of Map.groupBy(rows, ({ config }) => JSON.stringify(config)).values()) {
-      const { kept } = await runBarrier(sentenceDedup(group[0].config), partitionsOf(group))
-      const texts = new Map(kept.flat().map(({ id, text }) => [id, text]))
-      for (const { id, output } of group) outcomes.push({ id, difference: difference('text', output, texts.get(id) ?? null) })
-    }
-    return outcomes
-  },
-}
+const sentences = together('sentence_dedup*.jsonl', async (input) => {
+  const rows = z.array(rankedCase.extend({ config: sentenceConfig, output: z.string().nullable() })).parse(input)
+  const outcomes: Outcome[] = []
+  // Cases of one configuration were one run.
+  for (const group of Map.groupBy(rows, ({ config }) => JSON.stringify(config)).values()) {
+    const { kept } = await runBarrier(sentenceDedup(group[0].config), partitionsOf(group))
+    const texts = new Map(kept.flat().map(({ id, text }) => [id, text]))
+    for (const { id, output } of group) outcomes.push({ id, difference: difference('text', output, texts.get(id) ?? null) })
+  }
+  return outcomes
+})
 
 export const dedupRunners: readonly Runner[] = [hashes, signatures, pairs, clusters, exact, sentences]

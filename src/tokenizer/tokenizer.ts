@@ -9,6 +9,7 @@ import { SluiceError } from '../core/errors.ts'
 import { BpeEncoder, type BpeModel } from './bpe.ts'
 import {
   type AddedToken,
+  type Normalization,
   parseRanks,
   parseTokenizerJson,
   serializeTokenizerJson,
@@ -172,7 +173,10 @@ class BpeTokenizer implements LoadedTokenizer {
     this.endOfText = findEndOfText(name, definition.added)
     this.#encodeOrdinary = ordinaryEncoder(definition)
     this.#added = new Map(definition.added.map((token) => [token.id, new TextEncoder().encode(token.content)]))
-    this.#always = finderOf(definition.added.filter((token) => !token.special))
+    this.#always = finderOf(
+      definition.added.filter((token) => !token.special),
+      definition.normalizations,
+    )
   }
 
   encode(text: string): Uint32Array {
@@ -181,24 +185,19 @@ class BpeTokenizer implements LoadedTokenizer {
 
   encodeWithSpecials(text: string, allowed?: ReadonlySet<string>): Uint32Array {
     const isFound = (token: AddedToken) => !token.special || allowed === undefined || allowed.has(token.content)
-    return this.#encode(text, finderOf(this.definition.added.filter(isFound)))
+    return this.#encode(text, finderOf(this.definition.added.filter(isFound), this.definition.normalizations))
   }
 
   /** Raw text is searched for tokens that must stand there as they are, then normalized and searched for the others. */
   #encode(text: string, finder: AddedTokenFinder | undefined): Uint32Array {
-    if (!finder) return this.#encodeNormal(this.#normalize(text))
+    const { normalizations } = this.definition
+    if (!finder) return this.#encodeNormal(normalize(text, normalizations))
     const parts: Uint32Array[] = []
     const token = (id: number) => parts.push(Uint32Array.of(id))
     splitByTokens(text, finder.raw, token, (part) =>
-      splitByTokens(this.#normalize(part), finder.normalized, token, (ordinary) => parts.push(this.#encodeNormal(ordinary))),
+      splitByTokens(normalize(part, normalizations), finder.normalized, token, (ordinary) => parts.push(this.#encodeNormal(ordinary))),
     )
     return parts.length === 1 ? parts[0] : concatenate(parts)
-  }
-
-  #normalize(text: string): string {
-    let normal = text
-    for (const form of this.definition.normalizations) normal = form === 'Lowercase' ? normal.toLowerCase() : normal.normalize(form)
-    return normal
   }
 
   #encodeNormal(text: string): Uint32Array {
@@ -277,6 +276,12 @@ function findEndOfText(name: string, added: readonly AddedToken[]): number {
   })
 }
 
+function normalize(text: string, normalizations: readonly Normalization[]): string {
+  let normal = text
+  for (const form of normalizations) normal = form === 'Lowercase' ? normal.toLowerCase() : normal.normalize(form)
+  return normal
+}
+
 // ---- added tokens in text ----
 
 interface Finder {
@@ -290,9 +295,13 @@ interface AddedTokenFinder {
   readonly normalized: Finder | undefined
 }
 
-function finderOf(tokens: readonly AddedToken[]): AddedTokenFinder | undefined {
+function finderOf(tokens: readonly AddedToken[], normalizations: readonly Normalization[]): AddedTokenFinder | undefined {
   if (tokens.length === 0) return undefined
-  return { raw: finder(tokens.filter((token) => !token.normalized)), normalized: finder(tokens.filter((token) => token.normalized)) }
+  const normalized = tokens.filter((token) => token.normalized)
+  return {
+    raw: finder(tokens.filter((token) => !token.normalized)),
+    normalized: finder(normalized.map((token) => ({ ...token, content: normalize(token.content, normalizations) }))),
+  }
 }
 
 function finder(tokens: readonly AddedToken[]): Finder | undefined {

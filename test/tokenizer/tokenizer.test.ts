@@ -139,6 +139,13 @@ test('added tokens take the blanks beside them where they say so', () => {
   assert.deepEqual([...tokenizer.encode('a  <mask> b')], [64, 50257, 275])
 })
 
+test('added tokens that are found after normalization are normalized too', () => {
+  const { definition } = tokenizers.gpt2
+  const added = [...definition.added, { id: 50257, content: 'XQJ', special: false, takesLeft: false, takesRight: false, normalized: true }]
+  const tokenizer = createTokenizer('lower', { ...definition, added, normalizations: ['NFC', 'Lowercase'] }, '')
+  assert.deepEqual([...tokenizer.encode('xqJa')], [50257, 64])
+})
+
 // ---- bytes ----
 
 test('a byte-order mark and characters split over tokens survive decoding', () => {

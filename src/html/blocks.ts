@@ -256,8 +256,8 @@ function isDataTable(tree: HtmlTree, table: number, isOut: Uint8Array): boolean 
   return rows > 0 && cells >= 2 && cells > rows && characters / cells < 300
 }
 
-/** Soft hyphens and zero-width spaces: where a browser may break a line. Joiners stay, they change letters. */
-const INVISIBLE = /[\u00ad\u200b\u2060\ufeff]+/g
+/** Control characters, soft hyphens and zero-width spaces. Joiners stay, they change letters. */
+const INVISIBLE = /[\0-\x08\x0b\x0e-\x1f\x7f\u00ad\u200b\u2060\ufeff]+/g
 
 function cellsOf(row: string): string {
   const cells = row.split('\t').slice(1)

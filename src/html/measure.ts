@@ -20,7 +20,7 @@ export interface Measures {
 
 const DEAD = tagSet(
   'head script style noscript template iframe noembed noframes svg math object embed video audio canvas map button input select textarea ' +
-    'option optgroup progress meter datalist dialog meta link base title param track source',
+    'option optgroup progress meter datalist dialog meta link base title param track source img picture area',
 )
 
 /** Measures all nodes; text counts are those directly in a block, not in its subtree. */
@@ -40,9 +40,12 @@ export function measure(tree: HtmlTree): Measures {
     }
     if (tag[node] !== TEXT) {
       const own = attributes[node]
+      if (DEAD[tag[node]] === 1 && own?.shadowrootmode === undefined) {
+        isDead[node] = 1
+        continue
+      }
       if (own !== undefined) hint[node] = hintOf(own)
-      const isShown = DEAD[tag[node]] === 0 || own?.shadowrootmode !== undefined
-      if (!isShown || (hint[node] & HIDDEN) !== 0) isDead[node] = 1
+      if ((hint[node] & HIDDEN) !== 0) isDead[node] = 1
       block[node] = BLOCK[tag[node]] === 1 ? node : block[above]
       continue
     }

@@ -134,7 +134,7 @@ function addNamed(tree: HtmlTree, node: number, attributes: Attributes, found: F
   }
   if (found.dateLine === undefined && (itemprop === 'datePublished' || (name !== undefined && DATE_CLASS.test(name)))) {
     const line = attributes.content ?? attributes.datetime ?? textOf(tree, node)
-    if (line.length < 100 && dateOfText(line) !== undefined) found.dateLine = line
+    if (line.length < 100 && /\d/.test(line) && dateOfText(line) !== undefined) found.dateLine = line
   }
 }
 
@@ -216,8 +216,11 @@ function namesOf(value: Json | undefined): string {
   return names.join(', ')
 }
 
+/** And control characters, which no name or title has. */
+const BLANKS = /[\s\0-\x1f\x7f]+/g
+
 function clean(text: string): string {
-  const line = text.replace(/\s+/g, ' ').trim()
+  const line = text.replace(BLANKS, ' ').trim()
   return line.length > LONGEST ? line.slice(0, LONGEST).toWellFormed() : line
 }
 

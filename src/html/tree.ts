@@ -62,13 +62,9 @@ const TABLE_PARTS = tagSet('tr td th thead tbody tfoot caption')
 /** Parses a whole page. Never throws; any string is a page. */
 export function parseHtml(html: string): HtmlTree {
   const builder = new TreeBuilder()
-  tokenize(CONTROLS.test(html) ? html.replace(CONTROLS_ALL, '') : html, builder)
+  tokenize(html, builder)
   return builder.finish()
 }
-
-/** Control characters other than blanks: no part of any text. */
-const CONTROLS = /[\0-\x08\x0b\x0e-\x1f\x7f]/
-const CONTROLS_ALL = /[\0-\x08\x0b\x0e-\x1f\x7f]+/g
 
 class TreeBuilder {
   private capacity = 1024
@@ -414,10 +410,17 @@ function endOfAttributeName(html: string, from: number): number {
 }
 
 function keptName(html: string, start: number, end: number): string | undefined {
-  if (end - start > 14) return undefined
+  const length = end - start
+  // Most names are told from all kept ones by their first letter and length alone.
+  if (length > LONGEST_ATTRIBUTE || KEPT_SHAPES[((html.charCodeAt(start) & 31) << 4) | length] === 0) return undefined
   const name = html.slice(start, end)
   if (KEPT_ATTRIBUTES.has(name)) return name
   if (!hasCapital(name)) return undefined
   const lower = name.toLowerCase()
   return KEPT_ATTRIBUTES.has(lower) ? lower : undefined
 }
+
+const LONGEST_ATTRIBUTE = 14
+/** By the first letter, whichever its case, and the length. */
+const KEPT_SHAPES = new Uint8Array(32 << 4)
+for (const name of KEPT_ATTRIBUTES) KEPT_SHAPES[((name.charCodeAt(0) & 31) << 4) | name.length] = 1

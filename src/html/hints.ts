@@ -77,7 +77,7 @@ const WORDS: readonly (readonly [bit: number, words: ReadonlySet<string>])[] = [
   [
     BYLINE,
     words(
-      'byline bylines dateline timestamp postmeta entrymeta articlemeta postinfo articleinfo author authors pubdate publishdate published postdate date datetime meta byauthor readingtime readtime',
+      'byline bylines autor auteur datum fecha postedon dateline timestamp postmeta entrymeta articlemeta postinfo articleinfo author authors pubdate publishdate published postdate date datetime meta byauthor readingtime readtime',
     ),
   ],
 ]

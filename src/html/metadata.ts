@@ -2,7 +2,9 @@
 // the page's own heading, the more deliberate statement first.
 
 import { dateOfText, dateOfUrl, dateOfValue } from './dates.ts'
+import { BYLINE } from './hints.ts'
 import { type Json, jsonOf } from './json-ld.ts'
+import type { Measures } from './measure.ts'
 import { decodeReferences } from './references.ts'
 import { TEXT, tagId } from './tags.ts'
 import type { Attributes, HtmlTree } from './tree.ts'
@@ -37,8 +39,8 @@ const LONGEST = 500
 const FARTHEST = 200
 
 /** Collects the metadata of a page in one pass. */
-export function readMetadata(tree: HtmlTree): PageMetadata {
-  const found = collect(tree)
+export function readMetadata(tree: HtmlTree, measures: Measures): PageMetadata {
+  const found = collect(tree, measures)
   const meta = (...names: string[]) => {
     for (const name of names) {
       const value = found.meta.get(name)
@@ -101,7 +103,7 @@ interface Found {
   articleBody?: string
 }
 
-function collect(tree: HtmlTree): Found {
+function collect(tree: HtmlTree, measures: Measures): Found {
   const found: Found = { meta: new Map() }
   for (let node = 1; node < tree.count; node++) {
     const tag = tree.tag[node]
@@ -117,7 +119,7 @@ function collect(tree: HtmlTree): Found {
     else if (tag === TIME && (attributes.pubdate !== undefined || /publish/i.test(attributes.itemprop ?? '')))
       found.published ??= attributes.datetime
     else if (tag === TIME) found.time ??= attributes.datetime
-    addNamed(tree, node, attributes, found)
+    if ((measures.hint[node] & BYLINE) !== 0 || attributes.rel === 'author') addNamed(tree, node, attributes, found)
   }
   return found
 }

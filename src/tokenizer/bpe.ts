@@ -1,5 +1,6 @@
 // Byte-pair encoding of pieces: Sennrich et al. 2016, arxiv.org/abs/1508.07909, over bytes as in GPT-2. Merges are applied
-// by priority, leftmost first. Where pieces come from is pretokenize.ts's matter, where merges come from formats.ts's.
+// by priority, leftmost first. The plain reference of kernels/wasm/bpe.ts, and what encodes where that one cannot. Where
+// pieces come from is pretokenize.ts's matter, where merges come from formats.ts's.
 
 import { SluiceError } from '../core/errors.ts'
 import type { PieceBuffer } from './pretokenize.ts'

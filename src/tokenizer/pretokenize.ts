@@ -1,6 +1,6 @@
 // Pre-tokenization: cuts text into the pieces that byte-pair merges never cross. The reference definitions are regular
 // expressions (tiktoken's openai_public.py, Meta's and Qwen's tokenizer files); the ones in wide use are also written as
-// scanners over UTF-8, which the encoder runs. What a piece becomes is bpe.ts's matter.
+// scanners over UTF-8: here, and once more in the kernel that encodes. What a piece becomes is bpe.ts's matter.
 
 import { SluiceError } from '../core/errors.ts'
 

@@ -23,7 +23,7 @@ type Limits = z.output<typeof languageOptions>
 /** Which option bounds which statistic. */
 export const languageLimits = { kept_score: ['minScore'] } as const
 
-/** Smaller scores count as 0: 176 of them a document cost more than the model itself. */
+/** Smaller scores count as 0: of 176 languages all but a few are that unlikely, and need not be worked out. */
 const SMALLEST_SCORE = 0.01
 
 /** Sets `language` and `languageScore`. Reason: `language`. */

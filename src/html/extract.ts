@@ -3,6 +3,7 @@
 
 import { type Block, blocksOf } from './blocks.ts'
 import { findContent, type Mode, wholeBody } from './content.ts'
+import { detach } from './detach.ts'
 import { leadBefore } from './lead.ts'
 import { type Measures, measure } from './measure.ts'
 import { type PageMetadata, readMetadata } from './metadata.ts'
@@ -40,7 +41,7 @@ export function extract(html: string, options: ExtractOptions = extractDefaults)
   const measures = measure(tree)
   const metadata = readMetadata(tree, measures)
   const blocks = readBlocks(tree, measures, metadata, options)
-  const text = options.format === 'markdown' ? renderMarkdown(blocks) : renderText(blocks)
+  const text = detach(options.format === 'markdown' ? renderMarkdown(blocks) : renderText(blocks))
   return {
     text,
     metadata,

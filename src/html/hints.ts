@@ -1,6 +1,7 @@
 // What an element's class, id, role and test id say about its part on the page: words that designers of many sites use.
 // A hint is evidence, never a verdict: `content.ts` weighs it against the text that lies inside.
 
+import { detach } from './detach.ts'
 import type { Attributes } from './tree.ts'
 
 /** Navigation, sharing, advertising, related items: words that name little else. */
@@ -135,7 +136,7 @@ function nameHint(name: string): number {
   for (const className of name.slice(0, LONGEST_NAME).split(/\s+/)) bits |= classHint(className)
   // WordPress lists a post's category and tags in the class of the whole post.
   if (name.includes('hentry')) bits &= CONTENT
-  if (rememberedNames.size < REMEMBERED && name.length <= LONGEST_NAME) rememberedNames.set(name, bits)
+  if (rememberedNames.size < REMEMBERED && name.length <= LONGEST_NAME) rememberedNames.set(detach(name), bits)
   return bits
 }
 
@@ -146,7 +147,7 @@ function classHint(className: string): number {
   if (bits !== undefined) return bits
   bits = partsHint(partsOf(className))
   if (HIDDEN_NAMES.has(className.toLowerCase())) bits |= HIDDEN
-  if (rememberedClasses.size < REMEMBERED) rememberedClasses.set(className, bits)
+  if (rememberedClasses.size < REMEMBERED) rememberedClasses.set(detach(className), bits)
   return bits
 }
 

@@ -2,6 +2,7 @@
 // the page's own heading, the more deliberate statement first.
 
 import { dateOfText, dateOfUrl, dateOfValue } from './dates.ts'
+import { detach } from './detach.ts'
 import { BYLINE } from './hints.ts'
 import { type Json, jsonOf } from './json-ld.ts'
 import type { Measures } from './measure.ts'
@@ -64,8 +65,8 @@ export function readMetadata(tree: HtmlTree, measures: Measures): PageMetadata {
     description: meta('description', 'og:description', 'twitter:description'),
     articleBody: found.articleBody,
   }
-  for (const key of Object.keys(result)) if (result[key] === undefined || result[key] === '') delete result[key]
-  return result
+  const stated = Object.entries(result).flatMap(([key, value]) => (value === undefined || value === '' ? [] : [[key, detach(value)]]))
+  return Object.fromEntries(stated)
 }
 
 /** Names of meta elements that say when a page was published, the most deliberate first. */

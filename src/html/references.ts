@@ -2,6 +2,7 @@
 // is decoded by its tokenizer once and remembered.
 
 import { Tokenizer } from 'htmlparser2'
+import { detach } from './detach.ts'
 
 const REFERENCE = /&(?:#[xX]?[0-9a-fA-F]+|[a-zA-Z][a-zA-Z0-9]*);?/g
 const REMEMBERED = 10_000
@@ -18,7 +19,7 @@ function decodeReference(reference: string): string {
   // The longest name has 33 characters; digits beyond that are leading zeros or no character.
   if (reference.length > 64) return reference
   const decoded = tokenize(reference)
-  if (known.size < REMEMBERED) known.set(reference, decoded)
+  if (known.size < REMEMBERED) known.set(detach(reference), detach(decoded))
   return decoded
 }
 

@@ -1,0 +1,105 @@
+// The matrices of a fastText model: plain float rows, or rows of a product quantizer (Jégou et al. 2011; for fastText Joulin
+// et al. 2016, arxiv.org/abs/1612.03651): each row is cut into pieces, each piece one of 256 centroids.
+
+/** Rows of floats. Indices are checked where the model is read, not here. */
+export interface Matrix {
+  readonly rows: number
+  readonly columns: number
+  /** @param into f64[columns]; the row is added to it */
+  addRow(row: number, into: Float64Array): void
+  /** @param vector f64[columns] */
+  dot(row: number, vector: Float64Array): number
+}
+
+export class DenseMatrix implements Matrix {
+  readonly rows: number
+  readonly columns: number
+  readonly #data: Float32Array
+
+  /** @param data f32[rows × columns], kept */
+  constructor(data: Float32Array, rows: number, columns: number) {
+    this.#data = data
+    this.rows = rows
+    this.columns = columns
+  }
+
+  addRow(row: number, into: Float64Array): void {
+    const data = this.#data
+    const columns = this.columns
+    const base = row * columns
+    for (let i = 0; i < columns; i++) into[i] += data[base + i]
+  }
+
+  dot(row: number, vector: Float64Array): number {
+    const data = this.#data
+    const columns = this.columns
+    const base = row * columns
+    let sum = 0
+    for (let i = 0; i < columns; i++) sum += data[base + i] * vector[i]
+    return sum
+  }
+}
+
+/** Centroids by piece and code. All pieces are `pieceColumns` wide but the last, which is what is left of the columns. */
+export interface Quantizer {
+  readonly columns: number
+  readonly pieces: number
+  readonly pieceColumns: number
+  /** f32[columns × 256]: of each piece its 256 centroids, one after another */
+  readonly centroids: Float32Array
+}
+
+export const CENTROIDS = 256
+
+export class QuantizedMatrix implements Matrix {
+  readonly rows: number
+  readonly columns: number
+  readonly #codes: Uint8Array
+  readonly #quantizer: Quantizer
+  readonly #norms: Float32Array
+
+  /**
+   * @param codes u8[rows × pieces], kept
+   * @param norms f32[rows], by which the rows are scaled
+   */
+  constructor(codes: Uint8Array, quantizer: Quantizer, norms: Float32Array) {
+    this.rows = norms.length
+    this.columns = quantizer.columns
+    this.#codes = codes
+    this.#quantizer = quantizer
+    this.#norms = norms
+  }
+
+  addRow(row: number, into: Float64Array): void {
+    const { columns, pieces, pieceColumns, centroids } = this.#quantizer
+    const norm = this.#norms[row]
+    for (let piece = 0, column = 0; piece < pieces; piece++) {
+      const width = Math.min(pieceColumns, columns - column)
+      const from = piece * CENTROIDS * pieceColumns + this.#codes[row * pieces + piece] * width
+      for (let i = 0; i < width; i++) into[column++] += norm * centroids[from + i]
+    }
+  }
+
+  dot(row: number, vector: Float64Array): number {
+    const { columns, pieces, pieceColumns, centroids } = this.#quantizer
+    let sum = 0
+    for (let piece = 0, column = 0; piece < pieces; piece++) {
+      const width = Math.min(pieceColumns, columns - column)
+      const from = piece * CENTROIDS * pieceColumns + this.#codes[row * pieces + piece] * width
+      for (let i = 0; i < width; i++) sum += vector[column++] * centroids[from + i]
+    }
+    return sum * this.#norms[row]
+  }
+
+  /** The same rows as floats: 4 bytes a number instead of about half a byte, and several times as fast to add. */
+  decode(): DenseMatrix {
+    const data = new Float32Array(this.rows * this.columns)
+    const row = new Float64Array(this.columns)
+    for (let i = 0; i < this.rows; i++) {
+      row.fill(0)
+      this.addRow(i, row)
+      data.set(row, i * this.columns)
+    }
+    return new DenseMatrix(data, this.rows, this.columns)
+  }
+}

@@ -1,0 +1,78 @@
+// Numbers for words that are given as bytes: an open hash table over one buffer that holds all of them. The dictionary of a
+// model is such a table, and so is the predictor's cache.
+
+/** FNV-1a, 32 bits. */
+export const HASH_BASIS = 0x811c9dc5 | 0
+export const HASH_PRIME = 0x01000193
+
+/** FNV-1a as fastText has it: bytes are signed, so 0x80 and more also flip the upper 24 bits. The result is an i32. */
+export function hashBytes(bytes: Uint8Array, start: number, end: number): number {
+  let hash = HASH_BASIS
+  for (let i = start; i < end; i++) hash = Math.imul(hash ^ ((bytes[i] << 24) >> 24), HASH_PRIME)
+  return hash
+}
+
+export class WordTable {
+  #count = 0
+  readonly #maximum: number
+  readonly #mask: number
+  /** 1 + the word's number, 0: free. At most half of them are taken. */
+  readonly #slots: Int32Array
+  readonly #hashes: Int32Array
+  readonly #ends: Int32Array
+  readonly #bytes: Uint8Array
+
+  /** Takes up to so many words of so many bytes in all. */
+  constructor(maximumWords: number, maximumBytes: number) {
+    const slots = 2 ** Math.ceil(Math.log2(2 * maximumWords + 2))
+    this.#maximum = maximumWords
+    this.#mask = slots - 1
+    this.#slots = new Int32Array(slots)
+    this.#hashes = new Int32Array(maximumWords)
+    this.#ends = new Int32Array(maximumWords + 1)
+    this.#bytes = new Uint8Array(maximumBytes)
+  }
+
+  get count(): number {
+    return this.#count
+  }
+
+  /** The number of the word `bytes[start, end)` with that `hashBytes`, or -1. */
+  find(bytes: Uint8Array, start: number, end: number, hash: number): number {
+    const slots = this.#slots
+    const hashes = this.#hashes
+    const mask = this.#mask
+    for (let slot = (hash ^ (hash >>> 15)) & mask; ; slot = (slot + 1) & mask) {
+      const word = slots[slot] - 1
+      if (word < 0) return -1
+      if (hashes[word] === hash && this.#holds(word, bytes, start, end)) return word
+    }
+  }
+
+  #holds(word: number, bytes: Uint8Array, start: number, end: number): boolean {
+    const own = this.#bytes
+    const from = this.#ends[word]
+    if (this.#ends[word + 1] - from !== end - start) return false
+    for (let i = from, j = start; j < end; i++, j++) if (own[i] !== bytes[j]) return false
+    return true
+  }
+
+  /** Takes in a word that is not there and gives its number: they count from 0. -1: there is no room. */
+  add(bytes: Uint8Array, start: number, end: number, hash: number): number {
+    const word = this.#count
+    const from = this.#ends[word]
+    if (word === this.#maximum || from + end - start > this.#bytes.length) return -1
+    for (let i = start; i < end; i++) this.#bytes[from + i - start] = bytes[i]
+    this.#ends[word + 1] = from + end - start
+    this.#hashes[word] = hash
+    let slot = (hash ^ (hash >>> 15)) & this.#mask
+    while (this.#slots[slot] !== 0) slot = (slot + 1) & this.#mask
+    this.#slots[slot] = ++this.#count
+    return word
+  }
+
+  clear(): void {
+    this.#count = 0
+    this.#slots.fill(0)
+  }
+}

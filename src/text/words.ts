@@ -39,7 +39,7 @@ export function tokenize(text: string): Tokens {
   if (lexicon.isFull) lexicon = new Lexicon()
   const scan = new Scan(lexicon, unitsOf(text), text.length)
   scan.run()
-  return { lexicon, ids: scan.ids.slice(0, scan.words), sentenceEnds: Int32Array.from(scan.sentenceEnds) }
+  return { lexicon, ids: scan.ids.slice(0, scan.words), sentenceEnds: new Int32Array(scan.sentenceEnds) }
 }
 
 // ---- reused between texts ----
@@ -85,7 +85,9 @@ class Scan {
     const lexicon = this.#lexicon
     const units = this.#units
     const length = this.#length
-    let { slots, chunkUnits } = lexicon
+    const ids = this.ids
+    let { slots, chunkUnits, chunkWords } = lexicon
+    let isPlain = true // nothing held back, no sentence about to end
     for (let i = 0; i < length; i++) {
       let unit = units[i]
       if (BLANK[unit] === 1) continue
@@ -97,6 +99,7 @@ class Scan {
       } while (BLANK[unit] === 0)
       if (i - start > LONGEST_CHUNK) {
         this.#addLong(start, i)
+        isPlain = false
         continue
       }
       let slot = firstSlot(hash, slots.length)
@@ -105,10 +108,17 @@ class Scan {
       }
       if (slots[slot + 1] === 0) {
         slot = lexicon.addChunk(units, start, i, hash, slot)
-        slots = lexicon.slots
-        chunkUnits = lexicon.chunkUnits
+        ;({ slots, chunkUnits, chunkWords } = lexicon)
       }
-      this.#add(slots[slot + 2], slots[slot + 3], start, i)
+      const firstWord = slots[slot + 2]
+      const facts = slots[slot + 3]
+      if (isPlain && (facts & (OPEN_END | HAS_TERMINAL)) === 0) {
+        for (let word = firstWord; word < firstWord + (facts >>> 16); word++) ids[this.words++] = chunkWords[word]
+        this.#position = i
+      } else {
+        this.#add(firstWord, facts, start, i)
+        isPlain = this.#group.length === 0 && !this.#seenTerminal
+      }
     }
     this.#endGroup()
     if (this.#seenTerminal && this.#position < length && this.#isBlankWord(length)) this.sentenceEnds.push(this.#position)

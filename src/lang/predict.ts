@@ -32,25 +32,27 @@ const END_OF_TEXT = Buffer.from('</s>')
 /** In place of a number of rows. */
 const NO_WORD = -1
 
-/** Predicts one text after another, with buffers and a cache of its own: about 3 MB for 16 dimensions, one a thread. */
+/** Predicts one text after another, with buffers and a cache of its own: about 5 MB for 16 dimensions, one a thread. */
 export class FastTextPredictor {
   readonly #model: FastTextModel
   readonly #scoreLabels: ScoreLabels
   readonly #cache = new WordTable(CACHED_WORDS, CACHED_BYTES)
-  /** By number in the cache: the sum of a word's rows, and how many they are. */
-  readonly #cachedSums: Float32Array
+  /** By number in the cache: the sum of a word's rows, and how many they are. As exact as summed anew: a score must not depend on what was asked before. */
+  readonly #cachedSums: Float64Array
   readonly #cachedRows = new Int32Array(CACHED_WORDS)
   readonly #hidden: Float64Array
   readonly #wordSum: Float64Array
   readonly #encoder = new TextEncoder()
   #bytes = new Uint8Array(1 << 16)
+  /** Rows that are still to be added, cut where it is full: a word may be as long as the text. */
+  readonly #rows = new Int32Array(1 << 10)
   /** Hashes of the text's words, where the model knows n-grams of them. */
   #hashes: number[] = []
 
   constructor(model: FastTextModel) {
     this.#model = model
     this.#scoreLabels = createScorer(model)
-    this.#cachedSums = new Float32Array(CACHED_WORDS * model.dimensions)
+    this.#cachedSums = new Float64Array(CACHED_WORDS * model.dimensions)
     this.#hidden = new Float64Array(model.dimensions)
     this.#wordSum = new Float64Array(model.dimensions)
   }
@@ -96,7 +98,7 @@ export class FastTextPredictor {
       if (added === NO_WORD) continue
       rows += added
       if (keepsHashes) this.#hashes.push(hash)
-      isOver = at - start === END_OF_TEXT.length && startsWith(bytes, start, at, END_OF_TEXT)
+      isOver = isEndOfText(bytes, start, at)
     }
     if (!isOver) rows += this.#addEndOfText()
     return keepsHashes ? rows + this.#addWordNgrams() : rows
@@ -116,7 +118,8 @@ export class FastTextPredictor {
     const word = this.#model.dictionary.find(END_OF_TEXT, 0, END_OF_TEXT.length, hash)
     if (this.#model.wordNgrams > 1) this.#hashes.push(hash)
     if (word < 0 || word >= this.#model.wordCount) return 0
-    this.#model.input.addRow(word, this.#hidden)
+    this.#rows[0] = word
+    this.#model.input.addRows(this.#rows, 1, this.#hidden)
     return 1
   }
 
@@ -150,24 +153,32 @@ export class FastTextPredictor {
   /** Fills `#wordSum` with the sum of a word's rows and gives their number, or NO_WORD for a label. */
   #sumWord(bytes: Uint8Array, start: number, end: number, hash: number): number {
     const { dictionary, wordCount, input, characterNgrams } = this.#model
-    const sum = this.#wordSum.fill(0)
+    this.#wordSum.fill(0)
     const word = dictionary.find(bytes, start, end, hash)
     if (word >= wordCount || (word < 0 && startsWith(bytes, start, end, UNKNOWN_LABEL))) return NO_WORD
-    if (word >= 0) input.addRow(word, sum)
-    const hasNgrams = characterNgrams.maximum > 0 && !(end - start === END_OF_TEXT.length && startsWith(bytes, start, end, END_OF_TEXT))
-    return (word >= 0 ? 1 : 0) + (hasNgrams ? this.#addCharacterNgrams(bytes, start, end) : 0)
+    let rows = 0
+    if (word >= 0) this.#rows[rows++] = word
+    if (characterNgrams.maximum > 0 && !isEndOfText(bytes, start, end)) return this.#sumCharacterNgrams(bytes, start, end, rows)
+    input.addRows(this.#rows, rows, this.#wordSum)
+    return rows
   }
 
-  /** Overwrites the byte before and the byte after the word: both are blanks that were read already. */
-  #addCharacterNgrams(bytes: Uint8Array, start: number, end: number): number {
+  /**
+   * Overwrites the byte before and the byte after the word: both are blanks that were read already.
+   *
+   * @param waiting how many `#rows` are there already
+   * @returns with these
+   */
+  #sumCharacterNgrams(bytes: Uint8Array, start: number, end: number, waiting: number): number {
     const { ngramRows, wordCount, input, characterNgrams } = this.#model
     const { minimum, maximum } = characterNgrams
-    const sum = this.#wordSum
+    const rows = this.#rows
     const first = start - 1
     const stop = end + 1
     bytes[first] = BEFORE_WORD
     bytes[end] = AFTER_WORD
-    let rows = 0
+    let count = waiting
+    let added = 0
     for (let from = first; from < stop; from++) {
       if (isContinuation(bytes[from])) continue
       let hash = HASH_BASIS
@@ -177,12 +188,15 @@ export class FastTextPredictor {
         // A border alone says nothing.
         if (length < minimum || (length === 1 && (from === first || at === stop))) continue
         const row = rowOfBucket(ngramRows, (hash >>> 0) % ngramRows.buckets)
-        if (row < 0) continue
-        input.addRow(wordCount + row, sum)
-        rows++
+        if (row >= 0) rows[count++] = wordCount + row
+        if (count < rows.length) continue
+        input.addRows(rows, count, this.#wordSum)
+        added += count
+        count = 0
       }
     }
-    return rows
+    input.addRows(rows, count, this.#wordSum)
+    return added + count
   }
 
   /** h·116049371 + next, modulo 2^64, of signed hashes: `high` and `low` are the halves. */
@@ -200,7 +214,8 @@ export class FastTextPredictor {
         low = Number(next & 0xffffffffn)
         const row = rowOfBucket(ngramRows, Number(next % BigInt(ngramRows.buckets)))
         if (row < 0) continue
-        input.addRow(wordCount + row, this.#hidden)
+        this.#rows[0] = wordCount + row
+        input.addRows(this.#rows, 1, this.#hidden)
         rows++
       }
     }
@@ -215,6 +230,10 @@ function isBlank(byte: number): boolean {
 
 function isContinuation(byte: number): boolean {
   return (byte & 0xc0) === 0x80
+}
+
+function isEndOfText(bytes: Uint8Array, start: number, end: number): boolean {
+  return end - start === END_OF_TEXT.length && startsWith(bytes, start, end, END_OF_TEXT)
 }
 
 function startsWith(bytes: Uint8Array, start: number, end: number, prefix: Uint8Array): boolean {

@@ -1,13 +1,13 @@
 // The best few of many scores: a binary heap with the worst of them on top.
 
 export class BestLabels {
+  readonly most: number
   #size = 0
-  readonly #most: number
   readonly #labels: Int32Array
   readonly #scores: Float64Array
 
   constructor(most: number) {
-    this.#most = most
+    this.most = most
     this.#labels = new Int32Array(most + 1)
     this.#scores = new Float64Array(most + 1)
   }
@@ -18,12 +18,12 @@ export class BestLabels {
 
   /** What a score must reach to be taken in. */
   get least(): number {
-    return this.#size < this.#most ? -1 : this.#scores[0]
+    return this.#size < this.most ? -1 : this.#scores[0]
   }
 
   add(label: number, score: number): void {
     this.#rise(this.#size++, label, score)
-    if (this.#size > this.#most) this.dropWorst()
+    if (this.#size > this.most) this.dropWorst()
   }
 
   get worstLabel(): number {

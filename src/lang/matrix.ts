@@ -5,8 +5,8 @@
 export interface Matrix {
   readonly rows: number
   readonly columns: number
-  /** @param into f64[columns]; the row is added to it */
-  addRow(row: number, into: Float64Array): void
+  /** @param into f64[columns]; the first `count` of the `rows` are added to it */
+  addRows(rows: Int32Array, count: number, into: Float64Array): void
   /** @param vector f64[columns] */
   dot(row: number, vector: Float64Array): number
 }
@@ -23,11 +23,22 @@ export class DenseMatrix implements Matrix {
     this.columns = columns
   }
 
-  addRow(row: number, into: Float64Array): void {
+  /** Four rows at a time: a quarter of the loads and stores of `into`. */
+  addRows(rows: Int32Array, count: number, into: Float64Array): void {
     const data = this.#data
     const columns = this.columns
-    const base = row * columns
-    for (let i = 0; i < columns; i++) into[i] += data[base + i]
+    let at = 0
+    for (; at + 4 <= count; at += 4) {
+      const a = rows[at] * columns
+      const b = rows[at + 1] * columns
+      const c = rows[at + 2] * columns
+      const d = rows[at + 3] * columns
+      for (let i = 0; i < columns; i++) into[i] += data[a + i] + data[b + i] + (data[c + i] + data[d + i])
+    }
+    for (; at < count; at++) {
+      const a = rows[at] * columns
+      for (let i = 0; i < columns; i++) into[i] += data[a + i]
+    }
   }
 
   dot(row: number, vector: Float64Array): number {
@@ -68,6 +79,10 @@ export class QuantizedMatrix implements Matrix {
     this.#codes = codes
     this.#quantizer = quantizer
     this.#norms = norms
+  }
+
+  addRows(rows: Int32Array, count: number, into: Float64Array): void {
+    for (let i = 0; i < count; i++) this.addRow(rows[i], into)
   }
 
   addRow(row: number, into: Float64Array): void {

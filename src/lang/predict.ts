@@ -14,8 +14,8 @@ export interface Prediction {
   readonly score: number
 }
 
-const CACHED_WORDS = 1 << 15
-const CACHED_BYTES = 1 << 19
+const CACHED_WORDS = 1 << 16
+const CACHED_BYTES = 1 << 20
 /** Longer ones, such as lines of Chinese, come back too seldom. */
 const LONGEST_CACHED_BYTES = 64
 /** A text's bytes are kept for the next text up to this size. */
@@ -46,6 +46,7 @@ export class FastTextPredictor {
   #bytes = new Uint8Array(1 << 16)
   /** Rows that are still to be added, cut where it is full: a word may be as long as the text. */
   readonly #rows = new Int32Array(1 << 10)
+  #best = new BestLabels(1)
   /** Hashes of the text's words, where the model knows n-grams of them. */
   #hashes: number[] = []
 
@@ -69,11 +70,17 @@ export class FastTextPredictor {
     if (rows === 0) return []
     const hidden = this.#hidden
     for (let i = 0; i < hidden.length; i++) hidden[i] /= rows
-    const best = new BestLabels(Math.min(most, this.#model.labels.length))
+    const best = this.#bestOf(Math.min(most, this.#model.labels.length))
     this.#scoreLabels(hidden, smallest, best)
     const predictions: Prediction[] = []
     for (; best.size > 0; best.dropWorst()) predictions.push({ label: this.#model.labels[best.worstLabel], score: best.worstScore })
     return predictions.reverse()
+  }
+
+  /** Empty, as the last text left it. */
+  #bestOf(most: number): BestLabels {
+    if (this.#best.most !== most) this.#best = new BestLabels(most)
+    return this.#best
   }
 
   /** Fills `#hidden` with the sum of the text's rows and gives their number. */

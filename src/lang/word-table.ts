@@ -16,9 +16,8 @@ export class WordTable {
   #count = 0
   readonly #maximum: number
   readonly #mask: number
-  /** 1 + the word's number, 0: free. At most half of them are taken. */
+  /** i32[slots, 2]: 1 + a word's number, or 0 where free, and its hash. At most half of them are taken. */
   readonly #slots: Int32Array
-  readonly #hashes: Int32Array
   readonly #ends: Int32Array
   readonly #bytes: Uint8Array
 
@@ -27,8 +26,7 @@ export class WordTable {
     const slots = 2 ** Math.ceil(Math.log2(2 * maximumWords + 2))
     this.#maximum = maximumWords
     this.#mask = slots - 1
-    this.#slots = new Int32Array(slots)
-    this.#hashes = new Int32Array(maximumWords)
+    this.#slots = new Int32Array(2 * slots)
     this.#ends = new Int32Array(maximumWords + 1)
     this.#bytes = new Uint8Array(maximumBytes)
   }
@@ -40,12 +38,11 @@ export class WordTable {
   /** The number of the word `bytes[start, end)` with that `hashBytes`, or -1. */
   find(bytes: Uint8Array, start: number, end: number, hash: number): number {
     const slots = this.#slots
-    const hashes = this.#hashes
     const mask = this.#mask
     for (let slot = (hash ^ (hash >>> 15)) & mask; ; slot = (slot + 1) & mask) {
-      const word = slots[slot] - 1
+      const word = slots[2 * slot] - 1
       if (word < 0) return -1
-      if (hashes[word] === hash && this.#holds(word, bytes, start, end)) return word
+      if (slots[2 * slot + 1] === hash && this.#holds(word, bytes, start, end)) return word
     }
   }
 
@@ -64,10 +61,10 @@ export class WordTable {
     if (word === this.#maximum || from + end - start > this.#bytes.length) return -1
     for (let i = start; i < end; i++) this.#bytes[from + i - start] = bytes[i]
     this.#ends[word + 1] = from + end - start
-    this.#hashes[word] = hash
     let slot = (hash ^ (hash >>> 15)) & this.#mask
-    while (this.#slots[slot] !== 0) slot = (slot + 1) & this.#mask
-    this.#slots[slot] = ++this.#count
+    while (this.#slots[2 * slot] !== 0) slot = (slot + 1) & this.#mask
+    this.#slots[2 * slot] = ++this.#count
+    this.#slots[2 * slot + 1] = hash
     return word
   }
 

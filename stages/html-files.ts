@@ -3,6 +3,7 @@
 import { z } from 'zod'
 import type { WebPage } from '../src/core/document.ts'
 import type { Source } from '../src/core/stage.ts'
+import { urlBelow } from '../src/io/inputs.ts'
 import { inputPaths, listOf } from './batches.ts'
 import { filePartitions, readFiles } from './file-items.ts'
 import { maxFileBytes } from './text-files.ts'
@@ -22,14 +23,12 @@ export function htmlFiles(options: HtmlFilesOptions): Source<WebPage> {
   return {
     kind: 'source',
     name: 'htmlFiles',
-    version: 1,
+    version: 2,
     options: { ...settings, baseUrl: baseUrl ?? null },
     partitions: (context) => filePartitions(paths, settings.extensions, context),
     read: (partition, context) =>
       readFiles(paths, settings.extensions, settings.maxFileBytes, partition, context, ({ item, path, bytes }) =>
-        bytes.length === 0
-          ? undefined
-          : { ...item, html: bytes, contentType: 'text/html', url: baseUrl && new URL(encodeURI(path), baseUrl).href },
+        bytes.length === 0 ? undefined : { ...item, html: bytes, contentType: 'text/html', url: baseUrl && urlBelow(baseUrl, path) },
       ),
   }
 }

@@ -33,6 +33,11 @@ async function expandInput(name: string, extensions: readonly string[]): Promise
   const path = localPath(name)
   const found = await statOrUndefined(path)
   if (found?.isFile()) return [localInput(path, dirname(path))]
+  if (found && !found.isDirectory())
+    throw new SluiceError('SLUICE_INPUT_MISSING', `${name} is a pipe or a device, which cannot be read`, {
+      where: { path },
+      fix: 'write its data into a file first',
+    })
   const base = found?.isDirectory() ? path : fixedPart(path)
   const paths = found?.isDirectory() ? await filesOf(path, extensions) : await filesOfGlob(path)
   if (paths.length > 0) return paths.map((file) => localInput(file, base))
@@ -89,6 +94,12 @@ async function statOrUndefined(path: string): Promise<Stats | undefined> {
     if (systemCode(error) === 'ENOENT' || systemCode(error) === 'ENOTDIR') return undefined
     throw diskError(error, path)
   }
+}
+
+/** The URL of a file that is published below a base. All of its name belongs to the path: `?`, `#` and a colon too. */
+export function urlBelow(base: string, path: string): string {
+  const folder = base.endsWith('/') ? base : `${base}/`
+  return new URL(`./${encodeURI(path).replace(/[?#]/g, encodeURIComponent)}`, folder).href
 }
 
 /** True for `scheme://…` other than `file:`. */

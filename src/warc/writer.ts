@@ -127,11 +127,11 @@ export class WarcWriter {
 
   /** Makes the file appear under its name. */
   async close(): Promise<void> {
-    this.#isDone = true
     try {
       await this.#file.sync()
       await this.#file.close()
       await rename(this.#partial, this.path)
+      this.#isDone = true
     } catch (error) {
       throw diskError(error, this.path)
     }

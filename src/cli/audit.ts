@@ -13,6 +13,7 @@ import { readSamples, type Sample } from '../audit/samples.ts'
 import { funnelTable } from '../audit/terminal-table.ts'
 import { SluiceError } from '../core/errors.ts'
 import { diskError } from '../io/disk-errors.ts'
+import { printable } from './printable.ts'
 import { wholeNumber } from './run-options.ts'
 
 interface Flags {
@@ -108,18 +109,13 @@ function sampleText(sample: Sample): string {
   const rest = characters - [...text].length
   return [
     styled('bold', `${stage}: ${reason}`),
-    `${id}  ${url ?? ''}`.trimEnd(),
-    styled('dim', `${source} at ${offset}`),
+    printable(`${id}  ${url ?? ''}`.trimEnd()),
+    styled('dim', printable(`${source} at ${offset}`)),
     ...(measured.length > 0 ? [styled('dim', measured.join(', '))] : []),
     printable(text).replaceAll(/^/gm, '  '),
     ...(rest > 0 ? [styled('dim', `  and ${formatCount(rest)} more characters`)] : []),
     '',
   ].join('\n')
-}
-
-/** Text of strangers must not steer the terminal. */
-function printable(text: string): string {
-  return text.replace(/[\0-\x08\x0b-\x1f\x7f-\x9f]/g, '\ufffd')
 }
 
 async function printQuery(run: AuditedRun, sql: string, json: boolean): Promise<void> {

@@ -7,13 +7,14 @@ import { Command, InvalidArgumentError } from 'commander'
 import { SluiceError } from '../core/errors.ts'
 import { type ByteSource, openBytes } from '../io/byte-source.ts'
 import { diskError } from '../io/disk-errors.ts'
-import { expandInputs, localPath } from '../io/inputs.ts'
+import { expandInputs, localPath, urlBelow } from '../io/inputs.ts'
 import { checkDigests, type DigestResult } from '../warc/digest.ts'
 import { decodeBody, mediaType, parseHttpResponse } from '../warc/http.ts'
 import type { WarcDamage } from '../warc/plain-records.ts'
 import { readWarc, type WarcLayout } from '../warc/reader.ts'
 import { field, recordDate, recordUrl, type WarcRecord } from '../warc/record.ts'
 import { WarcWriter } from '../warc/writer.ts'
+import { printable } from './printable.ts'
 
 const EXTENSIONS = ['.warc', '.warc.gz', '.wet', '.wet.gz', '.wat', '.wat.gz']
 const MAX_RECORD_BYTES = 1 << 30
@@ -21,7 +22,11 @@ const MAX_RECORD_BYTES = 1 << 30
 export const command = new Command('warc')
   .addHelpText(
     'after',
-    examples('sluice warc ls crawl.warc.gz', 'sluice warc check crawl.warc.gz', 'sluice warc pack site/ -o site.warc.gz'),
+    examples(
+      'sluice warc ls crawl.warc.gz',
+      'sluice warc check crawl.warc.gz',
+      'sluice warc pack site/ -o site.warc.gz --base-url https://docs.example.org/',
+    ),
   )
   .addCommand(
     new Command('ls')
@@ -169,7 +174,8 @@ async function list(files: string[], options: { json?: boolean; type?: string })
 }
 
 function row(offset: number, length: number, type: string, digest: string, media: string, date: string, url: string): string {
-  return `${String(offset).padStart(11)} ${String(length).padStart(9)} ${type.padEnd(10)} ${digest.padEnd(7)} ${media.padEnd(28)} ${date.padEnd(20)} ${url}`.trimEnd()
+  const line = `${String(offset).padStart(11)} ${String(length).padStart(9)} ${type.padEnd(10)} ${digest.padEnd(7)} ${media.padEnd(28)} ${date.padEnd(20)} ${url}`
+  return printable(line.trimEnd())
 }
 
 // ---- cat ----
@@ -184,7 +190,9 @@ interface PrintOptions {
 async function print(file: string, options: PrintOptions): Promise<void> {
   if ((options.offset === undefined) === (options.url === undefined))
     throw new SluiceError('SLUICE_USAGE', 'one of --offset and --url is needed', { fix: 'sluice warc ls FILE shows offsets and URLs' })
-  const [{ url }] = await inputsOf([file])
+  const [{ url }, ...others] = await inputsOf([file])
+  if (others.length > 0)
+    throw new SluiceError('SLUICE_USAGE', `${file} stands for ${others.length + 1} files, and one is needed`, { fix: 'name the file' })
   const source = await openBytes(url)
   const record = options.offset === undefined ? await findUrl(source, options.url ?? '') : await findOffset(source, options.offset)
   if (!record)
@@ -235,17 +243,20 @@ function contentOf(record: WarcRecord, options: PrintOptions): Buffer {
 interface Report {
   readonly file: string
   readonly bytes: number
-  readonly layout: WarcLayout | 'empty'
+  readonly layout: WarcLayout | 'empty' | 'other'
   readonly records: number
   readonly types: Readonly<Record<string, number>>
   readonly digests: { readonly ok: number; readonly bad: number; readonly unknown: number; readonly none: number }
   readonly damaged: readonly WarcDamage[]
 }
 
+const NO_DIGESTS: Report['digests'] = { ok: 0, bad: 0, unknown: 0, none: 0 }
+
 async function check(files: string[], options: { json?: boolean }): Promise<void> {
   let isGood = true
   for (const { url } of await inputsOf(files)) {
-    const report = await inspect(await openBytes(url))
+    const source = await openBytes(url)
+    const report = await inspect(source).catch((error: unknown) => refused(source, error))
     isGood &&= report.damaged.length === 0
     write(options.json ? JSON.stringify(report) : readable(report))
   }
@@ -255,7 +266,7 @@ async function check(files: string[], options: { json?: boolean }): Promise<void
 async function inspect(source: ByteSource): Promise<Report> {
   const damaged: WarcDamage[] = []
   const types: Record<string, number> = {}
-  const digests = { ok: 0, bad: 0, unknown: 0, none: 0 }
+  const digests = { ...NO_DIGESTS }
   const layouts: WarcLayout[] = []
   let records = 0
   const damage = (found: WarcDamage) => void damaged.push(found)
@@ -287,12 +298,19 @@ async function inspect(source: ByteSource): Promise<Report> {
   return { file: displayName(source.url), bytes: source.size, layout, records, types, digests, damaged }
 }
 
+/** A file of another format is a finding like any other: the files behind it are checked all the same. */
+function refused({ url, size }: ByteSource, error: unknown): Report {
+  if (!(error instanceof SluiceError && error.code === 'SLUICE_WARC_FORMAT')) throw error
+  const damage = { offset: 0, length: size, code: error.code, message: error.message }
+  return { file: displayName(url), bytes: size, layout: 'other', records: 0, types: {}, digests: NO_DIGESTS, damaged: [damage] }
+}
+
 function readable({ file, bytes, layout, records, types, digests, damaged }: Report): string {
   const byType = Object.entries(types).sort(([a], [b]) => (a < b ? -1 : 1))
   const lines = damaged.map(({ offset, length, code, message }) => `  bytes ${offset}–${offset + length}: ${message} [${code}]`)
   const counts = `  ${records} records in ${bytes} bytes (${layout}): ${byType.map(([type, count]) => `${count} ${type}`).join(', ') || 'none'}`
   const checked = `  digests: ${digests.ok} match, ${digests.bad} do not, ${digests.none} records have none${digests.unknown > 0 ? `, ${digests.unknown} of unknown kind` : ''}`
-  return [`${file}: ${damaged.length === 0 ? 'ok' : 'DAMAGED'}`, ...lines, counts, checked].join('\n')
+  return printable([`${file}: ${damaged.length === 0 ? 'ok' : 'DAMAGED'}`, ...lines, counts, checked].join('\n'))
 }
 
 // ---- pack ----
@@ -326,11 +344,10 @@ interface PackOptions {
 }
 
 async function pack(paths: string[], options: PackOptions): Promise<void> {
-  if (!URL.canParse(options.baseUrl))
-    throw new SluiceError('SLUICE_USAGE', `the base URL ${options.baseUrl} is no URL`, {
+  if (!URL.canParse('/', options.baseUrl))
+    throw new SluiceError('SLUICE_USAGE', `the base URL ${options.baseUrl} is none that a path can follow`, {
       fix: 'pass one such as https://docs.example.org/',
     })
-  const base = options.baseUrl.endsWith('/') ? options.baseUrl : `${options.baseUrl}/`
   const output = pathToFileURL(localPath(options.output)).href
   const inputs = (await expandInputs(paths, [''])).filter(({ url }) => url !== output)
   const date = options.date ?? warcDate(new Date())
@@ -339,16 +356,18 @@ async function pack(paths: string[], options: PackOptions): Promise<void> {
     seed: options.seed,
     overwrite: options.force,
     gzip: options.output.endsWith('.gz'),
-    info: { description: `packed from files for ${base}` },
+    info: { description: `packed from files for ${options.baseUrl}` },
   }
   await using writer = await WarcWriter.create(options.output, settings)
   for (const { url, path } of inputs) {
     const file = localPath(url)
     try {
+      const { size, mtime } = await stat(file)
+      if (size > MAX_RECORD_BYTES) throw tooLarge(file, size)
       const body = await readFile(file)
       await writer.writeResponse({
-        url: new URL(encodeURI(path), base).href,
-        date: options.date ?? warcDate((await stat(file)).mtime),
+        url: urlBelow(options.baseUrl, path),
+        date: options.date ?? warcDate(mtime),
         contentType: mediaTypes[extname(path).toLowerCase()] ?? 'application/octet-stream',
         body,
       })
@@ -358,6 +377,13 @@ async function pack(paths: string[], options: PackOptions): Promise<void> {
   }
   await writer.close()
   process.stderr.write(`packed ${inputs.length} files into ${options.output}: ${writer.records} records, ${writer.bytes} bytes\n`)
+}
+
+function tooLarge(file: string, bytes: number): SluiceError {
+  return new SluiceError('SLUICE_WARC_RECORD_TOO_LARGE', `the file has ${bytes} bytes, a record at most ${MAX_RECORD_BYTES}`, {
+    where: { file },
+    fix: 'leave it out: name the other files, or a pattern',
+  })
 }
 
 // ---- shared ----

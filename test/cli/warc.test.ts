@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, rm, truncate, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
@@ -47,6 +47,12 @@ test('check passes good files and exits with 1 on damaged ones, with byte ranges
   assert.deepEqual([report.records, report.layout, report.damaged[0].code], [9, 'gzip-shared', 'SLUICE_WARC_SHARED_GZIP'])
 })
 
+test('check goes on behind a file of another format', () => {
+  const { status, stdout } = sluice('check', `${fixtures}archive.arc`, `${fixtures}good.warc.gz`)
+  assert.equal(status, 1)
+  assert.match(stdout, /archive\.arc: DAMAGED\n.*SLUICE_WARC_FORMAT[\s\S]*good\.warc\.gz: ok/)
+})
+
 test('cat prints the decoded payload, the headers, or the record as stored', () => {
   const page = sluice('cat', `${fixtures}encodings.warc.gz`, '--url', 'https://example.org/chunked-gzip')
   assert.match(page.stdout, /^<!doctype html>.*вода\.<\/p>/)
@@ -63,6 +69,9 @@ test('mistakes are answered with a code and advice', () => {
     [['cat', `${fixtures}good.warc.gz`], 'SLUICE_USAGE'],
     [['ls', `${fixtures}missing.warc.gz`], 'SLUICE_INPUT_MISSING'],
     [['ls', `${fixtures}archive.arc`], 'SLUICE_WARC_FORMAT'],
+    [['ls', '/dev/null'], 'SLUICE_INPUT_MISSING'],
+    [['cat', fixtures, '--offset', '0'], 'SLUICE_USAGE'],
+    [['pack', fixtures, '-o', join(folder, 'x.warc'), '--base-url', 'mailto:x'], 'SLUICE_USAGE'],
   ] as const) {
     const { status, stderr } = sluice(...args)
     assert.equal(status, 1)
@@ -92,4 +101,36 @@ test('pack writes a file that check passes, and keeps an existing one', async ()
   assert.match(again.stderr, /SLUICE_OUTPUT_EXISTS/)
   assert.equal(sluice(...args, '--force').status, 0)
   assert.equal(sluice('check', output).status, 0)
+})
+
+test('pack takes all of a file name for the path of its URL', async () => {
+  const names = ['a#b.html', 'colon:c.html', 'x?y=1.html', 'ü 100%.html']
+  await mkdir(join(folder, 'names'))
+  for (const name of names) await writeFile(join(folder, 'names', name), '<p>')
+  const output = join(folder, 'names.warc.gz')
+  assert.equal(sluice('pack', join(folder, 'names'), '-o', output, '--base-url', 'https://example.org/docs').status, 0)
+  const listed = sluice('ls', '--json', '--type', 'response', output).stdout.trim().split('\n')
+  const base = 'https://example.org/docs/'
+  assert.deepEqual(
+    listed.map((line) => decodeURIComponent(JSON.parse(line).url)),
+    names.map((name) => base + name),
+  )
+})
+
+test('a pack that fails leaves nothing behind', async () => {
+  const output = join(folder, 'failed')
+  await mkdir(join(output, 'folder.warc'), { recursive: true })
+  await writeFile(join(output, 'large.html'), '')
+  await truncate(join(output, 'large.html'), 3e9)
+  const large = sluice('pack', join(output, 'large.html'), '-o', join(output, 'large.warc'), '--base-url', 'https://example.org')
+  assert.match(large.stderr, /SLUICE_WARC_RECORD_TOO_LARGE/)
+  const args = ['pack', `${fixtures}make.ts`, '-o', join(output, 'folder.warc'), '--base-url', 'https://example.org', '--force']
+  assert.equal(sluice(...args).status, 1)
+  assert.deepEqual(await readdir(output), ['folder.warc', 'large.html'])
+})
+
+test('a header of a record cannot steer the terminal', async () => {
+  const file = join(folder, 'escape.warc')
+  await writeFile(file, 'WARC/1.0\r\nWARC-Type: resource\r\nWARC-Target-URI: http://x/\u001b[2J\r\nContent-Length: 0\r\n\r\n\r\n\r\n')
+  assert.match(sluice('ls', file).stdout, /http:\/\/x\/\ufffd\[2J/)
 })

@@ -3,8 +3,8 @@
 
 import { Command, InvalidArgumentError } from 'commander'
 import { describeError, SluiceError } from '../core/errors.ts'
+import { phaseRequests } from '../engine/requests.ts'
 import { RunFolder } from '../engine/run-folder.ts'
-import { phaseRequests } from '../engine/runner.ts'
 import { inlineExecutor } from '../executors/inline.ts'
 import { assertSamePlan, planOf } from '../executors/setup.ts'
 import { exitCodes } from './exit-codes.ts'

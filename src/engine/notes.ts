@@ -21,7 +21,7 @@ export interface Note {
   /** Ordinal of the partition in its phase. */
   readonly partition: number
   readonly offset: number
-  /** Document id; empty while the record is not yet one. */
+  /** Document id; of a record's first document while the record is not yet read. */
   readonly id: string
 }
 
@@ -49,8 +49,8 @@ export class NoteSlot {
     this.#write(1, offset)
   }
 
-  reading(offset: number): void {
-    this.#buffer.fill(0, 32)
+  reading(offset: number, id: string): void {
+    this.#buffer.write(id, 32, 32, 'latin1')
     this.#write(2, offset)
   }
 

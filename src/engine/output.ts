@@ -7,13 +7,15 @@ import { join, resolve } from 'node:path'
 import { z } from 'zod'
 import { SluiceError } from '../core/errors.ts'
 import { writeWhole } from '../io/write-whole.ts'
-import { freezePlan, type Plan } from './plan.ts'
+import { freezePlan, type Phase, type Plan } from './plan.ts'
 import type { Seal } from './run-folder.ts'
 
 const MANIFEST = 'manifest.json'
 const ATTEMPTS = '.attempts'
 /** `<partition>-<part>.<extension>`: only such files are ever removed. */
 const SHARD_NAME = /^[0-9a-f]{16}-\d+\./
+/** A manifest whose writer was killed. */
+const HALF_WRITTEN = /^manifest\.json\.[0-9a-f]{8}\.tmp$/
 
 const shard = z.object({ name: z.string(), rows: z.number(), bytes: z.number(), tokens: z.number().optional(), sha256: z.string() })
 const manifest = z.looseObject({ pipeline: z.string(), shards: z.array(shard) })
@@ -23,8 +25,9 @@ export interface Output {
   readonly shards: readonly z.infer<typeof shard>[]
 }
 
-function sinksOf(plan: Plan) {
-  return [...plan.phases.flatMap(({ steps, end }) => [...steps, end])].filter((step) => step.kind === 'sink')
+/** Output folders of a phase. */
+export function sinkPaths({ steps, end }: Phase): string[] {
+  return [...steps, end].filter((step) => step.kind === 'sink').map(({ path }) => resolve(path))
 }
 
 /**
@@ -33,8 +36,7 @@ function sinksOf(plan: Plan) {
  * @throws SluiceError `SLUICE_OUTPUT_TAKEN` where a folder has other files, `SLUICE_OUTPUT_OTHER` where another pipeline wrote it
  */
 export async function claimOutputs(plan: Plan): Promise<void> {
-  for (const { path } of sinksOf(plan)) {
-    const folder = resolve(path)
+  for (const folder of plan.phases.flatMap(sinkPaths)) {
     await mkdir(folder, { recursive: true })
     const names = (await readdir(folder)).filter((name) => name !== ATTEMPTS)
     if (names.length === 0) continue
@@ -61,30 +63,38 @@ export async function claimOutputs(plan: Plan): Promise<void> {
 /** Moves the sealed attempts' shards to their names and removes what an earlier plan left. May be repeated. */
 export async function publish(plan: Plan, seals: readonly Seal[]): Promise<Output[]> {
   const outputs: Output[] = []
-  for (const { path } of sinksOf(plan)) {
-    const folder = resolve(path)
+  for (const folder of plan.phases.flatMap(sinkPaths)) {
     const parts = seals.flatMap(({ tasks }) => tasks.flatMap((task) => task.outputs)).filter((output) => output.path === folder)
     const shards = new Map(parts.flatMap((part) => part.shards.map((made) => [made.name, made])))
+    const listed = [...shards.values()]
+    await forgetReplaced(folder, shards)
     for (const part of parts) {
       for (const { name } of part.shards) {
         const made = join(part.folder, name)
         if (existsSync(made)) await rename(made, join(folder, name))
       }
     }
-    const listed = [...shards.values()]
     await writeWhole(join(folder, MANIFEST), JSON.stringify(describe(plan, seals, listed), undefined, 2))
-    for (const name of await readdir(folder)) if (SHARD_NAME.test(name) && !shards.has(name)) await rm(join(folder, name), { force: true })
+    for (const name of await readdir(folder))
+      if ((SHARD_NAME.test(name) && !shards.has(name)) || HALF_WRITTEN.test(name)) await rm(join(folder, name), { force: true })
     await rm(join(folder, ATTEMPTS), { recursive: true, force: true })
     outputs.push({ path: folder, shards: listed })
   }
   return outputs
 }
 
+/** Takes shards that are about to be replaced out of the manifest: killed between two renames, it would promise what is gone. */
+async function forgetReplaced(folder: string, shards: ReadonlyMap<string, { readonly sha256: string }>): Promise<void> {
+  const old = await readManifest(folder)
+  if (!old) return
+  const staying = old.shards.filter(({ name, sha256 }) => shards.get(name)?.sha256 === sha256)
+  if (staying.length < old.shards.length) await writeWhole(join(folder, MANIFEST), JSON.stringify({ ...old, shards: staying }))
+}
+
 /** Digests of what is published, by path; the same name may hold the shard of another plan. */
 export async function publishedDigests(plan: Plan): Promise<Map<string, string>> {
   const digests = new Map<string, string>()
-  for (const { path } of sinksOf(plan)) {
-    const folder = resolve(path)
+  for (const folder of plan.phases.flatMap(sinkPaths)) {
     for (const { name, sha256 } of (await readManifest(folder))?.shards ?? [])
       if (existsSync(join(folder, name))) digests.set(join(folder, name), sha256)
   }

@@ -1,6 +1,7 @@
 // The builder: sources, then stages whose types must fit, then a sink. `pipe` accepts a stage only where what flows is
 // what the stage takes, so a wrong order does not compile. What comes out is plain data for the plan.
 
+import { resolve } from 'node:path'
 import type { z } from 'zod'
 import type { Item, Json } from '../core/document.ts'
 import { SluiceError } from '../core/errors.ts'
@@ -123,7 +124,7 @@ export function pipeline(
 /** Barriers are found by name, sinks own their folder: both must be unique. */
 function checked(built: Pipeline): Pipeline {
   const barriers = built.steps.filter((step) => step.kind === 'barrier').map((step) => step.name)
-  const folders = [...built.steps.filter((step) => step.kind === 'sink'), built.sink].map((sink) => sink.path)
+  const folders = [...built.steps.filter((step) => step.kind === 'sink'), built.sink].map((sink) => resolve(sink.path))
   const twice = [...barriers, ...folders].find((name, index, all) => all.indexOf(name) !== index)
   if (built.sources.length === 0)
     throw new SluiceError('SLUICE_PIPELINE_EMPTY', `pipeline ${built.name} has no source`, { fix: 'give .from() at least one' })

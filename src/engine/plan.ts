@@ -2,6 +2,7 @@
 // bytes, chained to the phase before, so that a changed option redoes what follows it and nothing else.
 
 import type { Json } from '../core/document.ts'
+import { SluiceError } from '../core/errors.ts'
 import { hash128, sourceName } from '../core/identity.ts'
 import type { Partition, PlanContext } from '../core/stage.ts'
 import { packageVersion } from '../core/version.ts'
@@ -83,13 +84,25 @@ export interface PlannedPartition {
   readonly input: Partition
 }
 
-/** All partitions of all sources, in the pipeline's order. Their ids depend on the inputs, not on their places. */
+/**
+ * All partitions of all sources, in the pipeline's order. Their ids depend on the inputs, not on their places.
+ *
+ * @throws SluiceError `SLUICE_INPUT_TWICE`
+ */
 export async function planPartitions(plan: Plan, context: PlanContext): Promise<PlannedPartition[]> {
-  const planned: PlannedPartition[] = []
+  const planned = new Map<string, PlannedPartition>()
   for (const [sourceIndex, source] of plan.pipeline.sources.entries()) {
-    for (const input of await source.partitions(context)) planned.push({ id: partitionId(source, input), sourceIndex, input })
+    for (const input of await source.partitions(context)) {
+      const id = partitionId(source, input)
+      if (planned.has(id))
+        throw new SluiceError('SLUICE_INPUT_TWICE', 'the pipeline names an input twice: each of its documents would be there twice', {
+          where: { source: input.source },
+          fix: 'take it out of one of the sources',
+        })
+      planned.set(id, { id, sourceIndex, input })
+    }
   }
-  return planned
+  return [...planned.values()]
 }
 
 /** Bytes that a partition reads; 0 where its input does not say. */

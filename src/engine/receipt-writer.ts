@@ -19,6 +19,7 @@ export class ReceiptWriter {
   readonly #rejected: ParquetWriter | undefined
   #receipts: Receipt[] = []
   #files = 0
+  #isClosed = false
 
   private constructor(folder: PhaseFolder, partition: string, attempt: string, rejected: ParquetWriter | undefined) {
     this.#folder = folder
@@ -40,6 +41,8 @@ export class ReceiptWriter {
   }
 
   async close(): Promise<void> {
+    if (this.#isClosed) return
+    this.#isClosed = true
     await this.#rejected?.close()
     if (this.#receipts.length > 0) await this.#flush()
   }

@@ -3,7 +3,7 @@
 // the phase still run, so that their receipts are complete; a shadow counts nowhere and reaches no sink.
 
 import { type Document, type Item, itemBytes } from '../core/document.ts'
-import { packError } from '../core/errors.ts'
+import { packError, SluiceError } from '../core/errors.ts'
 import { sampleFraction } from '../core/identity.ts'
 import type { Statistics } from '../core/stage.ts'
 import type { RunChoices } from './choices.ts'
@@ -23,6 +23,8 @@ export interface Receipt {
   stage: string
   reason: string
   isShadow: boolean
+  /** Stages that gave it out. */
+  passed: number
   /** By `stage.statistic`. */
   readonly values: Map<string, number>
 }
@@ -53,8 +55,10 @@ export class Receipts {
 
   arrived(items: readonly Item[]): void {
     this.summary.documents += items.length
-    for (const { id, source, offset, url } of items) {
-      this.#open.set(id, { id, source, offset, url, outcome: 'kept', stage: '', reason: '', isShadow: false, values: new Map() })
+    for (const item of items) {
+      const { id, source, offset, url } = item
+      if (this.#open.has(id)) throw itemsError('the source gave two documents of one id', 'source', item)
+      this.#open.set(id, { id, source, offset, url, outcome: 'kept', stage: '', reason: '', isShadow: false, passed: 0, values: new Map() })
     }
   }
 
@@ -72,13 +76,26 @@ export class Receipts {
     }
   }
 
-  left(stage: number, items: readonly Item[], seconds: number): void {
+  /**
+   * @throws SluiceError `SLUICE_STAGE_ITEMS` where a document is not among `out` though nobody dropped it, is there twice, or
+   * came from nowhere: sums alone would not tell where one is lost and another doubled
+   */
+  left(stage: number, items: readonly Item[], out: readonly Item[], seconds: number): void {
     const counts = this.summary.stages[stage]
     counts.seconds += seconds
-    for (const item of items) {
-      if (!this.isAlive(item)) continue
+    for (const item of out) {
+      if (item instanceof Promise) throw itemsError('gave out a promise: what filter and map call is synchronous', counts.name, items[0])
+      const receipt = this.#open.get(item?.id)
+      if (!receipt) throw itemsError('gave out something that is none of the documents it got', counts.name, items[0])
+      if (receipt.passed > stage) throw itemsError('gave out a document twice', counts.name, item)
+      receipt.passed = stage + 1
+      if (receipt.outcome !== 'kept') continue
       counts.kept++
       counts.bytesOut += itemBytes(item)
+    }
+    for (const item of items) {
+      const receipt = this.#open.get(item.id)
+      if (receipt?.outcome === 'kept' && receipt.passed <= stage) throw itemsError('lost a document', counts.name, item)
     }
   }
 
@@ -167,4 +184,11 @@ export class Receipts {
     if (rejectedText === 'raw') return { ...common, url, metadata, text }
     return { ...common, url: url && this.#redact(url), metadata: {}, text: rejectedText === 'off' ? '' : this.#redact(text) }
   }
+}
+
+function itemsError(what: string, stage: string, item: Item): SluiceError {
+  return new SluiceError('SLUICE_STAGE_ITEMS', stage === 'source' ? what : `the stage "${stage}" ${what}`, {
+    where: { stage, source: item.source, offset: item.offset, id: item.id },
+    fix: 'give out each document at most once and under its own id ({ ...document, text }), and say context.drop for what is left out; filterStage and mapStage do both',
+  })
 }

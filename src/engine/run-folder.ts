@@ -59,6 +59,8 @@ export interface SinkOutput {
 export interface Marker {
   readonly partition: string
   readonly attempt: string
+  /** Which attempts of the phase before it was made from; absent in the first phase. */
+  readonly basis?: string
   readonly input: Partition
   /** Documents in the items file. */
   readonly rows: number
@@ -122,14 +124,14 @@ export class PhaseFolder {
     return readJson<Marker>(join(this.path, 'tasks', `${partition}@${attempt}.json`))
   }
 
-  /** Finished tasks by partition; of two attempts at one partition, the first by name. */
-  async markers(): Promise<Map<string, Marker>> {
+  /** Finished tasks by partition; of two attempts at one partition that count, the first by name. */
+  async markers(counts: (marker: Marker) => boolean = () => true): Promise<Map<string, Marker>> {
     const folder = join(this.path, 'tasks')
     const names = existsSync(folder) ? (await readdir(folder)).filter((name) => name.endsWith('.json')).sort() : []
     const markers = new Map<string, Marker>()
     for (const name of names) {
       const marker = await readJson<Marker>(join(folder, name))
-      if (marker && !markers.has(marker.partition)) markers.set(marker.partition, marker)
+      if (marker && !markers.has(marker.partition) && counts(marker)) markers.set(marker.partition, marker)
     }
     return markers
   }
@@ -189,10 +191,12 @@ export class RunFolder {
     return (await readJson<QuarantineNote[]>(join(this.path, 'quarantine.json'))) ?? []
   }
 
-  async addQuarantine(note: QuarantineNote): Promise<void> {
+  /** @returns false where the document is there already */
+  async addQuarantine(note: QuarantineNote): Promise<boolean> {
     const notes = await this.quarantine()
-    if (!notes.some(({ id }) => id === note.id))
-      await writeWhole(join(this.path, 'quarantine.json'), JSON.stringify([...notes, note], undefined, 2))
+    if (notes.some(({ id }) => id === note.id)) return false
+    await writeWhole(join(this.path, 'quarantine.json'), JSON.stringify([...notes, note], undefined, 2))
+    return true
   }
 
   summary(): Promise<Summary | undefined> {

@@ -6,26 +6,16 @@ import { existsSync } from 'node:fs'
 import { mkdir, readdir, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { SluiceError } from '../core/errors.ts'
-import { hash128 } from '../core/identity.ts'
 import { writeWhole } from '../io/write-whole.ts'
-import { claimOutputs, publish, publishedDigests } from './output.ts'
+import { ErrorRate } from './error-rate.ts'
+import type { MergeRequest } from './merge-task.ts'
+import { claimOutputs, publish, publishedDigests, sinkPaths } from './output.ts'
 import type { ErasedBarrier } from './pipeline.ts'
 import { freezePlan, type Phase, type Plan, type PlannedPartition, partitionBytes, phaseHash, planPartitions } from './plan.ts'
+import { basisOf, makeRequests, mergedFolder } from './requests.ts'
 import type { Marker, PhaseFolder, RunFolder, Seal } from './run-folder.ts'
 import { assertCloses, chainSummaries, mergeSummaries, type QuarantineNote, type Summary } from './summary.ts'
-import type { TaskRequest } from './task.ts'
-
-/** One task of a merge step. */
-export interface MergeRequest {
-  readonly phase: number
-  readonly phaseHash: string
-  readonly step: number
-  readonly task: number
-  readonly collected: readonly { readonly path: string; readonly rows: number }[]
-  readonly folder: string
-  readonly previous?: string
-  readonly memoryBytes: number
-}
+import type { TaskRequest } from './task-scope.ts'
 
 /** Runs tasks somewhere. A task is done when its marker is there; a rejected promise fails the run. */
 export interface Executor {
@@ -64,9 +54,6 @@ export interface RunOptions {
   /** Share of records that may be damaged or quarantined. */
   readonly maxErrorRate: number
 }
-
-/** So many errors are borne whatever their share: a small input with one damaged record is no reason to stop. */
-const BORNE_ERRORS = 10
 
 export interface RunResult {
   readonly summary: Summary
@@ -134,8 +121,12 @@ class Runner {
   async #finishedBefore(partitions: readonly PlannedPartition[]): Promise<Seal[] | undefined> {
     const seals: Seal[] = []
     for (const phase of this.#plan.phases) {
-      const seal = await this.#folder.phase(phase.index, phaseHash(phase, seals.at(-1))).seal()
-      if (!seal || !sameTasks(seal, partitions) || !seal.tasks.every((task) => isWhole(task, this.#published))) return undefined
+      const before = seals.at(-1)
+      const seal = await this.#folder.phase(phase.index, phaseHash(phase, before)).seal()
+      if (!seal || !sameTasks(seal, partitions)) return undefined
+      const isGood = (task: Marker, index: number) =>
+        this.#isWhole(phase, task) && (!before || task.basis === basisOf(phase, before, index))
+      if (!seal.tasks.every(isGood)) return undefined
       seals.push(seal)
     }
     for (const [index, phase] of this.#plan.phases.entries()) this.#reporter.phaseDone(phase, seals[index].summary, false)
@@ -157,18 +148,13 @@ class Runner {
       quarantined: this.#quarantined,
       memoryBytes: this.#options.memoryBytes,
     })
-    const markers = await folder.markers()
-    for (const [partition, marker] of markers) if (!isWhole(marker, this.#published)) markers.delete(partition)
+    const basis = new Map(requests.map((request) => [request.partition.id, request.basis]))
+    const markers = await folder.markers((marker) => marker.basis === basis.get(marker.partition) && this.#isWhole(phase, marker))
     const missing = requests.filter(({ partition }) => !markers.has(partition.id))
-
     const sealed = await folder.seal()
     const isSealed =
       missing.length === 0 &&
-      sealed !== undefined &&
-      sameTasks(
-        sealed,
-        requests.map(({ partition }) => partition),
-      )
+      sealed?.tasks.map(nameOf).join() === requests.map(({ partition }) => nameOf(must(markers.get(partition.id), partition.id))).join()
     const left = new Set(missing.map(({ partition }) => partition.id))
     this.#reporter.phaseStarted({
       phase,
@@ -196,8 +182,24 @@ class Runner {
     return seal
   }
 
+  /**
+   * A marker counts only while what it promises is still there: in the attempt's folder or published, and where the sinks
+   * write now.
+   */
+  #isWhole(phase: Phase, marker: Marker): boolean {
+    const paths = sinkPaths(phase)
+    return marker.outputs.every(
+      ({ folder, path, shards }) =>
+        paths.includes(path) &&
+        shards.every(({ name, sha256 }) => existsSync(join(folder, name)) || this.#published.get(join(path, name)) === sha256),
+    )
+  }
+
   /** Runs what is missing, a few at a time; the first failure ends the run. */
   async #runTasks(phase: Phase, folder: PhaseFolder, missing: readonly TaskRequest[], markers: Map<string, Marker>): Promise<void> {
+    const errors = new ErrorRate(this.#options.maxErrorRate)
+    for (const { summary } of markers.values()) errors.add(summary)
+    errors.check()
     const queue = missing.values()
     const worker = async () => {
       for (const request of queue) {
@@ -206,11 +208,12 @@ class Runner {
         const marker = must(await folder.marker(request.partition.id, request.attempt), request.partition.id)
         markers.set(request.partition.id, marker)
         this.#reporter.taskDone(marker)
-        this.#checkErrorRate([...markers.values()].map((task) => task.summary))
+        errors.add(marker.summary)
+        errors.check()
       }
     }
     await Promise.all(Array.from({ length: Math.min(this.#executor.concurrency, missing.length) }, worker))
-    if (phase.index === 0) this.#checkSomethingRead([...markers.values()].map((task) => task.summary))
+    if (phase.index === 0) errors.checkSomethingRead()
   }
 
   #check(phase: Phase, summary: Summary, before: Seal | undefined): void {
@@ -225,45 +228,6 @@ class Runner {
         },
       )
     }
-  }
-
-  #checkErrorRate(summaries: readonly Summary[]): void {
-    const sum = (count: (summary: Summary) => number) => summaries.reduce((total, summary) => total + count(summary), 0)
-    const damaged = sum((summary) => summary.damaged)
-    const quarantined = sum((summary) => summary.quarantined)
-    const records = Math.max(
-      1,
-      sum((summary) => summary.records || summary.documents),
-    )
-    const rate = (damaged + quarantined) / records
-    if (damaged + quarantined <= BORNE_ERRORS || rate <= this.#options.maxErrorRate) return
-    const first = summaries.flatMap(({ damages, quarantines }) => [...damages, ...quarantines])[0]
-    throw new SluiceError(
-      'SLUICE_ERROR_RATE',
-      `${damaged} damaged records and ${quarantined} quarantined documents of ${records}: ${(rate * 100).toFixed(1)} % is more than maxErrorRate allows (${this.#options.maxErrorRate * 100} %)`,
-      {
-        where: first && {
-          source: first.source,
-          offset: first.offset,
-          ...('stage' in first ? { stage: first.stage } : {}),
-          first: first.message,
-        },
-        fix: 'mend the input or the stage, or allow more with --max-error-rate; what is done stays done',
-      },
-    )
-  }
-
-  #checkSomethingRead(summaries: readonly Summary[]): void {
-    const total = mergeSummaries(
-      summaries.map((summary) => ({ ...summary, stages: [] })),
-      [],
-    )
-    const [damage] = total.damages
-    if (total.documents > 0 || !damage) return
-    throw new SluiceError('SLUICE_NOTHING_READ', `no document could be read: ${damage.message}`, {
-      where: { source: damage.source, offset: damage.offset, code: damage.code },
-      fix: 'check that the file is what the source expects (sluice warc check tells for WARC files)',
-    })
   }
 
   /** Runs a barrier's merge steps that are not there yet. */
@@ -302,86 +266,8 @@ class Runner {
   }
 }
 
-// ---- requests ----
-
-interface RequestParts {
-  readonly plan: Plan
-  readonly folder: RunFolder
-  readonly phase: Phase
-  readonly hash: string
-  readonly partitions: readonly PlannedPartition[]
-  readonly before: Seal | undefined
-  readonly artifacts: Readonly<Record<string, string>>
-  readonly quarantined: readonly QuarantineNote[]
-  readonly memoryBytes: number
-}
-
-/** What is asked of the workers in a phase, one request a partition. */
-function makeRequests(parts: RequestParts): TaskRequest[] {
-  const { plan, folder, phase, hash, partitions, before, artifacts, quarantined, memoryBytes } = parts
-  const attempt = randomBytes(4).toString('hex')
-  const common = { phase: phase.index, phaseHash: hash, attempt, artifacts: { ...artifacts }, quarantined, memoryBytes }
-  const { limit } = plan.choices
-  if (!before) {
-    return partitions.map(({ id, sourceIndex, input }, index) => ({
-      ...common,
-      partition: { id, sourceIndex, index, input },
-      limit: limit === undefined ? undefined : share(limit, index, partitions.length),
-    }))
-  }
-  const upstream = folder.phase(phase.index - 1, before.hash)
-  return before.tasks.map((task, index) => ({
-    ...common,
-    partition: { id: task.partition, sourceIndex: partitions[index].sourceIndex, index, input: task.input },
-    upstream: upstream.data('items', task.partition, task.attempt),
-    merged: phase.apply ? artifacts[phase.apply.name] : undefined,
-  }))
-}
-
-/** What is merged depends on the set of partitions, so its name does. */
-function mergedFolder(folder: PhaseFolder, step: string, tasks: readonly Marker[]): string {
-  return folder.merged(`${hash128(JSON.stringify(tasks.map(({ partition }) => partition))).slice(0, 8)}-${step}`)
-}
-
-/**
- * All requests of one phase, for whoever runs single tasks: an executor's job, the trial of a suspect.
- *
- * @throws SluiceError `SLUICE_PHASE_OPEN` where a phase before it is not sealed yet
- */
-export async function phaseRequests(
-  plan: Plan,
-  folder: RunFolder,
-  phaseIndex: number,
-  options: Pick<RunOptions, 'signal' | 'partitionBytes' | 'memoryBytes'>,
-): Promise<TaskRequest[]> {
-  const partitions = await planPartitions(plan, options)
-  const quarantined = await folder.quarantine()
-  const artifacts: Record<string, string> = {}
-  let before: Seal | undefined
-  for (const phase of plan.phases) {
-    const hash = phaseHash(phase, before)
-    if (phase.index === phaseIndex)
-      return makeRequests({ plan, folder, phase, hash, partitions, before, artifacts, quarantined, memoryBytes: options.memoryBytes })
-    const phaseFolder = folder.phase(phase.index, hash)
-    before = await phaseFolder.seal()
-    if (!before)
-      throw new SluiceError('SLUICE_PHASE_OPEN', `phase ${phase.index} is not finished`, {
-        where: { folder: phaseFolder.path },
-        fix: 'run its tasks first',
-      })
-    if (phase.end.kind === 'barrier')
-      artifacts[phase.end.name] = mergedFolder(phaseFolder, must(phase.end.merges.at(-1), phase.end.name).name, before.tasks)
-  }
-  throw new SluiceError('SLUICE_PHASE_UNKNOWN', `the plan has ${plan.phases.length} phases, there is no phase ${phaseIndex}`, {
-    fix: 'phases count from 0: sluice plan lists them',
-  })
-}
-
-/** A marker counts only while what it promises is still there: in the attempt's folder, or published. */
-function isWhole(marker: Marker, published: ReadonlyMap<string, string>): boolean {
-  return marker.outputs.every(({ folder, path, shards }) =>
-    shards.every(({ name, sha256 }) => existsSync(join(folder, name)) || published.get(join(path, name)) === sha256),
-  )
+function nameOf({ partition, attempt }: Marker): string {
+  return `${partition}@${attempt}`
 }
 
 function sameTasks(seal: Seal, partitions: readonly { readonly id: string }[]): boolean {
@@ -390,18 +276,13 @@ function sameTasks(seal: Seal, partitions: readonly { readonly id: string }[]): 
 
 /** What died attempts left behind; only the sealed ones are read from now on. */
 async function removeOtherAttempts(folder: PhaseFolder, tasks: readonly Marker[]): Promise<void> {
-  const chosen = new Set(tasks.map(({ partition, attempt }) => `${partition}@${attempt}`))
+  const chosen = new Set(tasks.map(nameOf))
   for (const kind of ['tasks', 'items', 'collected', 'statistics', 'rejected']) {
     for (const name of await readdir(join(folder.path, kind))) {
       const attempt = /^[^@]+@[0-9a-f]+/.exec(name)?.[0]
       if (attempt !== undefined && !chosen.has(attempt)) await rm(join(folder.path, kind, name), { force: true, recursive: true })
     }
   }
-}
-
-/** Part `index` of `count` nearly equal parts of a whole. */
-function share(whole: number, index: number, count: number): number {
-  return Math.floor(((index + 1) * whole) / count) - Math.floor((index * whole) / count)
 }
 
 function must<T>(value: T | undefined, what: string): T {

@@ -1,5 +1,6 @@
 // Runs tasks in this very thread, one after another: for `sluice task`, pilots and tests.
 
+import { runMergeTask } from '../engine/merge-task.ts'
 import { clearNotes, NoteSlot } from '../engine/notes.ts'
 import type { Plan } from '../engine/plan.ts'
 import type { RunFolder } from '../engine/run-folder.ts'
@@ -20,12 +21,9 @@ export function inlineExecutor(plan: Plan, folder: RunFolder, signal: AbortSigna
     runTask: async (request) => {
       const phase = folder.phase(request.phase, request.phaseHash)
       const marker = await runTask(plan, phase, request, { signal, notes, progress, redact: redactText })
-      if (marker) await phase.writeMarker(marker)
+      await phase.writeMarker(marker)
     },
-    runMerge: async ({ phase, step, task, ...request }) => {
-      const { end } = plan.phases[phase]
-      if (end.kind === 'barrier') await end.merges[step].run({ ...request, seed: plan.pipeline.seed, signal }, task)
-    },
+    runMerge: (request) => runMergeTask(plan, request, signal),
     progress: () => counts,
     [Symbol.dispose]: () => notes.close(),
   }

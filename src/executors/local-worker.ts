@@ -3,11 +3,12 @@
 import { threadId } from 'node:worker_threads'
 import { Piscina } from 'piscina'
 import { packError } from '../core/errors.ts'
+import { runMergeTask } from '../engine/merge-task.ts'
 import { NoteSlot } from '../engine/notes.ts'
 import type { Plan } from '../engine/plan.ts'
 import { RunFolder } from '../engine/run-folder.ts'
-import type { MergeRequest } from '../engine/runner.ts'
-import { runTask, type TaskRequest } from '../engine/task.ts'
+import { runTask } from '../engine/task.ts'
+import type { TaskRequest } from '../engine/task-scope.ts'
 import { redactText } from '../pii/redact.ts'
 import { type Answer, assertSamePlan, COUNTER_SLOTS, planOf, type Work, type WorkerSetup } from './setup.ts'
 
@@ -22,7 +23,7 @@ export default async function work(message: Work): Promise<Answer> {
   try {
     plan ??= await rebuild()
     if ('task' in message) await task(plan, message.task)
-    else await merge(plan, message.merge)
+    else await runMergeTask(plan, message.merge, signal)
     return {}
   } catch (error) {
     return { error: packError(error) }
@@ -42,10 +43,5 @@ async function task(plan: Plan, request: TaskRequest): Promise<void> {
     counters[1] += inputBytes
   }
   const marker = await runTask(plan, phase, request, { signal, notes, progress, redact: redactText })
-  if (marker) await phase.writeMarker(marker)
-}
-
-async function merge(plan: Plan, { phase, step, task, ...request }: MergeRequest): Promise<void> {
-  const { end } = plan.phases[phase]
-  if (end.kind === 'barrier') await end.merges[step].run({ ...request, seed: plan.pipeline.seed, signal }, task)
+  if (!request.suspect) await phase.writeMarker(marker)
 }

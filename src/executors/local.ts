@@ -3,13 +3,19 @@
 import { extname } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { Piscina } from 'piscina'
-import { systemCode, unpackError } from '../core/errors.ts'
+import { packError, type SluiceError, systemCode, unpackError } from '../core/errors.ts'
 import type { Executor } from '../engine/runner.ts'
+import type { Loss } from './runner-setup.ts'
 import { type Answer, COUNTER_SLOTS, type PlanSetup, type Work, type WorkerSetup } from './setup.ts'
 
-/** A thread died under its task: out of its heap, or ended from outside. The supervisor looks for the cause. */
-export class WorkerDied extends Error {
-  override readonly name = 'WorkerDied'
+/** A task took its thread with it, or failed on a document that it could not set aside. The supervisor looks for the cause. */
+export class TaskLost extends Error {
+  override readonly name = 'TaskLost'
+  readonly loss: Loss
+  constructor(loss: Loss, cause: unknown) {
+    super(loss.message, { cause })
+    this.loss = loss
+  }
 }
 
 export function localExecutor(
@@ -31,13 +37,11 @@ export function localExecutor(
     let answer: Answer
     try {
       answer = await pool.run(work, { signal })
-    } catch (cause) {
+    } catch (error) {
       if (signal.aborted) throw signal.reason
-      if (systemCode(cause) === 'ERR_WORKER_OUT_OF_MEMORY' || /worker.*(exit|terminat)/i.test(String(cause)))
-        throw new WorkerDied(String(cause), { cause })
-      throw cause
+      throw new TaskLost(lossOf(error), error)
     }
-    if (answer.error) throw unpackError(answer.error)
+    if (answer.error) throw answeredError(unpackError(answer.error))
   }
   const cells = new Float64Array(counters)
   return {
@@ -55,4 +59,14 @@ export function localExecutor(
     },
     [Symbol.asyncDispose]: () => pool.destroy(),
   }
+}
+
+/** A worker answers with its errors; a rejection means that the thread died: of its heap, an exit, or an error nobody awaited. */
+function lossOf(error: unknown): Loss {
+  const cause = systemCode(error) === 'ERR_WORKER_OUT_OF_MEMORY' ? 'out_of_memory' : 'crashed'
+  return { cause, message: packError(error).message.split('\n')[0] }
+}
+
+function answeredError(error: SluiceError): Error {
+  return error.code === 'SLUICE_COLLECT_FAILED' ? new TaskLost({ cause: 'threw', message: error.message }, error) : error
 }

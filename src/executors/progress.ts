@@ -2,7 +2,6 @@
 
 import { MultiBar, type SingleBar } from 'cli-progress'
 import pino from 'pino'
-import type { Phase } from '../engine/plan.ts'
 import type { Marker } from '../engine/run-folder.ts'
 import type { Executor, PhaseStart, Reporter } from '../engine/runner.ts'
 import type { Summary } from '../engine/summary.ts'

@@ -14,11 +14,29 @@ export interface RunnerSetup extends PlanSetup {
   readonly isJson: boolean
   /** File for the counts in OpenMetrics form. */
   readonly metrics?: string
-  /** Runs only these documents of one task, to see whether one of them kills the process. */
-  readonly trial?: { readonly phase: number; readonly partition: number; readonly suspects: readonly string[] }
+  /** Runs only this document of one task, to see whether it kills the process. */
+  readonly trial?: {
+    readonly phase: number
+    readonly partition: number
+    readonly suspect: { readonly id: string; readonly offset: number }
+  }
 }
 
-export const runnerExit = { done: 0, failed: 1, workerDied: 70, interrupted: 130 }
+/** Why a document is under suspicion, or guilty. */
+export type Cause = 'threw' | 'crashed' | 'hung' | 'out_of_memory'
 
-/** Told once, before the runner ends by itself. */
-export type RunnerMessage = { readonly result: RunResult } | { readonly error: PackedError }
+/** A thread or a document that the runner could not get over. */
+export interface Loss {
+  readonly cause: Cause
+  readonly message: string
+}
+
+/**
+ * Told once, before the runner ends by itself. Exit codes say nothing: a stage may call `process.exit` with any.
+ * `survived` is a trial that came to its end.
+ */
+export type RunnerMessage =
+  | { readonly result: RunResult }
+  | { readonly error: PackedError }
+  | { readonly lost: Loss }
+  | { readonly ended: 'interrupted' | 'survived' }

@@ -4,10 +4,10 @@
 import type { Json } from '../core/document.ts'
 import { type PackedError, SluiceError } from '../core/errors.ts'
 import type { RunChoices } from '../engine/choices.ts'
+import type { MergeRequest } from '../engine/merge-task.ts'
 import { buildPipeline, importPipeline } from '../engine/pipeline-file.ts'
 import { makePlan, type Plan } from '../engine/plan.ts'
-import type { MergeRequest } from '../engine/runner.ts'
-import type { TaskRequest } from '../engine/task.ts'
+import type { TaskRequest } from '../engine/task-scope.ts'
 
 export interface PlanSetup {
   readonly file: string

@@ -3,18 +3,18 @@
 // hand one by one in a process of their own, quarantines the guilty and starts the runner again.
 
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
-import { existsSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { extname } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { SluiceError, unpackError } from '../core/errors.ts'
-import { documentId } from '../core/identity.ts'
-import { type Note, readNotes } from '../engine/notes.ts'
+import { clearNotes, type Note, readNotes } from '../engine/notes.ts'
 import type { Plan } from '../engine/plan.ts'
+import { phaseRequests } from '../engine/requests.ts'
 import { RunFolder } from '../engine/run-folder.ts'
-import { phaseRequests, type RunResult } from '../engine/runner.ts'
-import { type RunnerMessage, type RunnerSetup, runnerExit } from './runner-setup.ts'
+import type { RunResult } from '../engine/runner.ts'
+import { redactText } from '../pii/redact.ts'
+import type { Cause, Loss, RunnerMessage, RunnerSetup } from './runner-setup.ts'
 
 const POLL_MS = 200
 /** Deaths without a guilty document before the run is given up. */
@@ -27,92 +27,101 @@ export interface Watch {
   readonly documentTimeoutMs: number
 }
 
-type Ending =
-  | { readonly kind: 'told'; readonly message: RunnerMessage }
-  /** A trial that came to its end. */
-  | { readonly kind: 'survived' }
-  | { readonly kind: 'interrupted' }
-  | { readonly kind: 'died'; readonly cause: 'crashed' | 'hung' | 'out_of_memory'; readonly suspects: readonly Note[] }
+/** How one life of the runner ended. */
+type Ending = Exclude<RunnerMessage, { lost: Loss }> | { readonly lost: Loss; readonly suspects: readonly Note[] }
 
 /** Runs the plan under supervision; undefined where the user interrupted it. */
 export async function supervise(plan: Plan, setup: RunnerSetup, watch: Watch, say: (line: string) => void): Promise<RunResult | undefined> {
-  const folder = new RunFolder(setup.run)
   for (let unexplained = 0; ; ) {
-    const ending = await runOnce(setup, watch, folder.noteFile)
-    if (ending.kind === 'interrupted' || ending.kind === 'survived') return undefined
-    if (ending.kind === 'told') {
-      if ('error' in ending.message) throw unpackError(ending.message.error)
-      return ending.message.result
-    }
-    say(`the runner ${describeCause(ending.cause)}; trying the ${ending.suspects.length} documents it had in hand one by one`)
-    const guilty = await findGuilty(plan, setup, watch, folder, ending.suspects, say)
+    const ending = await runOnce(setup, watch)
+    if ('ended' in ending) return undefined
+    if ('error' in ending) throw unpackError(ending.error)
+    if ('result' in ending) return ending.result
+    const { lost, suspects } = ending
+    say(`the runner ${describe(lost)}; ${suspects.length === 0 ? 'starting it again' : 'trying what it had in hand, document by document'}`)
+    const guilty = await findGuilty(plan, setup, watch, suspects, say)
     if (guilty === undefined) return undefined
     if (guilty > 0) unexplained = 0
-    else if (++unexplained >= UNEXPLAINED_DEATHS) {
-      throw new SluiceError(
-        'SLUICE_RUNNER_DIED',
-        `the runner ${describeCause(ending.cause)} ${unexplained} times, and no document alone is to blame`,
-        {
-          where: { run: setup.run },
-          fix: 'lower --threads or raise --memory; what is done stays done, the same command goes on',
-        },
-      )
-    }
+    else if (++unexplained >= UNEXPLAINED_DEATHS) throw unexplainedDeath(lost, setup.run)
   }
 }
 
-function describeCause(cause: 'crashed' | 'hung' | 'out_of_memory'): string {
-  return { crashed: 'crashed', hung: 'hung', out_of_memory: 'grew past its memory limit' }[cause]
+function unexplainedDeath({ cause, message }: Loss, run: string): SluiceError {
+  const advice: Record<Cause, string> = {
+    threw: 'mend the stage',
+    crashed: 'mend the stage that ends the process or its thread: it is not one document that it fails on',
+    hung: 'raise --document-timeout, or lower --threads',
+    out_of_memory: 'lower --threads or raise --memory',
+  }
+  const what = `the runner ${describe({ cause, message })} ${UNEXPLAINED_DEATHS} times, and no document alone is to blame`
+  return new SluiceError('SLUICE_RUNNER_DIED', what, {
+    where: { run },
+    fix: `${advice[cause]}; what is done stays done, the same command goes on`,
+  })
+}
+
+function describe({ cause, message }: Loss): string {
+  const what = { threw: 'failed on a document', crashed: 'crashed', hung: 'hung', out_of_memory: 'grew past its memory limit' }[cause]
+  return message === '' ? what : `${what} (${redactText(message)})`
 }
 
 // ---- one life of the runner ----
 
-async function runOnce(setup: RunnerSetup, watch: Watch, noteFile: string): Promise<Ending> {
+async function runOnce(setup: RunnerSetup, watch: Watch): Promise<Ending> {
+  const { noteFile } = new RunFolder(setup.run)
+  clearNotes(noteFile) // what an earlier life had in hand says nothing about this one
   const child = startRunner(setup)
   let message: RunnerMessage | undefined
   child.on('message', (told: RunnerMessage) => {
     message = told
   })
   const watcher = new AbortController()
-  const ended = new Promise<number | NodeJS.Signals | null>((resolve) => child.once('exit', (code, signal) => resolve(signal ?? code)))
   const forward = () => child.kill('SIGTERM')
   const ignore = () => {} // a terminal's Ctrl-C reaches the runner by itself
   process.on('SIGTERM', forward)
   process.on('SIGINT', ignore)
-  const verdict = watchRunner(child, watch, noteFile, watcher.signal)
-  const end = await ended
+  const killed = watchRunner(child, watch, noteFile, watcher.signal)
+  const end = await ended(child)
   watcher.abort()
   process.off('SIGTERM', forward)
   process.off('SIGINT', ignore)
-  const killed = await verdict
-  if (killed) return { kind: 'died', ...killed }
-  if (message) return { kind: 'told', message }
-  if (end === runnerExit.done) return { kind: 'survived' }
-  // By signal where it came before the runner could listen.
-  if (end === runnerExit.interrupted || end === 'SIGINT' || end === 'SIGTERM') return { kind: 'interrupted' }
-  return { kind: 'died', cause: end === runnerExit.workerDied ? 'out_of_memory' : 'crashed', suspects: inHand(noteFile) }
+  const verdict = await killed
+  if (verdict) return verdict
+  if (message) return 'lost' in message ? { ...message, suspects: readNotes(noteFile) } : message
+  // By signal where it came before the runner could listen, or a second time.
+  if (end === 'SIGINT' || end === 'SIGTERM') return { ended: 'interrupted' }
+  return { lost: { cause: 'crashed', message: typeof end === 'string' ? end : '' }, suspects: readNotes(noteFile) }
 }
 
+/** The runner's output is for people, whoever wrote it: standard output belongs to the result. A trial repeats what was said. */
 function startRunner(setup: RunnerSetup): ChildProcess {
   const script = fileURLToPath(new URL(`./runner-process${extname(import.meta.url)}`, import.meta.url))
-  return spawn(process.execPath, [...process.execArgv, script, JSON.stringify(setup)], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
+  const output = setup.trial ? 'ignore' : 2
+  return spawn(process.execPath, [...process.execArgv, script, JSON.stringify(setup)], { stdio: ['ignore', output, output, 'ipc'] })
+}
+
+/** Resolves when the process is gone and all it said has been heard: its exit may come before its last message. */
+async function ended(child: ChildProcess): Promise<number | NodeJS.Signals | null> {
+  const disconnected = new Promise<void>((resolve) => child.once('disconnect', () => resolve()))
+  const exited = new Promise<number | NodeJS.Signals | null>((resolve) => child.once('exit', (code, signal) => resolve(signal ?? code)))
+  await disconnected
+  return await exited
 }
 
 /** Kills the runner where it hangs or grows too large, and says which documents are suspect. */
-async function watchRunner(child: ChildProcess, watch: Watch, noteFile: string, signal: AbortSignal) {
+async function watchRunner(child: ChildProcess, watch: Watch, noteFile: string, signal: AbortSignal): Promise<Ending | undefined> {
   const since = new Map<number, { sequence: number; time: number }>()
   while (!signal.aborted) {
     await sleep(POLL_MS, undefined, { signal }).catch(() => {})
     if (signal.aborted || child.pid === undefined) return undefined
-    if ((await residentBytes(child.pid)) > watch.memoryBytes) {
-      child.kill('SIGKILL')
-      return { cause: 'out_of_memory', suspects: inHand(noteFile) } as const
-    }
-    const stuck = stuckNotes(inHand(noteFile), since, watch.documentTimeoutMs)
-    if (stuck.length > 0) {
-      child.kill('SIGKILL')
-      return { cause: 'hung', suspects: stuck } as const
-    }
+    const notes = readNotes(noteFile)
+    const stuck = stuckNotes(notes, since, watch.documentTimeoutMs)
+    const isTooLarge = (await residentBytes(child.pid)) > watch.memoryBytes
+    if (!isTooLarge && stuck.length === 0) continue
+    child.kill('SIGKILL')
+    return isTooLarge
+      ? { lost: { cause: 'out_of_memory', message: '' }, suspects: readNotes(noteFile) }
+      : { lost: { cause: 'hung', message: '' }, suspects: stuck }
   }
   return undefined
 }
@@ -125,10 +134,6 @@ function stuckNotes(notes: readonly Note[], since: Map<number, { sequence: numbe
     // A reader may wait for a slow server as long as it likes.
     return activity === 'working' && last?.sequence === sequence && now - last.time > timeoutMs
   })
-}
-
-function inHand(noteFile: string): Note[] {
-  return existsSync(noteFile) ? readNotes(noteFile) : []
 }
 
 async function residentBytes(pid: number): Promise<number> {
@@ -148,27 +153,30 @@ async function findGuilty(
   plan: Plan,
   setup: RunnerSetup,
   watch: Watch,
-  folder: RunFolder,
   suspects: readonly Note[],
   say: (line: string) => void,
 ): Promise<number | undefined> {
+  const folder = new RunFolder(setup.run)
   let guilty = 0
   for (const note of suspects) {
+    const { phase, partition, id, offset } = note
+    const ending = await runOnce({ ...setup, trial: { phase, partition, suspect: { id, offset } } }, watch)
+    if ('ended' in ending && ending.ended === 'interrupted') return undefined
+    // Guilty is who was in hand: a trial may die of something else, such as too little memory for an empty runner.
+    if (!('lost' in ending) || !ending.suspects.some((held) => held.id === id)) continue
+    const { cause, message } = ending.lost
     const options = { signal: new AbortController().signal, partitionBytes: setup.partitionBytes, memoryBytes: setup.taskMemoryBytes }
-    const request = (await phaseRequests(plan, folder, note.phase, options))[note.partition]
-    const { source } = request.partition.input
-    const id = note.id === '' ? documentId(source, note.offset) : note.id
-    const ending = await runOnce(
-      { ...setup, trial: { phase: note.phase, partition: note.partition, suspects: [id] } },
-      watch,
-      folder.noteFile,
-    )
-    if (ending.kind === 'interrupted') return undefined
-    if (ending.kind !== 'died') continue
-    const stage = note.activity === 'reading' ? 'source' : (plan.phases[note.phase].stageNames[note.stage] ?? '')
-    await folder.addQuarantine({ id, source, offset: note.offset, stage, cause: ending.cause, message: '' })
-    say(`quarantined one: alone with it the runner ${describeCause(ending.cause)} (stage ${stage}, ${source}, offset ${note.offset})`)
+    const { source } = (await phaseRequests(plan, folder, phase, options))[partition].partition.input
+    const stage = stageOf(plan, note)
+    if (!(await folder.addQuarantine({ id, source, offset, stage, cause, message: redactText(message) }))) continue
+    say(`quarantined one: alone with it the runner ${describe(ending.lost)} (stage ${stage}, ${source}, offset ${offset})`)
     guilty++
   }
   return guilty
+}
+
+function stageOf(plan: Plan, note: Note): string {
+  if (note.activity === 'reading') return 'source'
+  const { stageNames, end } = plan.phases[note.phase]
+  return stageNames[note.stage] ?? (end.kind === 'checkpoint' ? end.kind : end.name)
 }

@@ -78,7 +78,7 @@ function firstPhase(partition: string): { receipts: Receipts; survivors: Documen
     if (index < 25) receipts.drop(0, document, 'gopher_short_doc')
   })
   const long = documents.slice(25)
-  receipts.left(0, long, 0.5)
+  receipts.left(0, documents, long, 0.5)
   receipts.entered(1, long)
   long.forEach((document, index) => {
     const share = index / 100
@@ -87,7 +87,7 @@ function firstPhase(partition: string): { receipts: Receipts; survivors: Documen
     else if (share > 0.59) receipts.drop(1, document, 'max share')
   })
   const survivors = long.filter((document) => receipts.isAlive(document))
-  receipts.left(1, survivors, 0.25)
+  receipts.left(1, long, survivors, 0.25)
   receipts.summary.records = documentsPerPartition + 5
   receipts.summary.ignored = { warc_request: 3 }
   receipts.summary.damaged = 2
@@ -109,7 +109,7 @@ function secondPhase(documents: readonly Document[]): { receipts: Receipts; surv
     if (index % 3 === 0) receipts.drop(0, document, 'minhash_duplicate')
   })
   const survivors = documents.filter((document) => receipts.isAlive(document))
-  receipts.left(0, survivors, 0.125)
+  receipts.left(0, documents, survivors, 0.125)
   receipts.summary.seconds = 0.25
   return { receipts, survivors }
 }

@@ -56,8 +56,10 @@ test('notes outlive their writer and say what was in hand', (t) => {
   assert.deepEqual(readNotes(file), [])
   const notes = new NoteSlot(file, 5)
   notes.enter(2, 7)
-  notes.reading(12_345_678_901)
-  assert.partialDeepStrictEqual(readNotes(file), [{ slot: 5, activity: 'reading', phase: 2, partition: 7, offset: 12_345_678_901, id: '' }])
+  notes.reading(12_345_678_901, hash128('y'))
+  assert.partialDeepStrictEqual(readNotes(file), [
+    { slot: 5, activity: 'reading', phase: 2, partition: 7, offset: 12_345_678_901, id: hash128('y') },
+  ])
   const id = hash128('x')
   notes.working(3, 99, id)
   assert.partialDeepStrictEqual(readNotes(file), [{ activity: 'working', stage: 3, offset: 99, id }])

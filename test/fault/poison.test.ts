@@ -9,7 +9,11 @@ import { scratch, sluice } from '../e2e/sluice.ts'
 
 const pipelineFile = fileURLToPath(new URL('../e2e/pipelines/texts.ts', import.meta.url))
 
-async function runWith(folder: string, poison: string[], ...more: string[]) {
+const barrierFile = fileURLToPath(new URL('../e2e/pipelines/barrier.ts', import.meta.url))
+
+const runWith = (folder: string, poison: string[], ...more: string[]) => runFileWith(pipelineFile, folder, poison, ...more)
+
+async function runFileWith(file: string, folder: string, poison: string[], ...more: string[]) {
   mkdirSync(join(folder, 'in'))
   const fine = (file: number) => Array.from({ length: 30 }, (_, i) => `an ordinary text, number ${i} of file ${file}`)
   for (let file = 0; file < 2; file++) {
@@ -18,7 +22,7 @@ async function runWith(folder: string, poison: string[], ...more: string[]) {
   }
   const { code, stdout, stderr } = await sluice([
     'run',
-    pipelineFile,
+    file,
     '--json',
     '--run',
     join(folder, 'run'),
@@ -47,11 +51,18 @@ test('a document on which a stage throws is quarantined, and the run goes on', a
   assert.equal(summary.quarantines[0].message, 'this document throws')
 })
 
-test('a document that aborts the process is found and quarantined', async (t) => {
+test('documents that abort the process, or end it as if all were well, are found and quarantined', async (t) => {
   const folder = scratch(t)
-  const result = await runWith(folder, ['abort now'])
-  assert.deepEqual([result.documents, result.kept, result.quarantined], [63, 62, 1])
-  assert.deepEqual(causes(folder), ['crashed'])
+  const result = await runWith(folder, ['abort now', 'exit now'])
+  assert.deepEqual([result.documents, result.kept, result.quarantined], [64, 62, 2])
+  assert.deepEqual(causes(folder), ['crashed', 'crashed'])
+})
+
+test('poison in a barrier’s collect and behind the barrier is found, and no other document of its partition is blamed', async (t) => {
+  const folder = scratch(t)
+  const result = await runFileWith(barrierFile, folder, ['throw this', 'exit now', 'exit again'])
+  assert.deepEqual([result.documents, result.kept, result.quarantined], [65, 62, 3])
+  assert.deepEqual(causes(folder), ['threw', 'crashed', 'crashed'])
 })
 
 test('a document that hangs is found by its time and quarantined', async (t) => {

@@ -24,11 +24,18 @@ export default withArguments(parameters, ({ input, output, minimum, slowMs }) =>
 function survive({ text }: Document, slowMs: number): boolean {
   if (slowMs > 0) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, slowMs)
   if (text.startsWith('throw')) throw new Error('this document throws')
-  if (text.startsWith('abort')) process.kill(process.pid, 'SIGABRT') // process.abort() only throws in a thread
+  if (text.startsWith('abort')) abort()
+  if (text.startsWith('exit')) process.exit(0)
   if (text.startsWith('hang')) for (;;);
   if (text.startsWith('eat')) {
     const eaten: Buffer[] = []
     for (;;) eaten.push(Buffer.alloc(64e6, 1))
   }
   return true
+}
+
+/** As native code does: process.abort() only throws in a thread, and a signal takes its time. */
+function abort(): never {
+  process.kill(process.pid, 'SIGABRT')
+  for (;;);
 }

@@ -5,7 +5,8 @@ import type { Plan, PlannedPartition } from '../engine/plan.ts'
 import { freezePlan, planPartitions } from '../engine/plan.ts'
 import { type Forecast, forecast, inputBytes } from '../executors/forecast.ts'
 import { planOf } from '../executors/setup.ts'
-import { choicesOf, formatBytes, pipelineArguments, type RunFlags, threadsOf, wholeNumber, withRunOptions } from './run-options.ts'
+import { pipelineArguments } from './pipeline-arguments.ts'
+import { choicesOf, formatBytes, type RunFlags, threadsOf, wholeNumber, withRunOptions } from './run-options.ts'
 
 export { extraHelp } from './run.ts'
 
@@ -18,7 +19,7 @@ export const command = withRunOptions(new Command())
   .option('--no-pilot', 'no forecast: touch the inputs only to list them')
   .addHelpText('after', '\nExample:\n  sluice plan pipelines/quickstart.ts --pilot 500')
   .action(async (file: string, flags: RunFlags & { pilot: number | false }, command: Command) => {
-    const values = await pipelineArguments(file, command.args.slice(1))
+    const values = await pipelineArguments(file, command)
     const plan = await planOf({ file, arguments: values, choices: choicesOf(flags), run: '' })
     const partitions = await planPartitions(plan, { signal: new AbortController().signal, partitionBytes: flags.partitionSize })
     const { threads, cause } = threadsOf(flags)

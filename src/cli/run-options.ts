@@ -1,12 +1,8 @@
-// Options that `run`, `plan` and `task` share: which pipeline with which arguments, and what a run may use.
+// Options that `run`, `plan` and `task` share: which pipeline, and what a run may use.
 
 import { availableParallelism, totalmem } from 'node:os'
 import { type Command, InvalidArgumentError, Option } from 'commander'
-import { z } from 'zod'
-import type { Json } from '../core/document.ts'
-import { SluiceError } from '../core/errors.ts'
 import type { RunChoices } from '../engine/choices.ts'
-import { importPipeline, type PipelineExport } from '../engine/pipeline-file.ts'
 
 /** Memory a worker thread needs before its stages hold anything: V8, a model, batches in flight. */
 const WORKER_BYTES = 400e6
@@ -73,68 +69,6 @@ export function threadsOf(flags: RunFlags): { threads: number; cause: string } {
 /** What is left for stages to hold, a worker. */
 export function taskMemory(flags: RunFlags, threads: number): number {
   return Math.max(64e6, (flags.memory - threads * WORKER_BYTES) / threads / 2)
-}
-
-// ---- a pipeline's own arguments ----
-
-/**
- * Parses the words that commander did not know as arguments of the pipeline: `--crawl CC-MAIN-2026-43 --dry`.
- *
- * @throws SluiceError `SLUICE_ARGUMENTS` for a name that the pipeline does not have
- */
-export async function pipelineArguments(file: string, words: readonly string[]): Promise<Record<string, Json>> {
-  if (words.length === 0) return {}
-  const types = argumentTypes(await importPipeline(file))
-  const values: Record<string, Json> = {}
-  for (let i = 0; i < words.length; i++) {
-    const match = /^--([a-z][\w-]*)(?:=(.*))?$/i.exec(words[i])
-    const name = match?.[1].replace(/-(\w)/g, (_, letter: string) => letter.toUpperCase())
-    if (!match || name === undefined || !(name in types)) {
-      const known = Object.keys(types).map(kebab).join(', ')
-      throw new SluiceError('SLUICE_ARGUMENTS', `neither sluice run nor this pipeline knows ${words[i]}`, {
-        fix:
-          known === ''
-            ? 'sluice run --help lists the options; this pipeline takes no arguments'
-            : `the pipeline takes ${known}; sluice run --help lists the others`,
-      })
-    }
-    values[name] = typed(types[name], match[2] ?? (types[name] === 'boolean' ? 'true' : (words[++i] ?? '')))
-  }
-  return values
-}
-
-/** Lines for `--help`: one an argument, with description and default. */
-export function describeArguments(exported: PipelineExport): string {
-  if (!('parameters' in exported)) return '\nThis pipeline takes no arguments of its own.'
-  const { properties = {} } = jsonSchema(exported)
-  const lines = Object.entries(properties).map(([name, { type, description, default: standard }]) => {
-    const flag = `  ${kebab(name)}${type === 'boolean' ? '' : ` <${type ?? 'value'}>`}`
-    return `${flag.padEnd(30)} ${description ?? ''}${standard === undefined ? '' : ` (default: ${JSON.stringify(standard)})`}`
-  })
-  return `\nArguments of this pipeline:\n${lines.join('\n')}`
-}
-
-const property = z.looseObject({ type: z.string().optional(), description: z.string().optional(), default: z.json().optional() })
-const objectSchema = z.looseObject({ properties: z.record(z.string(), property).optional() })
-
-function jsonSchema(exported: Exclude<PipelineExport, { steps: unknown }>) {
-  return objectSchema.parse(z.toJSONSchema(exported.parameters, { io: 'input', unrepresentable: 'any' }))
-}
-
-function argumentTypes(exported: PipelineExport): Record<string, string> {
-  if (!('parameters' in exported)) return {}
-  return Object.fromEntries(Object.entries(jsonSchema(exported).properties ?? {}).map(([name, { type }]) => [name, type ?? 'string']))
-}
-
-function typed(type: string, text: string): Json {
-  if (type === 'number' || type === 'integer') return Number(text)
-  if (type === 'boolean') return text !== 'false'
-  if (type === 'array') return text.split(',')
-  return text
-}
-
-function kebab(name: string): string {
-  return `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`
 }
 
 // ---- values ----

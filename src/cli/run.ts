@@ -8,16 +8,8 @@ import { planOf } from '../executors/setup.ts'
 import { supervise } from '../executors/supervisor.ts'
 import { lockFolder } from '../io/folder-lock.ts'
 import { exitCodes } from './exit-codes.ts'
-import {
-  choicesOf,
-  describeArguments,
-  formatBytes,
-  pipelineArguments,
-  type RunFlags,
-  taskMemory,
-  threadsOf,
-  withRunOptions,
-} from './run-options.ts'
+import { describeArguments, pipelineArguments } from './pipeline-arguments.ts'
+import { choicesOf, formatBytes, type RunFlags, taskMemory, threadsOf, withRunOptions } from './run-options.ts'
 
 export const command = withRunOptions(new Command())
   .option('--metrics <file>', 'keep the counts in this file, in OpenMetrics form')
@@ -37,7 +29,7 @@ Examples:
 Exit codes: 0 done, 1 failed, 130 interrupted (run the same command to go on).`,
   )
   .action(async (file: string, flags: RunFlags, command: Command) => {
-    const run = await start(file, flags, command.args.slice(1))
+    const run = await start(file, flags, command)
     if (!run) {
       process.stderr.write('\nstopped; nothing that was finished is lost. The same command goes on.\n')
       process.exit(exitCodes.interrupted)
@@ -51,8 +43,8 @@ export async function extraHelp(words: readonly string[]): Promise<string> {
   return file === undefined ? '' : describeArguments(await importPipeline(file))
 }
 
-async function start(file: string, flags: RunFlags, words: readonly string[]): Promise<{ result: RunResult; folder: string } | undefined> {
-  const values = await pipelineArguments(file, words)
+async function start(file: string, flags: RunFlags, command: Command): Promise<{ result: RunResult; folder: string } | undefined> {
+  const values = await pipelineArguments(file, command)
   const { threads, cause } = threadsOf(flags)
   const choices = choicesOf(flags)
   const plan = await planOf({ file, arguments: values, choices, run: '' })

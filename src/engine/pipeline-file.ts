@@ -23,12 +23,7 @@ export async function importPipeline(file: string): Promise<PipelineExport> {
   try {
     module = await import(pathToFileURL(path).href)
   } catch (cause) {
-    if (cause instanceof SluiceError) throw cause
-    throw new SluiceError('SLUICE_PIPELINE_FILE', `the pipeline file does not load: ${reason(cause)}`, {
-      where: { file, ...place(cause, path) },
-      fix: 'mend the file; npx tsc --noEmit finds most such mistakes before a run',
-      cause,
-    })
+    throw fileError(cause, file, 'does not load')
   }
   if (!isPipelineExport(module.default)) {
     throw new SluiceError('SLUICE_PIPELINE_FILE', 'the pipeline file has no pipeline as its default export', {
@@ -40,10 +35,11 @@ export async function importPipeline(file: string): Promise<PipelineExport> {
 }
 
 /**
+ * @param file for error messages
  * @param values of the pipeline's own arguments, by name
- * @throws SluiceError `SLUICE_ARGUMENTS` where they do not fit the schema
+ * @throws SluiceError `SLUICE_ARGUMENTS` where they do not fit the schema, `SLUICE_PIPELINE_FILE` where the factory fails
  */
-export function buildPipeline(exported: PipelineExport, values: Record<string, unknown>): Pipeline {
+export function buildPipeline(file: string, exported: PipelineExport, values: Record<string, unknown>): Pipeline {
   if (!('build' in exported)) {
     const [unknown] = Object.keys(values)
     if (unknown === undefined) return exported
@@ -51,15 +47,27 @@ export function buildPipeline(exported: PipelineExport, values: Record<string, u
       fix: 'sluice run --help lists the options of run itself',
     })
   }
+  const { error } = exported.parameters.safeParse(values)
+  if (error)
+    throw new SluiceError('SLUICE_ARGUMENTS', `the pipeline's arguments do not fit:\n${z.prettifyError(error)}`, {
+      fix: 'sluice run <file> --help lists them',
+      cause: error,
+    })
   try {
     return exported.build(values)
   } catch (cause) {
-    if (!(cause instanceof z.ZodError)) throw cause
-    throw new SluiceError('SLUICE_ARGUMENTS', `the pipeline's arguments do not fit:\n${z.prettifyError(cause)}`, {
-      fix: 'sluice run <file> --help lists them',
-      cause,
-    })
+    throw fileError(cause, file, 'builds no pipeline')
   }
+}
+
+/** What the user's own code threw, with its line; one of ours says enough. */
+function fileError(cause: unknown, file: string, what: string): SluiceError {
+  if (cause instanceof SluiceError) return cause
+  return new SluiceError('SLUICE_PIPELINE_FILE', `the pipeline file ${what}: ${reason(cause)}`, {
+    where: { file, ...place(cause, resolve(file)) },
+    fix: 'mend the file; npx tsc --noEmit finds most such mistakes before a run',
+    cause,
+  })
 }
 
 function isPipelineExport(value: unknown): value is PipelineExport {

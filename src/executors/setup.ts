@@ -18,7 +18,7 @@ export interface PlanSetup {
 }
 
 export async function planOf(setup: PlanSetup): Promise<Plan> {
-  const pipeline = buildPipeline(await importPipeline(setup.file), { ...setup.arguments })
+  const pipeline = buildPipeline(setup.file, await importPipeline(setup.file), { ...setup.arguments })
   return await makePlan(pipeline, setup.file, setup.arguments, setup.choices)
 }
 

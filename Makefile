@@ -5,7 +5,7 @@
 #   make test                          install, type-check, lint, all tests
 
 CRAWL ?=
-STEPS ?= 250
+TOKENS ?= 800k
 SLUICE := npx sluice
 CRAWL_ARGUMENT := $(if $(CRAWL),--crawl $(CRAWL))
 
@@ -27,7 +27,7 @@ quickstart: kernels
 	$(SLUICE) audit runs/quickstart
 	echo "── 3/4 train a small transformer on the token shards"
 	rm -rf models/quickstart
-	$(SLUICE) train quickstart/tokens --out models/quickstart --batch-tokens 4096 --steps $(STEPS)
+	$(SLUICE) train quickstart/tokens --out models/quickstart --tokens $(TOKENS)
 	echo "── 4/4 sample from it"
 	$(SLUICE) sample models/quickstart --prompt "The President of the United States" --tokens 80
 	echo "── done"
@@ -39,7 +39,7 @@ quickstart: kernels
 	echo "try next:  npx sluice audit runs/quickstart --stage gopherQuality --samples 3"
 	echo "           change a threshold in pipelines/quickstart.ts, make quickstart again: only what follows it is redone"
 	echo "           npx sluice sample models/quickstart --prompt 'Call me' --temperature 0.8"
-	echo "           make quickstart STEPS=2000    (a better model, and more of your time)"
+	echo "           make quickstart TOKENS=5M     (a better model, for more of your time)"
 
 test: kernels
 	npm run --silent typecheck

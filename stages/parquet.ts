@@ -44,15 +44,15 @@ export function parquet(options: ParquetOptions): Source<Document> {
 async function partitionsOf(url: string, fields: Fields, context: PlanContext): Promise<Partition[]> {
   const source = await openBytes(url, { signal: context.signal })
   const { fields: columns } = await readParquetSchema(source)
-  if (!columns.some(({ name }) => name === fields.text)) {
-    throw new SluiceError(
-      'SLUICE_PARQUET_COLUMN',
-      `the file has no column ${fields.text}: it has ${columns.map(({ name }) => name).join(', ')}`,
-      {
-        where: { file: url },
-        fix: 'name the column that holds the text: parquet({ path, text: … })',
-      },
-    )
+  const column = columns.find(({ name }) => name === fields.text)
+  if (!column || !isText(column.type)) {
+    const problem = column
+      ? `the column ${fields.text} holds ${column.type}, no text`
+      : `the file has no column ${fields.text}: it has ${columns.map(({ name }) => name).join(', ')}`
+    throw new SluiceError('SLUICE_PARQUET_COLUMN', problem, {
+      where: { file: url },
+      fix: 'name the column that holds the text: parquet({ path, text: … })',
+    })
   }
   const { rowGroups } = await readParquetFacts(source)
   const whole = { source: url, bytes: source.size, version: source.version }
@@ -132,10 +132,19 @@ function* documentsOf({ batch, firstRow }: ParquetBatch, source: string, fields:
   }
 }
 
+function isText(type: DataType): boolean {
+  return hasTextBytes(type) || (DataType.isDictionary(type) && DataType.isUtf8(type.dictionary))
+}
+
+/** Of bytes too: old writers leave out that theirs are UTF-8. */
+function hasTextBytes(type: DataType): boolean {
+  return DataType.isUtf8(type) || DataType.isLargeUtf8(type) || DataType.isBinary(type) || DataType.isLargeBinary(type)
+}
+
 /** Any column as strings: dates and numbers as they print. */
 function strings(column: Data | undefined): (string | undefined)[] {
   if (!column) return []
-  if (DataType.isUtf8(column.type) || DataType.isLargeUtf8(column.type)) return utf8Values(column)
+  if (hasTextBytes(column.type)) return utf8Values(column)
   const isTime = DataType.isTimestamp(column.type) || DataType.isDate(column.type)
   return Array.from(new Vector([column]), (value: unknown) => {
     if (value === null || value === undefined) return undefined

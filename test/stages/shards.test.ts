@@ -278,3 +278,16 @@ test('a file without the column of texts is refused with the names it has; empty
   )
   assert.deepEqual((await readAll({ path: corpus, text: 'maybe' })).ignored, { empty_text: 500 })
 })
+
+test('texts stored as bytes are read as UTF-8; a column of something else is refused', async () => {
+  const path = join(folder, 'bytes.parquet')
+  await duck.run(`copy (select encode('Übung') as text, [1, 2] as list) to '${path}' (format parquet)`)
+  assert.deepEqual(
+    (await readAll({ path })).documents.map(({ text }) => text),
+    ['Übung'],
+  )
+  await assert.rejects(
+    readAll({ path, text: 'list' }),
+    (error) => error instanceof SluiceError && error.code === 'SLUICE_PARQUET_COLUMN' && /the column list holds List/.test(error.message),
+  )
+})

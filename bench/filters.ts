@@ -1,7 +1,7 @@
 // The filters of FineWeb's recipe, one core, texts in memory: MB/s of UTF-8 text per step, and for the chain with early drop.
 //
 //   npm run bench filters                      rates of every step
-//   npm run bench filters -- --peer            the chain against datatrove's, same documents, same core, kept documents compared
+//   npm run bench filters -- --peers            the chain against datatrove's, same documents, same core, kept documents compared
 //
 // Words are split by spaCy's English rules, exactly, in both. Each step alone splits words itself; the chain splits a text
 // once. Statistics are measured and handed over as in a run. C4 quality is without its end-mark rule, as in FineWeb.
@@ -23,7 +23,7 @@ import { gopherRepetition } from '../stages/gopher-repetition.ts'
 import { median, pairedRounds, peerPython, peerVersions, requirePeers, runPinned, runSelf, saveResult } from './harness.ts'
 
 const { values } = parseArgs({
-  options: { corpus: { type: 'string' }, peer: { type: 'boolean' }, only: { type: 'boolean' } },
+  options: { corpus: { type: 'string' }, peers: { type: 'boolean' }, only: { type: 'boolean' } },
 })
 const ROUNDS = 5
 /** About the size of a web page's text. */
@@ -48,7 +48,7 @@ const context: StageContext = {
 }
 
 if (values.only) console.log(JSON.stringify(await timeStages(chain)))
-else if (values.peer) comparePeer()
+else if (values.peers) comparePeer()
 else await printRates()
 
 async function printRates(): Promise<void> {

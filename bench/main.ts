@@ -1,14 +1,25 @@
-// `npm run bench [name …]`: runs the named benchmarks, or lists them.
+// `npm run bench <name> [options]` runs one benchmark; `npm run bench peers` runs every comparison with a peer, one after
+// another, pinned to the same cores, and saves the ratios under bench/results. The peers: bench/peers/install.sh.
 
 import { execFileSync } from 'node:child_process'
 import { readdirSync } from 'node:fs'
 
+const comparisons = [['end-to-end'], ['filters', '--peers'], ['minhash', '--peers'], ['tokenizer'], ['language'], ['train-llmc']]
 const names = readdirSync(import.meta.dirname)
   .filter((name) => name.endsWith('.ts') && !['main.ts', 'harness.ts'].includes(name))
   .map((name) => name.slice(0, -3))
+
 const [first, ...rest] = process.argv.slice(2)
-if (first === undefined || !names.includes(first)) {
-  console.error(`usage: npm run bench <name> [options of it]\nbenchmarks: ${names.join(', ')}`)
-  process.exit(first === undefined ? 0 : 1)
+if (first === 'peers') for (const [name, ...options] of comparisons) run(name, options)
+else if (first !== undefined && names.includes(first)) run(first, rest)
+else {
+  console.error(
+    `usage: npm run bench <name> [options of it]\n       npm run bench peers    all comparisons with peers\nbenchmarks: ${names.join(', ')}`,
+  )
+  process.exitCode = first === undefined ? 0 : 1
 }
-execFileSync(process.execPath, ['--conditions=source', `${import.meta.dirname}/${first}.ts`, ...rest], { stdio: 'inherit' })
+
+function run(name: string, options: readonly string[]): void {
+  console.error(`── ${[name, ...options].join(' ')}`)
+  execFileSync(process.execPath, ['--conditions=source', `${import.meta.dirname}/${name}.ts`, ...options], { stdio: 'inherit' })
+}

@@ -133,7 +133,7 @@ function* documentsOf({ batch, firstRow }: ParquetBatch, source: string, fields:
 }
 
 function isText(type: DataType): boolean {
-  return hasTextBytes(type) || (DataType.isDictionary(type) && DataType.isUtf8(type.dictionary))
+  return hasTextBytes(type) || DataType.isUtf8View(type) || (DataType.isDictionary(type) && DataType.isUtf8(type.dictionary))
 }
 
 /** Of bytes too: old writers leave out that theirs are UTF-8. */

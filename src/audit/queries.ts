@@ -30,8 +30,8 @@ export class Queries {
     const rejected = run.phases.flatMap(({ index, rejected: files }) =>
       files.length === 0 ? [] : [`select ${index} as phase, * from ${filesOf(files)}`],
     )
-    await connection.run(`create view receipts as ${receipts.join(' union all by name ') || EMPTY_RECEIPTS}`)
-    await connection.run(`create view rejected as ${rejected.join(' union all by name ') || EMPTY_REJECTED}`)
+    await createView(connection, 'receipts', receipts.join(' union all by name ') || EMPTY_RECEIPTS)
+    await createView(connection, 'rejected', rejected.join(' union all by name ') || EMPTY_REJECTED)
     return new Queries(connection)
   }
 
@@ -40,14 +40,29 @@ export class Queries {
     try {
       return (await this.#connection.runAndReadAll(sql, values)).getRowObjectsJS()
     } catch (cause) {
-      const [message] = String(cause instanceof Error ? cause.message : cause).split('\n')
-      throw new SluiceError('SLUICE_QUERY', message, { fix: 'the views are receipts and rejected: try describe receipts', cause })
+      throw new SluiceError('SLUICE_QUERY', messageOf(cause), { fix: 'the views are receipts and rejected: try describe receipts', cause })
     }
   }
 
   [Symbol.dispose](): void {
     this.#connection.closeSync()
   }
+}
+
+/** DuckDB reads the ends of the files here. */
+async function createView(connection: DuckDBConnection, name: string, select: string): Promise<void> {
+  try {
+    await connection.run(`create view ${name} as ${select}`)
+  } catch (cause) {
+    throw new SluiceError('SLUICE_RUN_CORRUPT', `the files behind the view ${name} cannot be read: ${messageOf(cause)}`, {
+      fix: 'the counts are whole without them: sluice audit --json; for the documents run again into another run folder',
+      cause,
+    })
+  }
+}
+
+function messageOf(cause: unknown): string {
+  return String(cause instanceof Error ? cause.message : cause).split('\n')[0]
 }
 
 const EMPTY_RECEIPTS =

@@ -130,5 +130,13 @@ async function dataFiles(folder: PhaseFolder, kind: 'statistics' | 'rejected', t
 async function readManifest(path: string): Promise<z.infer<typeof manifest> | undefined> {
   const file = join(path, 'manifest.json')
   if (!existsSync(file)) return undefined
-  return manifest.safeParse(JSON.parse(await readFile(file, 'utf8'))).data
+  try {
+    return manifest.parse(JSON.parse(await readFile(file, 'utf8')))
+  } catch (cause) {
+    throw new SluiceError('SLUICE_RUN_CORRUPT', 'manifest.json is not what a run writes', {
+      where: { file },
+      fix: 'remove the file and run again: only the publishing of the shards is done anew',
+      cause,
+    })
+  }
 }

@@ -73,7 +73,7 @@ async function audit(run: AuditedRun, flags: Flags): Promise<void> {
 }
 
 async function samplesOf(run: AuditedRun, choice: Parameters<typeof readSamples>[1]): Promise<Sample[]> {
-  if (choice.count === 0 || run.phases.every(({ rejected }) => rejected.length === 0)) return []
+  if (run.phases.every(({ rejected }) => rejected.length === 0)) return []
   using queries = await Queries.open(run)
   return await readSamples(queries, choice)
 }
@@ -121,9 +121,15 @@ function sampleText(sample: Sample): string {
 async function printQuery(run: AuditedRun, sql: string, json: boolean): Promise<void> {
   using queries = await Queries.open(run)
   const rows = await queries.rows(sql)
-  const plain = rows.map((row) => JSON.stringify(row, (_, value: unknown) => (typeof value === 'bigint' ? Number(value) : value)))
+  const plain = rows.map((row) => JSON.stringify(row, (_, value: unknown) => (typeof value === 'bigint' ? exactly(value) : value)))
   if (json) process.stdout.write(plain.map((row) => `${row}\n`).join(''))
+  else if (plain.length === 0) process.stdout.write('no rows\n')
   else console.table(plain.map((row) => JSON.parse(row)))
+}
+
+/** As a number where JSON's readers take it for the same, else as a string. */
+function exactly(value: bigint): number | string {
+  return Number.isSafeInteger(Number(value)) ? Number(value) : String(value)
 }
 
 function terminalStyle() {

@@ -155,3 +155,14 @@ test('a folder that is no run, and one that is not there, are refused', async ()
   for (const at of [folder, join(folder, 'nowhere')])
     await assert.rejects(readRun(at), (error) => error instanceof SluiceError && error.code === 'SLUICE_RUN_MISSING')
 })
+
+test('a damaged file of the run is named, not a fault of ours', async () => {
+  const at = join(folder, 'damaged')
+  await inventRun(at)
+  const damaged = await readRun(at)
+  await writeFile(damaged.phases[0].rejected[0], 'no Parquet')
+  const isCorrupt = (error: unknown) => error instanceof SluiceError && error.code === 'SLUICE_RUN_CORRUPT'
+  await assert.rejects(Queries.open(damaged), isCorrupt)
+  await writeFile(join(at, 'manifest.json'), '{')
+  await assert.rejects(readRun(at), isCorrupt)
+})

@@ -16,7 +16,7 @@ export class WordTable {
   #count = 0
   readonly #maximum: number
   readonly #mask: number
-  /** i32[slots, 2]: 1 + a word's number, or 0 where free, and its hash. At most half of them are taken. */
+  /** In the bits of the mask 1 + a word's number, or 0 where free; above them its hash's. At most half of them are taken. */
   readonly #slots: Int32Array
   readonly #ends: Int32Array
   readonly #bytes: Uint8Array
@@ -26,7 +26,7 @@ export class WordTable {
     const slots = 2 ** Math.ceil(Math.log2(2 * maximumWords + 2))
     this.#maximum = maximumWords
     this.#mask = slots - 1
-    this.#slots = new Int32Array(2 * slots)
+    this.#slots = new Int32Array(slots)
     this.#ends = new Int32Array(maximumWords + 1)
     this.#bytes = new Uint8Array(maximumBytes)
   }
@@ -40,9 +40,9 @@ export class WordTable {
     const slots = this.#slots
     const mask = this.#mask
     for (let slot = (hash ^ (hash >>> 15)) & mask; ; slot = (slot + 1) & mask) {
-      const word = slots[2 * slot] - 1
+      const word = (slots[slot] & mask) - 1
       if (word < 0) return -1
-      if (slots[2 * slot + 1] === hash && this.#holds(word, bytes, start, end)) return word
+      if (((slots[slot] ^ hash) & ~mask) === 0 && this.#holds(word, bytes, start, end)) return word
     }
   }
 
@@ -62,9 +62,8 @@ export class WordTable {
     for (let i = start; i < end; i++) this.#bytes[from + i - start] = bytes[i]
     this.#ends[word + 1] = from + end - start
     let slot = (hash ^ (hash >>> 15)) & this.#mask
-    while (this.#slots[2 * slot] !== 0) slot = (slot + 1) & this.#mask
-    this.#slots[2 * slot] = ++this.#count
-    this.#slots[2 * slot + 1] = hash
+    while ((this.#slots[slot] & this.#mask) !== 0) slot = (slot + 1) & this.#mask
+    this.#slots[slot] = (hash & ~this.#mask) | ++this.#count
     return word
   }
 

@@ -5,7 +5,7 @@ import { formatBytes, formatCount, formatShare } from './format.ts'
 import type { Funnel } from './funnel.ts'
 import { type Html, html } from './html.ts'
 import type { AuditedRun } from './read-run.ts'
-import type { Section } from './report.ts'
+import type { Section } from './report-section.ts'
 
 /** Rows of a table; the run folder has them all. */
 const MOST_ROWS = 100

@@ -3,8 +3,8 @@
 import { formatBytes, formatCount, formatRate, formatSeconds, formatShare } from './format.ts'
 import type { Funnel, FunnelRow, Reason } from './funnel.ts'
 import { type Html, html } from './html.ts'
-import type { Section } from './report.ts'
 import { sampleAnchor } from './report-samples.ts'
+import type { Section } from './report-section.ts'
 import type { Sample } from './samples.ts'
 
 export function funnelSection(funnel: Funnel): Section {

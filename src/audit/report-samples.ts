@@ -5,7 +5,7 @@ import { formatCount, formatNumber } from './format.ts'
 import type { Funnel } from './funnel.ts'
 import { type Html, html } from './html.ts'
 import type { AuditedRun } from './read-run.ts'
-import type { Section } from './report.ts'
+import type { Section } from './report-section.ts'
 import type { Sample } from './samples.ts'
 import { thresholdsOf } from './thresholds.ts'
 

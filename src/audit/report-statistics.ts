@@ -5,7 +5,7 @@ import { formatCount, formatNumber } from './format.ts'
 import { hasShape, histogramChart, quantile } from './histogram-chart.ts'
 import { type Html, html } from './html.ts'
 import type { AuditedRun } from './read-run.ts'
-import type { Section } from './report.ts'
+import type { Section } from './report-section.ts'
 import { type Threshold, thresholdsOf } from './thresholds.ts'
 
 interface Chart {

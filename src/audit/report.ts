@@ -12,14 +12,6 @@ import { statisticsSection } from './report-statistics.ts'
 import { reportStyle } from './report-style.ts'
 import type { Sample } from './samples.ts'
 
-export interface Section {
-  readonly id: string
-  readonly title: string
-  readonly lead?: Part
-  readonly body: Html
-}
-type Part = Html | string
-
 /** @param samples as `readSamples` gives them, by stage and reason */
 export function reportHtml(run: AuditedRun, samples: readonly Sample[]): string {
   const funnel = funnelOf(run)

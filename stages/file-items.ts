@@ -3,8 +3,9 @@
 import type { Item } from '../src/core/document.ts'
 import { documentId, hash128 } from '../src/core/identity.ts'
 import type { Partition, PlanContext, SourceContext } from '../src/core/stage.ts'
-import { openBytes, readBytes } from '../src/io/byte-source.ts'
+import { readBytes } from '../src/io/byte-source.ts'
 import { expandInputs, type Input } from '../src/io/inputs.ts'
+import { openBytes } from '../src/io/open-bytes.ts'
 import { Batches } from './batches.ts'
 
 /** So that a folder of many small files does not become one task. */

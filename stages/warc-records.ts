@@ -3,7 +3,7 @@
 import type { Document, Item, Metadata, WebPage } from '../src/core/document.ts'
 import { documentId } from '../src/core/identity.ts'
 import type { Partition, PlanContext, SourceContext } from '../src/core/stage.ts'
-import { openBytes } from '../src/io/byte-source.ts'
+import { openBytes } from '../src/io/open-bytes.ts'
 import { decodeBody, mediaType, parseHttpResponse } from '../src/warc/http.ts'
 import { isGzipFile, readWarc } from '../src/warc/reader.ts'
 import { field, recordDate, recordUrl, type WarcRecord } from '../src/warc/record.ts'

@@ -1,8 +1,4 @@
-// An input as bytes: its size, a version that changes when it does, and any range of it as a stream. By URL scheme.
-
-import { openFile } from './file-source.ts'
-import { type HttpPolicy, openHttp } from './http-source.ts'
-import { isRemote } from './inputs.ts'
+// An input as bytes: its size, a version that changes when it does, and any range of it as a stream. `openBytes` opens one.
 
 export interface ByteSource {
   /** Absolute: `file:` or `http(s):`. */
@@ -21,9 +17,14 @@ export interface OpenOptions {
   readonly http?: Partial<HttpPolicy>
 }
 
-/** @param url as `expandInputs` gives it */
-export async function openBytes(url: string, options: OpenOptions = {}): Promise<ByteSource> {
-  return isRemote(url) ? await openHttp(url, options) : await openFile(url, options)
+export interface HttpPolicy {
+  /** Failures in a row, without a byte between them, before the reader gives up. */
+  readonly attempts: number
+  /** Waiting time after the first failure; doubles with each further one. A longer Retry-After is honoured. */
+  readonly firstDelayMs: number
+  readonly longestDelayMs: number
+  /** A body that stands still for so long is a failure. */
+  readonly idleTimeoutMs: number
 }
 
 /** All of an input in one buffer: for what is small by its nature. */

@@ -6,17 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { Agent, type Dispatcher, interceptors } from 'undici'
 import { SluiceError, systemCode } from '../core/errors.ts'
 import { packageVersion } from '../core/version.ts'
-import type { ByteSource, OpenOptions } from './byte-source.ts'
-
-export interface HttpPolicy {
-  /** Failures in a row, without a byte between them, before the reader gives up. */
-  readonly attempts: number
-  /** Waiting time after the first failure; doubles with each further one. A longer Retry-After is honoured. */
-  readonly firstDelayMs: number
-  readonly longestDelayMs: number
-  /** A body that stands still for so long is a failure. */
-  readonly idleTimeoutMs: number
-}
+import type { ByteSource, HttpPolicy, OpenOptions } from './byte-source.ts'
 
 const defaultPolicy: HttpPolicy = { attempts: 8, firstDelayMs: 500, longestDelayMs: 60_000, idleTimeoutMs: 60_000 }
 

@@ -5,8 +5,9 @@ import { type FileHandle, open } from 'node:fs/promises'
 import { type RecordBatch, RecordBatchReader, type Schema, Table, tableToIPC } from 'apache-arrow'
 import type { WriterProperties } from 'parquet-wasm'
 import { SluiceError } from '../core/errors.ts'
-import { type ByteSource, openBytes, readBytes } from './byte-source.ts'
+import { type ByteSource, readBytes } from './byte-source.ts'
 import { diskError } from './disk-errors.ts'
+import { openBytes } from './open-bytes.ts'
 import {
   columnNames,
   factsOf,

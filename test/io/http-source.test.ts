@@ -2,7 +2,8 @@ import assert from 'node:assert/strict'
 import { randomFillSync } from 'node:crypto'
 import { test } from 'node:test'
 import { SluiceError } from '../../src/core/errors.ts'
-import { openBytes, readBytes } from '../../src/io/byte-source.ts'
+import { readBytes } from '../../src/io/byte-source.ts'
+import { openBytes } from '../../src/io/open-bytes.ts'
 import { type Faults, serve } from './faulty-server.ts'
 
 const content = randomFillSync(Buffer.alloc(300_000))

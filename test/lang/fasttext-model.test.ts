@@ -91,6 +91,14 @@ test('more words than the cache holds change no score', () => {
   for (const text of texts) assert.deepEqual(predictor.predict(text, 5, 0), new FastTextPredictor(model).predict(text, 5, 0))
 })
 
+test('a score does not depend on what was asked before', () => {
+  const model = parseFastTextModel(writeModel({ isQuantized: true, hasNorms: true, loss: 1 }), 'model')
+  const predictor = new FastTextPredictor(model)
+  for (const round of [1, 2])
+    for (const text of texts)
+      assert.deepEqual(predictor.predict(text, 5, 0), new FastTextPredictor(model).predict(text, 5, 0), `round ${round}`)
+})
+
 test('any string of UTF-16 units has finite scores', () => {
   const unit = fc.oneof(fc.constantFrom(32, 10, 0, 60, 62, 0xd800, 0xdfff, 0xfeff), fc.integer({ min: 0, max: 0xffff }))
   const predictor = new FastTextPredictor(parseFastTextModel(writeModel({ wordNgrams: 2 }), 'model'))

@@ -2,7 +2,7 @@
 // files. What the audit reads (statistics, rejected documents, summaries) stays, unless asked.
 
 import { existsSync } from 'node:fs'
-import { readdir, rm, stat } from 'node:fs/promises'
+import { readdir, rm, rmdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Command } from 'commander'
 import { SluiceError } from '../core/errors.ts'
@@ -30,26 +30,37 @@ export const command = new Command()
         fix: 'finish it with sluice run, or give it up with --all',
       })
     }
-    const doomed = flags.all ? [path] : await intermediates(path)
+    const doomed = flags.all ? everythingOf(path) : await intermediates(path)
     let bytes = 0
     for (const item of doomed) bytes += await sizeOf(item)
-    if (!flags.dryRun) for (const item of doomed) await rm(item, { recursive: true, force: true })
+    if (!flags.dryRun) {
+      for (const item of doomed) await rm(item, { recursive: true, force: true })
+      if (flags.all) await rmdir(path).catch(() => undefined) // something of the user's is in it
+    }
     const result = { removed: doomed, bytes, dryRun: flags.dryRun ?? false }
     process.stdout.write(
       flags.json ? `${JSON.stringify(result)}\n` : `${flags.dryRun ? 'would remove' : 'removed'} ${formatBytes(bytes)} from ${path}\n`,
     )
   })
 
-/** Items, collections and merges of all phases, and the markers that promise them. */
+/** All that a run writes, its plan last; what else lies in the folder, shards maybe, is not ours to remove. */
+function everythingOf(path: string): string[] {
+  const names = ['summary.json', 'manifest.json', 'phases', 'quarantine.json', 'audit.html', 'in-flight', 'lock', 'run.json']
+  return names.map((name) => join(path, name)).filter((item) => existsSync(item))
+}
+
+/** The markers, first: they promise the rest, the items, collections and merges of all phases. */
 async function intermediates(path: string): Promise<string[]> {
   const phases = join(path, 'phases')
   const names = existsSync(phases) ? await readdir(phases) : []
   return names
-    .flatMap((name) => ['items', 'collected', 'merged', 'tasks'].map((kind) => join(phases, name, kind)))
+    .flatMap((name) => ['tasks', 'items', 'collected', 'merged'].map((kind) => join(phases, name, kind)))
     .filter((item) => existsSync(item))
 }
 
 async function sizeOf(path: string): Promise<number> {
+  const found = await stat(path)
+  if (!found.isDirectory()) return found.size
   const entries = await readdir(path, { recursive: true, withFileTypes: true })
   const sizes = await Promise.all(
     entries.filter((entry) => entry.isFile()).map(async ({ parentPath, name }) => (await stat(join(parentPath, name))).size),

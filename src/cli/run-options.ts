@@ -29,7 +29,7 @@ export function withRunOptions(command: Command): Command {
     .argument('<file>', 'pipeline file (TypeScript or JavaScript) with a pipeline as its default export')
     .option('--run <folder>', 'run folder: state, statistics, rejected documents (default: runs/<pipeline name>)')
     .option('--threads <n>', 'worker threads (default: one a core, fewer where --memory is small)', wholeNumber)
-    .option('--memory <bytes>', 'resident memory of all workers together, such as 4GB', byteSize, defaultMemory())
+    .option('--memory <bytes>', 'resident memory of all workers together, such as 4GB', memorySize, defaultMemory())
     .option('--limit <n>', 'take about n documents, spread evenly over the partitions', wholeNumber)
     .option('--sample <share>', 'take a share of the documents by hash of their ids, such as 0.1%', shareOf)
     .option('--partition-size <bytes>', 'cut large inputs into pieces of about this size', byteSize, 256e6)
@@ -96,6 +96,15 @@ export function byteSize(text: string): number {
   if (!match) throw new InvalidArgumentError('give a size such as 512MB or 4GiB')
   const power = ['', 'k', 'm', 'g', 't'].indexOf(match[2].toLowerCase())
   return Math.round(Number(match[1]) * (match[3] === '' ? 1000 : 1024) ** power)
+}
+
+/** What the runner and one thread take before they hold a document. */
+const LEAST_MEMORY = 256e6
+
+function memorySize(text: string): number {
+  const bytes = byteSize(text)
+  if (bytes < LEAST_MEMORY) throw new InvalidArgumentError(`give at least ${formatBytes(LEAST_MEMORY)}`)
+  return bytes
 }
 
 export function formatBytes(bytes: number): string {

@@ -3,6 +3,7 @@
 import { join, relative } from 'node:path'
 import { Command } from 'commander'
 import { importPipeline } from '../engine/pipeline-file.ts'
+import { RunFolder } from '../engine/run-folder.ts'
 import type { RunResult } from '../engine/runner.ts'
 import { planOf } from '../executors/setup.ts'
 import { supervise } from '../executors/supervisor.ts'
@@ -49,6 +50,7 @@ async function start(file: string, flags: RunFlags, command: Command): Promise<{
   const choices = choicesOf(flags)
   const plan = await planOf({ file, arguments: values, choices, run: '' })
   const folder = flags.run ?? join('runs', plan.pipeline.name)
+  await new RunFolder(folder).check(plan.pipeline.name)
   await using _lock = await lockFolder(folder)
   const say = (line: string) => process.stderr.write(`${line}\n`)
   if (!flags.json) say(`${plan.pipeline.name}: run folder ${folder}, threads ${threads} (${cause}), memory ${formatBytes(flags.memory)}`)

@@ -11,7 +11,7 @@
 //                      seal.json
 
 import { existsSync } from 'node:fs'
-import { mkdir, readdir, readFile } from 'node:fs/promises'
+import { mkdir, readdir, readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { z } from 'zod'
 import type { Json } from '../core/document.ts'
@@ -145,6 +145,9 @@ export class PhaseFolder {
   }
 }
 
+/** What a run that was killed early leaves. */
+const BEFORE_PLAN = /^(lock|in-flight|run\.json)\b/
+
 const plan = z.looseObject({ format: z.number(), pipeline: z.string(), planHash: z.string() })
 
 export class RunFolder {
@@ -180,6 +183,29 @@ export class RunFolder {
       })
     }
     return read
+  }
+
+  /**
+   * Checks that the folder may become, or already is, that pipeline's run folder; makes nothing.
+   *
+   * @throws SluiceError `SLUICE_RUN_TAKEN` where it holds something else, `SLUICE_RUN_OTHER` where another pipeline runs in it
+   */
+  async check(pipeline: string): Promise<void> {
+    if (!existsSync(this.path)) return
+    if (!(await stat(this.path)).isDirectory())
+      throw new SluiceError('SLUICE_RUN_TAKEN', 'the run folder is a file', { where: { file: this.path }, fix: 'give --run a folder' })
+    const frozen = await this.plan()
+    const foreign = (await readdir(this.path)).find((name) => !BEFORE_PLAN.test(name))
+    if (!frozen && foreign !== undefined)
+      throw new SluiceError('SLUICE_RUN_TAKEN', 'the folder holds files that no run wrote', {
+        where: { folder: this.path, file: foreign },
+        fix: 'give --run an empty folder or a new one',
+      })
+    if (frozen && frozen.pipeline !== pipeline)
+      throw new SluiceError('SLUICE_RUN_OTHER', `the run folder belongs to the pipeline "${frozen.pipeline}", this is "${pipeline}"`, {
+        where: { folder: this.path },
+        fix: 'give --run another folder',
+      })
   }
 
   async writePlan(frozen: FrozenPlan): Promise<void> {

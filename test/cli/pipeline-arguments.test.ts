@@ -56,10 +56,7 @@ test('help names kinds, choices, descriptions and defaults', async () => {
 test('a wrong value is the arguments’ mistake, a wrong option inside the factory the file’s', async () => {
   const exported = await importPipeline(file)
   assert.throws(() => buildPipeline(file, exported, { color: 'green' }), { code: 'SLUICE_ARGUMENTS' })
-  assert.throws(() => buildPipeline(file, exported, { color: 'blue' }), {
-    code: 'SLUICE_PIPELINE_FILE',
-    where: { file, line: 22, column: 13 },
-  })
+  assert.throws(() => buildPipeline(file, exported, { color: 'blue' }), { code: 'SLUICE_PIPELINE_FILE', message: /shardBytes/ })
 })
 
 test('an argument that is also an option of the command is refused', async () => {

@@ -1,7 +1,7 @@
 // The smaller commands from outside: stage, plan, task, clean, doctor, and what `--help` and mistakes say.
 
 import assert from 'node:assert/strict'
-import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
@@ -145,6 +145,12 @@ test('clean removes what lies between phases and keeps what the audit reads; a r
   assert.equal(again.code, 0, again.stderr)
   assert.equal(JSON.parse(again.stdout).kept, 40)
   assert.equal((await sluice(['audit', join(folder, 'run')])).code, 0)
+  const own = join(folder, 'run', 'my-notes.txt')
+  writeFileSync(own, 'not a run’s')
+  assert.equal((await sluice(['clean', '--all', join(folder, 'run')])).code, 0)
+  assert.deepEqual(readdirSync(join(folder, 'run')), ['my-notes.txt'])
+  rmSync(own)
+  assert.equal((await run()).code, 0)
   assert.equal((await sluice(['clean', '--all', join(folder, 'run')])).code, 0)
   assert.ok(!existsSync(join(folder, 'run')))
   assert.match((await sluice(['clean', join(folder, 'run')])).stderr, /SLUICE_RUN_MISSING/)

@@ -35,7 +35,8 @@ test('sentences in fourteen languages are recognised', () => {
 })
 
 test('scores are those of the reference', () => {
-  for (const text of Object.values(sentences)) compare(text)
+  const others = ['x', '12345 67.8 %', '😀😀 🇩🇪', 'Mixed текст mit 日本語 and more words, so that nothing is certain']
+  for (const text of [...Object.values(sentences), ...others]) compare(text)
   compare(Object.values(sentences).join(' ').repeat(30))
 })
 

@@ -1,8 +1,7 @@
 // A new file, written through zstd or gzip or as it is, with back-pressure and the disk's errors in the caller's hands.
 
 import { once } from 'node:events'
-import type { WriteStream } from 'node:fs'
-import { open } from 'node:fs/promises'
+import { createWriteStream, type WriteStream } from 'node:fs'
 import { PassThrough, type Transform } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { constants, createGzip, createZstdCompress } from 'node:zlib'
@@ -28,7 +27,9 @@ export class CompressedFile {
   /** @param level zstd's or gzip's own */
   static async create(path: string, compression: Compression, level = compression === 'gz' ? 6 : 3): Promise<CompressedFile> {
     try {
-      return new CompressedFile(path, compressor(compression, level), (await open(path, 'w')).createWriteStream())
+      const file = createWriteStream(path) // no FileHandle: one that a cancelled task leaves open ends the process when it is collected
+      await once(file, 'open')
+      return new CompressedFile(path, compressor(compression, level), file)
     } catch (error) {
       throw diskError(error, path)
     }

@@ -1,7 +1,8 @@
 // Parquet files, a row group at a time in both directions, so that memory is bounded by the largest row group. Encoding and
 // decoding is parquet-wasm's (loaded on first use: it compiles 5 MB of WASM); the file around the row groups is ours.
 
-import { type FileHandle, open } from 'node:fs/promises'
+import { close, open, write } from 'node:fs'
+import { promisify } from 'node:util'
 import { type RecordBatch, RecordBatchReader, type Schema, Table, tableToIPC } from 'apache-arrow'
 import type { WriterProperties } from 'parquet-wasm'
 import { SluiceError } from '../core/errors.ts'
@@ -19,6 +20,11 @@ import {
   type ThriftStruct,
   takeApart,
 } from './parquet-footer.ts'
+
+// By number: a FileHandle that a cancelled task leaves open ends the process when it is collected.
+const openFile = promisify(open)
+const writeFile = promisify(write)
+const closeFile = promisify(close)
 
 export type { ParquetFacts }
 
@@ -39,7 +45,7 @@ export interface ParquetWriterOptions {
  */
 export class ParquetWriter {
   readonly #path: string
-  readonly #file: FileHandle
+  readonly #file: number
   readonly #schema: Schema
   readonly #rowGroupRows: number
   readonly #rowGroupBytes: number
@@ -52,7 +58,7 @@ export class ParquetWriter {
   #rows = 0
   #bytes = 0
 
-  private constructor(path: string, file: FileHandle, schema: Schema, options: ParquetWriterOptions) {
+  private constructor(path: string, file: number, schema: Schema, options: ParquetWriterOptions) {
     this.#path = path
     this.#file = file
     this.#schema = schema
@@ -65,7 +71,7 @@ export class ParquetWriter {
   /** @throws SluiceError `SLUICE_PERMISSION`, `SLUICE_DISK_FULL`, `SLUICE_FILE_MISSING` (the folder); so do `write` and `close` */
   static async open(path: string, schema: Schema, options: ParquetWriterOptions = {}): Promise<ParquetWriter> {
     try {
-      const writer = new ParquetWriter(path, await open(path, 'w'), schema, options)
+      const writer = new ParquetWriter(path, await openFile(path, 'w'), schema, options)
       await writer.#append(parquetMagic)
       return writer
     } catch (error) {
@@ -105,7 +111,7 @@ export class ParquetWriter {
     } catch (error) {
       throw diskError(error, this.#path)
     } finally {
-      await this.#file.close()
+      await closeFile(this.#file)
     }
     return { rows: this.#rows, bytes: this.#bytes }
   }
@@ -125,7 +131,7 @@ export class ParquetWriter {
 
   async #append(bytes: Uint8Array): Promise<void> {
     try {
-      for (let at = 0; at < bytes.length; ) at += (await this.#file.write(bytes, at)).bytesWritten
+      for (let at = 0; at < bytes.length; ) at += (await writeFile(this.#file, bytes, at)).bytesWritten
       this.#bytes += bytes.length
     } catch (error) {
       throw diskError(error, this.#path)

@@ -1,6 +1,7 @@
 // Parquet files written row group by row group, against DuckDB as another reader, and the columns they are made of.
 
 import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
 import { mkdtemp, readFile, rm, truncate, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -221,4 +222,18 @@ test('a folder that does not exist and a full disk are errors that say what to d
   const refusal = (code: string) => (error: unknown) => error instanceof SluiceError && error.code === code && error.fix !== undefined
   await assert.rejects(ParquetWriter.open(join(folder, 'no', 'where.parquet'), schema), refusal('SLUICE_FILE_MISSING'))
   await assert.rejects(ParquetWriter.open('/dev/full', schema), refusal('SLUICE_DISK_FULL'))
+})
+
+test('writers that a cancelled task leaves open do not end the process', () => {
+  const at = (file: string) => JSON.stringify(new URL(`../../${file}`, import.meta.url).href)
+  const script = `
+    const { ParquetWriter } = await import(${at('src/io/parquet.ts')})
+    const { CompressedFile } = await import(${at('src/io/compressed-file.ts')})
+    const { documentSchema } = await import(${at('schemas/document.ts')})
+    await ParquetWriter.open(process.argv[1] + '/left.parquet', documentSchema())
+    await CompressedFile.create(process.argv[1] + '/left.gz', 'gz')
+    for (let round = 0; round < 10; round++) { gc(); await new Promise(setImmediate) }`
+  const args = ['--conditions=source', '--expose-gc', '--input-type=module', '--eval', script, folder]
+  const { status, stderr } = spawnSync(process.execPath, args, { encoding: 'utf8' })
+  assert.equal(status, 0, stderr)
 })

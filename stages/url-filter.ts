@@ -123,7 +123,7 @@ const dots = /[.\u3002\uff0e\uff61]/
 /** Registered domain and full host name, case as in the address; empty where the host has no public suffix: an IP address, localhost. */
 export function splitHost(url: string): { registered: string; full: string } {
   const authority = url.replace(scheme, '').split(/[/?#]/, 1)[0]
-  const host = strip(authority.slice(authority.lastIndexOf('@') + 1).split(':', 1)[0]).replace(/\.+$/, '')
+  const host = strip(authority.slice(authority.lastIndexOf('@') + 1).split(':', 1)[0]).replace(/[.\u3002\uff0e\uff61]+$/, '')
   const labels = host.split(dots)
   const suffixLabels = countSuffixLabels(labels)
   if (suffixLabels === 0 || suffixLabels >= labels.length || labels[labels.length - suffixLabels - 1] === '')

@@ -193,6 +193,7 @@ test('urlFilter looks at domain, host, address, words and parts of words, in thi
 test('hosts are cut at the public suffix of registries, case kept', () => {
   assert.deepEqual(splitHost('//user@a.b.Example.CO.uk:80/x'), { registered: 'Example.CO.uk', full: 'a.b.Example.CO.uk' })
   assert.deepEqual(splitHost('blog.example.github.io'), { registered: 'github.io', full: 'blog.example.github.io' })
+  for (const root of ['bad.com.', 'bad.com。', 'bad.com．｡']) assert.equal(splitHost(root).full, 'bad.com', root)
   for (const none of ['', 'http://', 'http://co.uk/', 'http://1.2.3.4/', 'http://[::1]/', 'http://localhost/']) {
     assert.deepEqual(splitHost(none), { registered: '', full: '' }, none)
   }

@@ -1,17 +1,31 @@
 // Files that appear whole or not at all.
 
 import { randomBytes } from 'node:crypto'
-import { open, rename } from 'node:fs/promises'
+import { open, rename, rm } from 'node:fs/promises'
+import { diskError } from './disk-errors.ts'
 
-/** Writes a file whole or not at all: temporary name, fsync, rename. */
+/**
+ * Writes a file whole or not at all: temporary name, fsync, rename.
+ *
+ * @throws SluiceError `SLUICE_DISK_FULL`, `SLUICE_PERMISSION`, `SLUICE_FILE_MISSING` (the folder)
+ */
 export async function writeWhole(path: string, text: string): Promise<void> {
   const temporary = `${path}.${randomBytes(4).toString('hex')}.tmp`
-  const file = await open(temporary, 'w')
+  try {
+    await writeSynced(temporary, text)
+    await rename(temporary, path)
+  } catch (error) {
+    await rm(temporary, { force: true }).catch(() => undefined) // the first error is the one to tell
+    throw diskError(error, path)
+  }
+}
+
+async function writeSynced(path: string, text: string): Promise<void> {
+  const file = await open(path, 'w')
   try {
     await file.writeFile(text)
     await file.sync()
   } finally {
     await file.close()
   }
-  await rename(temporary, path)
 }

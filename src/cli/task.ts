@@ -2,7 +2,7 @@
 // is done, whoever did it.
 
 import { Command, InvalidArgumentError } from 'commander'
-import { describeError, SluiceError } from '../core/errors.ts'
+import { describeError, packError, SluiceError } from '../core/errors.ts'
 import { phaseRequests } from '../engine/requests.ts'
 import { RunFolder } from '../engine/run-folder.ts'
 import { inlineExecutor } from '../executors/inline.ts'
@@ -25,14 +25,15 @@ export const command = new Command()
     try {
       await runShare(flags)
     } catch (error) {
-      if (!(error instanceof SluiceError)) throw error
-      process.stderr.write(`sluice: ${describeError(error)}\n`)
-      process.exit(RETRIED.has(error.code) ? exitCodes.tryAgain : exitCodes.doNotRetry)
+      const packed = packError(error)
+      if (packed.code === 'SLUICE_INTERNAL') throw error
+      process.stderr.write(`sluice: ${describeError(packed)}\n`)
+      process.exit(RETRIED.has(packed.code) ? exitCodes.tryAgain : exitCodes.doNotRetry)
     }
   })
 
 /** What another attempt may find better: an earlier phase that is not sealed, a server, a disk. */
-const RETRIED = new Set(['SLUICE_PHASE_OPEN', 'SLUICE_HTTP', 'SLUICE_DISK_FULL', 'ENOSPC'])
+const RETRIED = new Set(['SLUICE_PHASE_OPEN', 'SLUICE_HTTP_FAILED', 'SLUICE_HTTP_SHORT', 'SLUICE_DISK_FULL', 'ENOSPC', 'EDQUOT', 'EIO'])
 
 interface TaskFlags {
   readonly run: string

@@ -148,21 +148,20 @@ class Runner {
       quarantined: this.#quarantined,
       memoryBytes: this.#options.memoryBytes,
     })
-    const basis = new Map(requests.map((request) => [request.partition.id, request.basis]))
-    const markers = await folder.markers((marker) => marker.basis === basis.get(marker.partition) && this.#isWhole(phase, marker))
+    const asked = new Map(requests.map((request) => [request.partition.id, request]))
+    const markers = await folder.markers((marker) => {
+      const request = asked.get(marker.partition)
+      return request !== undefined && marker.basis === request.basis && this.#isWhole(phase, marker)
+    })
     const missing = requests.filter(({ partition }) => !markers.has(partition.id))
-    const sealed = await folder.seal()
-    const isSealed =
-      missing.length === 0 &&
-      sealed?.tasks.map(nameOf).join() === requests.map(({ partition }) => nameOf(must(markers.get(partition.id), partition.id))).join()
-    const left = new Set(missing.map(({ partition }) => partition.id))
+    const found = requests.flatMap(({ partition }) => markers.get(partition.id) ?? [])
+    const isSealed = missing.length === 0 && (await folder.seal())?.tasks.map(nameOf).join() === found.map(nameOf).join()
     this.#reporter.phaseStarted({
       phase,
       phases: this.#plan.phases.length,
       tasks: requests.length,
-      done: requests.length - missing.length,
-      bytesLeft: before ? 0 : missing.reduce((sum, { partition }) => sum + partitionBytes(partition.input), 0),
-      documentsLeft: before ? before.tasks.reduce((sum, { partition, rows }) => sum + (left.has(partition) ? rows : 0), 0) : 0,
+      done: found.length,
+      ...whatIsLeft(missing, before),
     })
     if (!isSealed) await this.#runTasks(phase, folder, missing, markers)
 
@@ -268,6 +267,12 @@ class Runner {
 
 function nameOf({ partition, attempt }: Marker): string {
   return `${partition}@${attempt}`
+}
+
+/** For progress: bytes where sources are read, documents where a phase before has counted them. */
+function whatIsLeft(missing: readonly TaskRequest[], before: Seal | undefined): Pick<PhaseStart, 'bytesLeft' | 'documentsLeft'> {
+  if (!before) return { bytesLeft: missing.reduce((sum, { partition }) => sum + partitionBytes(partition.input), 0), documentsLeft: 0 }
+  return { bytesLeft: 0, documentsLeft: missing.reduce((sum, { partition }) => sum + before.tasks[partition.index].rows, 0) }
 }
 
 function sameTasks(seal: Seal, partitions: readonly { readonly id: string }[]): boolean {

@@ -111,6 +111,23 @@ test('a run that failed for its errors fails again when all its tasks are done',
   assert.equal((await run(1)).summary.damaged, 20)
 })
 
+test('the errors of an input that was taken away no longer count', async (t) => {
+  const folder = inputFolder(t, ['one'], [])
+  const damaged = join(folder, 'in', '1.jsonl')
+  appendFileSync(damaged, 'no json\n'.repeat(20))
+  appendFileSync(join(folder, 'in', '2.jsonl'), '{"text":"two"}\n')
+  const run = () =>
+    runHere(
+      pipeline('p')
+        .from(source(folder))
+        .to(sink(join(folder, 'out'))),
+      { run: join(folder, 'run') },
+    )
+  await assert.rejects(run(), { code: 'SLUICE_ERROR_RATE' })
+  rmSync(damaged)
+  assert.equal((await run()).summary.kept, 2)
+})
+
 /** A pipeline whose answer depends on `least`. */
 const longer = (folder: string, least: number, out = 'out'): Pipeline =>
   pipeline('p')

@@ -16,7 +16,13 @@ export function filter<T extends Item>(name: string, predicate: (item: T) => boo
   return filterStage(name, {
     version: options.version,
     isUserCode: options.version === undefined,
-    measure: (item: T) => ({ passes: Number(predicate(item)) }),
+    measure: (item: T) => ({ passes: truth(name, predicate(item)) }),
     decide: ({ passes }) => (passes === 1 ? keep : drop(name)),
   })
+}
+
+/** Types are not checked when a pipeline runs: a promise or a match would drop every document. */
+function truth(name: string, answer: unknown): number {
+  if (typeof answer === 'boolean') return Number(answer)
+  throw new TypeError(`the filter "${name}" gave ${answer instanceof Promise ? 'a promise' : typeof answer}, not true or false`)
 }

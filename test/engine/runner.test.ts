@@ -74,6 +74,20 @@ test('a stage that throws on a batch gets its documents one by one', async (t) =
   assert.deepEqual(shardTexts(join(folder, 'out')), [['one', 'three']])
 })
 
+test('a filter that gives something else than true or false sets documents aside and says so', async (t) => {
+  const folder = inputFolder(t, ['one', 'two'])
+  const match = (): boolean => JSON.parse('["of a regular expression"]')
+  const { summary } = await runHere(
+    pipeline('p')
+      .from(source(folder))
+      .pipe(s.filter('mine', match, { version: 1 }))
+      .to(sink(join(folder, 'out'))),
+    { run: join(folder, 'run') },
+  )
+  assert.deepEqual([summary.kept, summary.dropped, summary.quarantined], [0, 0, 2])
+  assert.match(summary.quarantines[0].message, /the filter "mine" gave object, not true or false/)
+})
+
 test('an error outside the work on one document names the stage and the line', async (t) => {
   const folder = inputFolder(t, ['one'])
   const broken: Stage<Document> = { ...asIs((batch) => batch), open: () => Promise.reject(new Error('no model')) }

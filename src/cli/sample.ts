@@ -3,9 +3,10 @@
 import { existsSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { Command, InvalidArgumentError } from 'commander'
+import type { z } from 'zod'
 import { TOKENIZER_FILE } from '../../schemas/tokens.ts'
 import { SluiceError } from '../core/errors.ts'
-import { generate } from '../model/generate.ts'
+import { generate, generateOptions } from '../model/generate.ts'
 import { loadTokenizer, type Tokenizer } from '../tokenizer/tokenizer.ts'
 import { type LoadedModel, loadModel } from '../train/sample.ts'
 
@@ -20,39 +21,21 @@ interface Flags {
   readonly json?: boolean
 }
 
+const { maxTokens, temperature, topK, topP, seed } = generateOptions.shape
+
 export const command = new Command()
   .argument('<model>', 'folder that sluice train wrote to, or one step-N folder in it')
   .option('--prompt <text>', 'text to go on from; nothing begins a new document', '')
-  .option(
-    '--tokens <n>',
-    'tokens to write at most',
-    number('a whole number from 1', (n) => Number.isInteger(n) && n >= 1),
-    200,
-  )
-  .option(
-    '--temperature <t>',
-    '0 takes the likeliest token, 1 samples as the model says',
-    number('a number from 0', (n) => n >= 0),
-    0.8,
-  )
-  .option(
-    '--top-k <k>',
-    'sample among the k likeliest tokens; 0: all',
-    number('a whole number from 0', (n) => Number.isInteger(n) && n >= 0),
-    0,
-  )
+  .option('--tokens <n>', 'tokens to write at most', number('a whole number from 1', maxTokens), 200)
+  .option('--temperature <t>', '0 takes the likeliest token, 1 samples as the model says', number('a number from 0', temperature), 0.8)
+  .option('--top-k <k>', 'sample among the k likeliest tokens; 0: all', number('a whole number from 0', topK), 0)
   .option(
     '--top-p <p>',
     'sample among the likeliest tokens with this much probability together',
-    number('a number up to 1', (n) => n > 0 && n <= 1),
+    number('a number above 0, up to 1', topP),
     0.95,
   )
-  .option(
-    '--seed <n>',
-    'same seed, same text',
-    number('a whole number from 0', (n) => Number.isInteger(n) && n >= 0),
-    1,
-  )
+  .option('--seed <n>', 'same seed, same text', number('a whole number from 0 to 4294967295', seed), 1)
   .option('--tokenizer <file>', 'tokenizer.json, where it does not lie beside the model')
   .option('--json', 'one JSON object instead: prompt, text, tokens')
   .addHelpText(
@@ -77,7 +60,10 @@ Examples:
       written++
     }
     process.stdout.write(`${decoder.decode()}\n`)
-    if (written === 0) process.stderr.write('the model ends its document here: another --seed may go on\n')
+    if (written === 0)
+      process.stderr.write(
+        `the model ends its document here: ${isGreedy(flags) ? 'a --temperature above 0' : 'another --seed'} may go on\n`,
+      )
   })
 
 async function printJson(model: LoadedModel, tokenizer: Tokenizer, flags: Flags): Promise<void> {
@@ -86,8 +72,14 @@ async function printJson(model: LoadedModel, tokenizer: Tokenizer, flags: Flags)
   process.stdout.write(`${JSON.stringify({ checkpoint: model.folder, prompt: flags.prompt, text: tokenizer.decode(tokens), tokens })}\n`)
 }
 
+/** Where the draw decides nothing. */
+const isGreedy = ({ temperature, topK }: Flags) => temperature === 0 || topK === 1
+
 function tokensOf(model: LoadedModel, tokenizer: Tokenizer, { prompt, tokens, temperature, topK, topP, seed }: Flags) {
   const words = prompt === '' ? [tokenizer.endOfText] : [...tokenizer.encode(prompt)]
+  const { contextLength } = model.config
+  if (words.length > contextLength)
+    process.stderr.write(`the prompt has ${words.length} tokens: the model sees the last ${contextLength} of them\n`)
   return generate(model, words, { maxTokens: tokens, temperature, topK, topP, seed, stop: [tokenizer.endOfText] })
 }
 
@@ -108,10 +100,10 @@ async function tokenizerOf({ folder, state }: LoadedModel, given: string | undef
   })
 }
 
-function number(what: string, isValid: (value: number) => boolean): (text: string) => number {
+function number(what: string, schema: z.ZodType): (text: string) => number {
   return (text) => {
     const value = text.trim() === '' ? Number.NaN : Number(text)
-    if (!isValid(value)) throw new InvalidArgumentError(`give ${what}`)
+    if (!schema.safeParse(value).success) throw new InvalidArgumentError(`give ${what}`)
     return value
   }
 }

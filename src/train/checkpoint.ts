@@ -9,7 +9,7 @@
 //                 /tokenizer.json    copied from beside the shards
 
 import { createHash } from 'node:crypto'
-import { createReadStream, existsSync } from 'node:fs'
+import { createReadStream, existsSync, statSync } from 'node:fs'
 import { mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { z } from 'zod'
@@ -179,11 +179,12 @@ export async function restoreWeights(folder: string, model: Trainable): Promise<
  */
 export async function openCheckpoint(path: string): Promise<Checkpoint> {
   if (existsSync(join(path, STATE_FILE))) return verifyCheckpoint(path)
-  const { checkpoint, refused } = await findCheckpoint(path)
+  const isFolder = statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false
+  const { checkpoint, refused } = isFolder ? await findCheckpoint(path) : { refused: [] }
   if (checkpoint) return checkpoint
   throw (
     refused[0] ??
-    new SluiceError('SLUICE_TRAIN_MODEL_MISSING', 'no checkpoint in this folder', {
+    new SluiceError('SLUICE_TRAIN_MODEL_MISSING', isFolder ? 'no checkpoint in this folder' : 'there is no such folder', {
       where: { folder: path },
       fix: 'give the folder that sluice train wrote to (--out), or one step-N folder in it',
     })

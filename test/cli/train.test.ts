@@ -85,7 +85,11 @@ test('mistakes end with advice, never with a stack', async () => {
     [['train', shards, '--params', 'many'], 1, /give a number, such as 3000, 3k or 2.5M/],
     [['train', shards, '--packing', 'tight'], 1, /Allowed choices are concatenate, documents, best-fit/],
     [['sample', shards], 1, /SLUICE_TRAIN_MODEL_MISSING/],
+    [['sample', join(folder.path, 'model.json')], 1, /there is no such folder.*SLUICE_TRAIN_MODEL_MISSING/],
     [['sample', model, '--temperature', 'hot'], 1, /give a number from 0/],
+    [['sample', model, '--temperature', 'Infinity'], 1, /give a number from 0/],
+    [['sample', model, '--tokens', '1e99'], 1, /give a whole number from 1/],
+    [['sample', model, '--seed', '4294967296'], 1, /give a whole number from 0 to 4294967295/],
   ]
   for (const [words, code, advice] of cases) {
     const result = await sluice(words)

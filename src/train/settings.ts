@@ -133,6 +133,8 @@ function resolveAmount(options: SettingOptions, facts: RunFacts, trainTokens: nu
   const reasons: string[] = []
   if (givenBatch === undefined)
     reasons.push(`batch ${number(stepTokens)} tokens: ${rows * passes} rows of ${length} (grows with the tokens trained on)`)
+  else if (givenBatch !== stepTokens)
+    reasons.push(`batch ${number(stepTokens)} tokens: ${rows * passes} whole rows of ${length}, nearest to ${number(givenBatch)}`)
   if (givenSteps === undefined) reasons.push(`steps ${number(steps)} (${budget.reason}, ${number(stepTokens)} a step)`)
   return { steps, rows, passes, length, reasons }
 }

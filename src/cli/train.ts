@@ -123,7 +123,7 @@ function describeResult({ checkpoint, folder, state, tokensPerSecond, settings }
 /** What would help most, read off the gap between the two losses. */
 function advice(trainingLoss: number | null, validationLoss: number | undefined): string {
   if (trainingLoss === null || validationLoss === undefined)
-    return 'hold out documents with --validation-share to see how well it generalizes'
+    return 'more documents or a larger --validation-share: some must be held out to see how well it generalizes'
   if (validationLoss - trainingLoss > 0.3) return 'it learns its documents by heart: more documents, fewer --epochs or a smaller --params'
   return 'the losses are close: a larger --params or more --tokens would still lower them'
 }

@@ -6,7 +6,6 @@ import { mkdir, readdir, readFile, rename, rm } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { z } from 'zod'
 import { SluiceError } from '../core/errors.ts'
-import { lockFolder } from '../io/folder-lock.ts'
 import { writeWhole } from '../io/write-whole.ts'
 import { freezePlan, type Phase, type Plan } from './plan.ts'
 import type { Seal } from './run-folder.ts'
@@ -59,17 +58,6 @@ export async function claimOutputs(plan: Plan): Promise<void> {
       )
     }
   }
-}
-
-/**
- * Keeps other runs out of the output folders: two of them, each with a run folder of its own, would remove each other's shards.
- *
- * @throws SluiceError `SLUICE_RUN_LOCKED`
- */
-export async function lockOutputs(plan: Plan): Promise<AsyncDisposable> {
-  await using locks = new AsyncDisposableStack()
-  for (const folder of plan.phases.flatMap(sinkPaths)) locks.use(await lockFolder(join(folder, ATTEMPTS)))
-  return locks.move()
 }
 
 /** Moves the sealed attempts' shards to their names and removes what an earlier plan left. May be repeated. */

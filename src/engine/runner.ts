@@ -9,7 +9,7 @@ import { SluiceError } from '../core/errors.ts'
 import { writeWhole } from '../io/write-whole.ts'
 import { ErrorRate } from './error-rate.ts'
 import type { MergeRequest } from './merge-task.ts'
-import { claimOutputs, lockOutputs, publish, publishedDigests, sinkPaths } from './output.ts'
+import { claimOutputs, publish, publishedDigests, sinkPaths } from './output.ts'
 import type { ErasedBarrier } from './pipeline.ts'
 import { freezePlan, type Phase, type Plan, type PlannedPartition, partitionBytes, phaseHash, planPartitions } from './plan.ts'
 import { basisOf, makeRequests, mergedFolder } from './requests.ts'
@@ -92,7 +92,6 @@ class Runner {
 
   async run(): Promise<RunResult> {
     await claimOutputs(this.#plan)
-    await using _locks = await lockOutputs(this.#plan)
     await this.#folder.writePlan(freezePlan(this.#plan))
     this.#quarantined = await this.#folder.quarantine()
     this.#published = await publishedDigests(this.#plan)

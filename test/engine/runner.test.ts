@@ -7,7 +7,6 @@ import { test } from 'node:test'
 import { type Document, type Pipeline, pipeline, type Stage } from 'sluice'
 import * as s from 'sluice/stages'
 import { RunFolder } from '../../src/engine/run-folder.ts'
-import type { Executor } from '../../src/engine/runner.ts'
 import { inputFolder, runHere, shardTexts } from './runs-here.ts'
 
 const source = (folder: string) => s.jsonl({ path: join(folder, 'in', '*.jsonl') })
@@ -175,20 +174,6 @@ test('killed while it replaces the shards of another plan, no run takes one plan
   rmSync(join(folder, 'out', last), { recursive: true })
   await runHere(longer(folder, 1), here)
   assert.deepEqual(shardTexts(join(folder, 'out')).flat().sort(), ['a', 'bb', 'c', 'dd'])
-})
-
-test('a second run into the same output is refused while the first works, whatever its run folder', async (t) => {
-  const folder = inputFolder(t, ['a'])
-  const executor = (inner: Executor): Executor => ({
-    ...inner,
-    runTask: async (request) => {
-      await assert.rejects(runHere(longer(folder, 1), { run: join(folder, 'second') }), { code: 'SLUICE_RUN_LOCKED' })
-      await inner.runTask(request)
-    },
-  })
-  await runHere(longer(folder, 1), { run: join(folder, 'first'), executor })
-  assert.deepEqual(readdirSync(join(folder, 'out')).sort().slice(1), ['manifest.json'])
-  await runHere(longer(folder, 1), { run: join(folder, 'second') })
 })
 
 test('stopped before it published, a run with another output path still writes everything', async (t) => {

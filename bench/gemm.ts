@@ -3,10 +3,11 @@
 // node --conditions=source bench/gemm.ts [--json]
 
 import { createCpuDevice } from '../src/tensor/cpu/cpu-device.ts'
-import type { OpRecord, Tensor } from '../src/tensor/graph.ts'
+import type { OpRecord } from '../src/tensor/graph.ts'
 import { addresses, placePersistent } from '../src/tensor/plan.ts'
 import { normalInto } from '../src/tensor/rng.ts'
 import { elements } from '../src/tensor/shape.ts'
+import type { Tensor } from '../src/tensor/tensor.ts'
 
 const SECONDS = 0.4
 const ROUNDS = 4

@@ -10,7 +10,7 @@ import { createTrainable, type TokenBatch } from '../src/model/trainable.ts'
 import { createCpuDevice } from '../src/tensor/cpu/cpu-device.ts'
 import { differentiate } from '../src/tensor/differentiate.ts'
 import type { OpRecord } from '../src/tensor/graph.ts'
-import { type OpName, operations } from '../src/tensor/ops.ts'
+import { type OpName, operations } from '../src/tensor/operations.ts'
 import { addresses, placeActivations, placePersistent } from '../src/tensor/plan.ts'
 import { uniform } from '../src/tensor/rng.ts'
 

@@ -2,7 +2,7 @@
 // wanted size. Radford et al. 2019 (GPT-2) and Touvron et al. 2023, arxiv.org/abs/2302.13971 (Llama) are the two families.
 
 import { z } from 'zod'
-import { ACTIVATIONS } from '../tensor/ops.ts'
+import { ACTIVATIONS } from '../tensor/operations.ts'
 
 export const modelConfig = z
   .strictObject({

@@ -2,8 +2,9 @@
 // al. 2020 for the place of the norm). Parameters carry the names and shapes of Hugging Face's GPT-2, where the model is one,
 // and of its Llama otherwise. Projections that read the same input lie side by side and are one product.
 
-import { Graph, type Tensor } from '../tensor/graph.ts'
+import { Graph } from '../tensor/graph.ts'
 import * as ops from '../tensor/ops.ts'
+import type { Tensor } from '../tensor/tensor.ts'
 import type { ModelConfig } from './config.ts'
 
 /** Matrices that are one tensor; each part is a named range of it. */

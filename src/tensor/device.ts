@@ -1,6 +1,7 @@
 // What runs a program. A device owns one arena of bytes; tensors are addresses in it, given by the memory plan.
 
-import type { OpRecord, Tensor } from './graph.ts'
+import type { OpRecord } from './graph.ts'
+import type { Tensor } from './tensor.ts'
 
 /** Records with every address resolved: running it allocates nothing. */
 export interface Program {

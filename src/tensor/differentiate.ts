@@ -3,8 +3,9 @@
 // gradients of parameters are always added to, for they gather over micro-batches and the optimizer clears them.
 
 import { SluiceError } from '../core/errors.ts'
-import type { Graph, KernelName, OpRecord, Tensor } from './graph.ts'
-import { type OpDefinition, type OpName, operations } from './ops.ts'
+import type { Graph, KernelName, OpRecord } from './graph.ts'
+import { type OpDefinition, type OpName, operations } from './operations.ts'
+import type { Tensor } from './tensor.ts'
 
 export interface Differentiated {
   readonly records: readonly OpRecord[]

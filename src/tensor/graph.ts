@@ -2,27 +2,9 @@
 // computed here; shapes are fixed, so what follows (backward records, memory plan, launches) is computed once as well.
 
 import { SluiceError } from '../core/errors.ts'
-import { type OpName, operations } from './ops.ts'
+import { type OpName, operations } from './operations.ts'
 import type { DType, Shape } from './shape.ts'
-
-/**
- * What a tensor is to the memory plan: an `activation` lives from its first writer to its last reader, everything else as
- * long as the device.
- */
-export type Role = 'parameter' | 'gradient' | 'moment' | 'input' | 'constant' | 'state' | 'activation'
-
-export interface Tensor {
-  readonly id: number
-  readonly name: string
-  readonly shape: Shape
-  readonly dtype: DType
-  readonly role: Role
-  /** The tensor whose memory this one is, where an operation works in place. */
-  readonly storage?: Tensor
-}
-
-export type Operands = Readonly<Record<string, Tensor>>
-export type Attributes = Readonly<Record<string, number>>
+import type { Attributes, Operands, Role, Tensor } from './tensor.ts'
 
 /** What only the update of the parameters runs, beside the operations of models. */
 export type KernelName = OpName | `${OpName}_backward` | 'square_sum' | 'adamw'
@@ -78,9 +60,4 @@ export class Graph {
     const shapes = operations[kernel].scratch?.(reads, attributes) ?? {}
     return Object.fromEntries(Object.entries(shapes).map(([name, shape]) => [name, this.tensor(`${kernel}.${name}`, shape, 'activation')]))
   }
-}
-
-/** The tensor that owns the memory. */
-export function storageOf(tensor: Tensor): Tensor {
-  return tensor.storage ? storageOf(tensor.storage) : tensor
 }

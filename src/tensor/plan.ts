@@ -1,9 +1,10 @@
 // The memory plan: shapes are known before the first step, so every tensor has a fixed place in one arena and nothing is
 // allocated in the loop. An activation lives from its first to its last record; two may share bytes if their lives do not meet.
 
-import type { OpRecord, Tensor } from './graph.ts'
-import { storageOf } from './graph.ts'
+import type { OpRecord } from './graph.ts'
 import { paddedBytes } from './shape.ts'
+import type { Tensor } from './tensor.ts'
+import { storageOf } from './tensor.ts'
 
 export interface Placement {
   /** Byte offset of each tensor that owns memory. */

@@ -1,9 +1,10 @@
 // The reference device: every kernel as plain loops over f64, the judge of all others. Numerical gradients are taken on it.
 
 import type { Device, Program } from './device.ts'
-import type { KernelName, OpRecord, Tensor } from './graph.ts'
-import { ACTIVATIONS } from './ops.ts'
+import type { KernelName, OpRecord } from './graph.ts'
+import { ACTIVATIONS } from './operations.ts'
 import { elements, rowLength } from './shape.ts'
+import type { Tensor } from './tensor.ts'
 
 type Values = Float64Array
 type View = (tensor: Tensor) => Values

@@ -3,11 +3,12 @@
 import { cpuArenaStart, createCpuDevice } from '../../src/tensor/cpu/cpu-device.ts'
 import type { Device } from '../../src/tensor/device.ts'
 import { differentiate } from '../../src/tensor/differentiate.ts'
-import type { Graph, OpRecord, Tensor } from '../../src/tensor/graph.ts'
+import type { Graph, OpRecord } from '../../src/tensor/graph.ts'
 import { addresses, placeActivations, placePersistent } from '../../src/tensor/plan.ts'
 import { createReferenceDevice } from '../../src/tensor/reference.ts'
 import { uniform } from '../../src/tensor/rng.ts'
 import { elements } from '../../src/tensor/shape.ts'
+import type { Tensor } from '../../src/tensor/tensor.ts'
 
 /** Numbers in [−1, 1) that depend on the seed. */
 export function noise(count: number, seed: number): Float32Array {

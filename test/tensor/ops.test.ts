@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { Graph, type Tensor } from '../../src/tensor/graph.ts'
+import { Graph } from '../../src/tensor/graph.ts'
+import type { Activation } from '../../src/tensor/operations.ts'
 import * as ops from '../../src/tensor/ops.ts'
 import { createReferenceDevice } from '../../src/tensor/reference.ts'
 import { elements } from '../../src/tensor/shape.ts'
+import type { Tensor } from '../../src/tensor/tensor.ts'
 import { distance, fill, type Inputs, layOut, noise, runOn, withLoss } from './harness.ts'
 
 interface Case {
@@ -95,7 +97,7 @@ function linearCase(N: number, K: number, M: number, { bias, inOut }: { bias: bo
   return { graph, y: ops.linear(graph, activationOf(graph, [N, K]), w, b, inOut), inputs: new Map() }
 }
 
-function activationCase(kind: ops.Activation): Case {
+function activationCase(kind: Activation): Case {
   const graph = new Graph()
   return { graph, y: ops.activation(graph, activationOf(graph, [7, 13]), kind), inputs: new Map() }
 }

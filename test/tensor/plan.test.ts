@@ -4,9 +4,10 @@ import fc from 'fast-check'
 import { modelConfig } from '../../src/model/config.ts'
 import { traceTraining } from '../../src/model/decoder.ts'
 import { differentiate } from '../../src/tensor/differentiate.ts'
-import type { OpRecord, Tensor } from '../../src/tensor/graph.ts'
+import type { OpRecord } from '../../src/tensor/graph.ts'
 import { type Life, lives, placeActivations, placePersistent } from '../../src/tensor/plan.ts'
 import { ALIGNMENT_BYTES, paddedBytes } from '../../src/tensor/shape.ts'
+import type { Tensor } from '../../src/tensor/tensor.ts'
 
 function assertApart(found: readonly Life[], offsets: ReadonlyMap<Tensor, number>, endBytes: number): void {
   const start = (life: Life) => offsets.get(life.tensor) ?? assert.fail(`${life.tensor.name} has no place`)

@@ -1,8 +1,9 @@
 // How the CPU device runs each record: which WASM kernels, with which arguments, cut into how many blocks. The cut depends on
 // shapes alone, and no two blocks write the same float, so the results have the same bits for any number of threads.
 
-import type { KernelName, OpRecord, Tensor } from '../graph.ts'
+import type { KernelName, OpRecord } from '../graph.ts'
 import { elements, rowCount, rowLength } from '../shape.ts'
+import type { Tensor } from '../tensor.ts'
 
 /** Kernels of kernels/wasm/tensor.ts. A launch names one by its index here. */
 export const KERNELS = [

@@ -1,0 +1,101 @@
+// The operations, one table: what each writes, what its backward kernel reads again, which inputs get a gradient, its cost.
+// A backward kernel is named `<op>_backward`, reads the saved operands and `dy`, and writes `d<input>`.
+// N = rows·length tokens, C model width, H query heads, G key and value heads, D head size, F hidden width, V vocabulary.
+
+import { elements, rowCount, rowLength, type Shape } from './shape.ts'
+import type { Attributes, Operands } from './tensor.ts'
+
+export type OpName =
+  | 'linear'
+  | 'embedding'
+  | 'norm'
+  | 'rope'
+  | 'attention'
+  | 'attention_cached'
+  | 'activation'
+  | 'swiglu'
+  | 'add'
+  | 'head_loss'
+
+export interface OpDefinition {
+  /** Shape of `y` and of everything else that the forward kernel writes. */
+  shapes(reads: Operands, attributes: Attributes): Readonly<Record<string, Shape>>
+  scratch?(reads: Operands, attributes: Attributes): Readonly<Record<string, Shape>>
+  /** Operands, read or written, that the backward kernel reads. */
+  readonly saves: readonly string[]
+  /** Inputs that get a gradient, where they are there and belong to the model. */
+  readonly differentiable: readonly string[]
+  /** The input that y overwrites. Its gradient is overwritten in the same way. */
+  readonly inPlace?: string
+  /** True where the backward kernel computes the forward's results too, so that training runs it alone. */
+  readonly fusesForward?: boolean
+  /** Multiplications and additions of the forward pass; the backward pass has twice as many. */
+  flops?(reads: Operands, attributes: Attributes): number
+}
+
+const like = (name: string) => (reads: Operands) => ({ y: reads[name].shape })
+
+export const ACTIVATIONS = ['gelu_tanh', 'silu', 'relu2'] as const
+export type Activation = (typeof ACTIVATIONS)[number]
+
+export const operations: Readonly<Record<OpName, OpDefinition>> = {
+  // y[N,M] = x[N,K]·wᵀ (+ b[M]); w is [M,K], or [K,M] where the attribute inOut is 1
+  linear: {
+    shapes: ({ x, w }, { inOut }) => ({ y: [...x.shape.slice(0, -1), w.shape[inOut]] }),
+    saves: ['x', 'w'],
+    differentiable: ['x', 'w', 'b'],
+    flops: ({ x, w }) => 2 * rowCount(x.shape) * elements(w.shape),
+  },
+  // y[N,C] = w[ids[N]]
+  embedding: {
+    shapes: ({ ids, w }) => ({ y: [elements(ids.shape), rowLength(w.shape)] }),
+    saves: ['ids'],
+    differentiable: ['w'],
+  },
+  // LayerNorm where the attribute centred is 1 (then with mean, and b by choice), else RMSNorm
+  norm: {
+    shapes: ({ x }, { centred }): Record<string, Shape> => {
+      const N = rowCount(x.shape)
+      return centred ? { y: x.shape, rstd: [N], mean: [N] } : { y: x.shape, rstd: [N] }
+    },
+    saves: ['x', 'w', 'rstd', 'mean'],
+    differentiable: ['x', 'w', 'b'],
+  },
+  // rotates the first `heads` heads of size `headSize` in each row of x by positions[N]; in place
+  rope: { shapes: like('x'), saves: ['positions', 'cosines', 'sines'], differentiable: ['x'], inPlace: 'x' },
+  // qkv[N,(H+2G)·D], lo[N] → y[N,H·D]; rows of `length` positions, of which t sees lo[t] ≤ j ≤ t
+  attention: {
+    shapes: ({ qkv }, { heads, headSize }) => ({
+      y: [rowCount(qkv.shape), heads * headSize],
+      lse: [rowCount(qkv.shape), heads],
+    }),
+    saves: ['qkv', 'lo', 'y', 'lse'],
+    differentiable: ['qkv'],
+    // the lower triangle of two products
+    flops: ({ qkv }, { heads, headSize, length }) => 2 * rowCount(qkv.shape) * heads * headSize * length,
+  },
+  // one token against a cache that it joins; decoding only
+  attention_cached: {
+    shapes: (_, { heads, headSize }) => ({ y: [1, heads * headSize] }),
+    saves: [],
+    differentiable: [],
+  },
+  // the attribute kind is an index of ACTIVATIONS
+  activation: { shapes: like('x'), saves: ['x'], differentiable: ['x'] },
+  // x[N,2F], gate then up → y[N,F]
+  swiglu: {
+    shapes: ({ x }) => ({ y: [rowCount(x.shape), rowLength(x.shape) / 2] }),
+    saves: ['x'],
+    differentiable: ['x'],
+  },
+  add: { shapes: like('a'), saves: [], differentiable: ['a', 'b'] },
+  // losses[N] = cross entropy of x[N,C]·w[V,C]ᵀ and targets[N], `chunk` tokens at a time; gradients are of scale·Σ losses
+  head_loss: {
+    shapes: ({ x }) => ({ y: [rowCount(x.shape)] }),
+    scratch: ({ x, w }, { chunk }) => ({ logits: [Math.min(chunk, rowCount(x.shape)), w.shape[0]] }),
+    saves: ['x', 'w', 'targets', 'scale'],
+    differentiable: ['x', 'w'],
+    fusesForward: true,
+    flops: ({ x, w }) => 2 * rowCount(x.shape) * elements(w.shape),
+  },
+}

@@ -31,7 +31,7 @@ export function tagName(id: number): string {
 /** How many numbers there are. */
 export const TAG_COUNT = NAMES.length + 2
 
-/** A lookup table of element names: `set('ul ol')[tag] === 1`. */
+/** A lookup table of element names: `tagSet('ul ol')[tag] === 1`. */
 export function tagSet(names: string): Uint8Array {
   const set = new Uint8Array(TAG_COUNT)
   for (const name of names.split(' ')) set[tagId(name)] = 1

@@ -2,7 +2,7 @@
 // stage on a handful of documents, and to test it from outside.
 
 import { createInterface } from 'node:readline'
-import { Command } from 'commander'
+import { Command, InvalidArgumentError } from 'commander'
 import { z } from 'zod'
 import type { Document, Item, Json, WebPage } from '../core/document.ts'
 import { type PackedError, SluiceError } from '../core/errors.ts'
@@ -17,7 +17,7 @@ const BATCH_LINES = 256
 export const command = new Command()
   .argument('[name]', 'stage, such as gopherQuality; without one, all are listed')
   .option('--options <json>', "the stage's options as JSON", '{}')
-  .option('--seed <n>', 'seed for stages that sample', Number, 0)
+  .option('--seed <n>', 'seed for stages that sample', wholeNumber, 0)
   .addHelpText(
     'after',
     `
@@ -60,13 +60,19 @@ async function publicStages(): Promise<Record<string, unknown>> {
 
 async function listStages(): Promise<void> {
   const exported = await publicStages()
-  const names = Object.keys(exported).filter((name) => typeof exported[name] === 'function' && `${name}Options` in exported)
+  const names = Object.keys(exported).filter((name) => isListed(exported, name))
   process.stdout.write(`${names.sort().join('\n')}\n`)
 }
 
+/** Whether a name is that of a stage with options; the others, filter and map, take functions. */
+function isListed(exported: Record<string, unknown>, name: string): boolean {
+  return typeof exported[name] === 'function' && `${name}Options` in exported
+}
+
 async function makeStage(name: string, json: string): Promise<ErasedStage | ErasedBarrier> {
-  const factory = (await publicStages())[name]
-  if (typeof factory !== 'function') {
+  const exported = await publicStages()
+  const factory = exported[name]
+  if (typeof factory !== 'function' || !isListed(exported, name)) {
     throw new SluiceError('SLUICE_STAGE_UNKNOWN', `there is no stage "${name}"`, { fix: 'sluice stage without a name lists them' })
   }
   const options = parseOptions(json)
@@ -108,7 +114,7 @@ function isRunnable(part: unknown): part is ErasedStage | ErasedBarrier {
 
 const line = z
   .looseObject({
-    id: z.union([z.string(), z.number()]).optional(),
+    id: z.union([z.string(), z.number()]).nullish(),
     text: z.string().optional(),
     html: z.string().optional(),
     html_base64: z.base64().optional(),
@@ -121,6 +127,9 @@ const line = z
   })
   .refine((fields) => [fields.text, fields.html, fields.html_base64].filter((content) => content !== undefined).length <= 1, {
     error: 'give one of text, html and html_base64',
+  })
+  .refine(({ text, html, html_base64, url }) => (text ?? html ?? html_base64 ?? url ?? undefined) !== undefined, {
+    error: 'there is no text, html, html_base64 or url',
   })
 type Line = z.output<typeof line>
 
@@ -213,7 +222,8 @@ function itemOf(fields: Line, ordinal: number): Document | WebPage {
 function write({ id, item, error }: Entry, outcome: Outcome | undefined): boolean {
   const failure = error ?? outcome?.error
   if (failure || !outcome) {
-    process.stdout.write(`${JSON.stringify({ id, verdict: 'error', reason: failure?.code, message: failure?.message })}\n`)
+    const lacksText = item !== undefined && !('text' in item) ? 'the line has no "text": ' : ''
+    process.stdout.write(`${JSON.stringify({ id, verdict: 'error', reason: failure?.code, message: `${lacksText}${failure?.message}` })}\n`)
     return false
   }
   const { verdict, reason, statistics } = outcome
@@ -231,4 +241,10 @@ function made(before: Item | undefined, after: (Item & Partial<Document>) | unde
   const { text, url, date, language, languageScore, annotations, metadata } = after
   const changed = JSON.stringify(metadata) === JSON.stringify(before?.metadata) ? {} : { metadata }
   return { text, url, date, language, language_score: languageScore, annotations, ...changed, ...tokens }
+}
+
+function wholeNumber(text: string): number {
+  const value = Number(text)
+  if (!Number.isSafeInteger(value) || value < 0) throw new InvalidArgumentError('not a whole number')
+  return value
 }

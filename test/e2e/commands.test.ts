@@ -79,6 +79,21 @@ test('stage says what is wrong with a line and goes on; the exit code tells', as
   )
 })
 
+test('stage refuses lines without content, and says where a stage lacked the text; an id may be null', async () => {
+  const { stdout } = await sluice(['stage', 'gopherQuality'], {
+    input: lines([{ id: 'a' }, { id: 'b', html: '<p>Hello' }, { id: null, text: 'Hello' }]),
+  })
+  const [bare, page, anonymous] = parsed(stdout)
+  assert.match(bare.message, /there is no text/)
+  assert.match(page.message, /^the line has no "text"/)
+  assert.deepEqual([anonymous.id, anonymous.verdict], [2, 'drop'])
+})
+
+test('stage refuses what takes functions, names of no stage, and seeds that are no numbers', async () => {
+  for (const name of ['filter', 'map', 'toString']) assert.match((await sluice(['stage', name])).stderr, /SLUICE_STAGE_UNKNOWN/, name)
+  assert.match((await sluice(['stage', 'sample', '--seed', 'abc'])).stderr, /not a whole number/)
+})
+
 test('stage refuses unknown stages and options with advice, and lists both on demand', async () => {
   const unknown = await sluice(['stage', 'gopherQualty'])
   assert.equal(unknown.code, 1)

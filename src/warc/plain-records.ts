@@ -2,7 +2,7 @@
 // than one. Behind damage it goes on at the next header.
 
 import type { ByteWindow } from '../io/byte-window.ts'
-import { field, type HeadResult, MAX_HEAD_BYTES, parseWarcHead, startsWithWarc, type WarcHead, type WarcRecord } from './record.ts'
+import { field, type HeadResult, headEnd, MAX_HEAD_BYTES, parseWarcHead, startsWithWarc, type WarcHead, type WarcRecord } from './record.ts'
 
 export interface WarcDamage {
   readonly offset: number
@@ -23,6 +23,7 @@ export interface PlainOptions {
 
 const CR = 13,
   LF = 10
+const HEAD_LINE = '\nWARC/'
 
 /** Offsets and lengths are the window's. */
 export async function* plainRecords(window: ByteWindow, options: PlainOptions): AsyncGenerator<WarcRecord> {
@@ -129,21 +130,31 @@ async function lineEndsAt(window: ByteWindow, start: number): Promise<{ bytes: n
 export async function nextHead(window: ByteWindow, from: number): Promise<void> {
   let position = from
   for (;;) {
-    const at = window.buffer.indexOf('WARC/', position, 'latin1')
-    if (at === -1) {
-      const done = Math.max(0, window.buffer.length - 5)
-      window.advance(done)
-      position = Math.max(0, position - done)
-      if (await window.grow()) continue
-      window.advance(window.buffer.length)
-      return
+    const { buffer } = window
+    const at = headLine(buffer, position)
+    const end = at === -1 ? -1 : headEnd(buffer, at)
+    if (end !== -1) {
+      // Where several first lines stand before one end, headers were cut off. To try all of them would take for ever on
+      // a file that is made of them: the first and the last will do.
+      for (const start of [at, at + buffer.subarray(at, end).lastIndexOf(HEAD_LINE) + 1]) {
+        const head = parseWarcHead(buffer, start)
+        if (typeof head !== 'string' && !Number.isNaN(head.contentBytes) && field(head.fields, 'warc-type') !== undefined)
+          return window.advance(start)
+      }
+      position = end
+      continue
     }
-    const head = at === 0 || window.buffer[at - 1] === LF ? parseWarcHead(window.buffer, at) : 'not-warc'
-    if (head === 'incomplete' && window.buffer.length - at <= MAX_HEAD_BYTES && (await window.grow())) continue
-    if (typeof head !== 'string' && !Number.isNaN(head.contentBytes) && field(head.fields, 'warc-type') !== undefined) {
-      window.advance(at)
-      return
-    }
-    position = at + 1
+    // No header ends in the buffer. What may be the beginning of one stays there, with the line feed before it.
+    const done = Math.max(0, at === -1 ? buffer.length - HEAD_LINE.length + 1 : Math.max(at - 1, buffer.length - MAX_HEAD_BYTES))
+    window.advance(done)
+    if (done > 0) position = Math.max(1, position - done)
+    if (!(await window.grow())) return window.advance(window.buffer.length)
   }
+}
+
+/** Where a line begins as the first one of a header does, at `from` or behind; -1 where none does. */
+function headLine(bytes: Buffer, from: number): number {
+  if (from === 0 && startsWithWarc(bytes)) return 0
+  const feed = bytes.indexOf(HEAD_LINE, Math.max(0, from - 1), 'latin1')
+  return feed === -1 ? -1 : feed + 1
 }

@@ -173,3 +173,18 @@ test('a member with a wrong checksum gives no record, not even one whose lengths
   assert.deepEqual(urls, ['https://example.org/2'])
   assert.deepEqual(damages.map(extent), [[0, member.length]])
 })
+
+test('a file made of beginnings of headers is one damage, read once', async () => {
+  // Were each beginning tried against all that follows, this would take an hour.
+  const beginnings = Buffer.from('WARC/1.0\r\nWARC-Type: x\r\n'.repeat(300_000))
+  const { urls, damages } = await read(
+    Buffer.concat([beginnings, Buffer.from('\r\n'), record(1, Buffer.from('whole'))]),
+    undefined,
+    1 << 20,
+  )
+  assert.deepEqual(urls, ['https://example.org/1'])
+  assert.deepEqual(
+    damages.map(({ offset, length, code }) => [offset, length, code]),
+    [[0, beginnings.length + 2, 'SLUICE_WARC_GARBAGE']],
+  )
+})

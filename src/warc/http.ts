@@ -52,9 +52,9 @@ export function decodeBody(response: HttpResponse, maxBytes: number): DecodedBod
  * is taken as it is.
  */
 export function joinChunks(body: Buffer): Buffer {
-  const pieces: Buffer[] = []
-  let position = 0
-  while (position < body.length) {
+  const joined = Buffer.allocUnsafe(body.length) // not a list of pieces: a body may have millions of one byte
+  let length = 0
+  for (let position = 0; position < body.length; ) {
     const lineEnd = body.indexOf(10, position)
     const size =
       lineEnd === -1 || lineEnd - position > 1024
@@ -62,18 +62,18 @@ export function joinChunks(body: Buffer): Buffer {
         : /^\s*([0-9a-f]{1,8})\s*(?:;.*)?$/i.exec(body.toString('latin1', position, lineEnd).trimEnd())
     if (!size) {
       if (position === 0) return body
-      pieces.push(body.subarray(position))
+      length += body.copy(joined, length, position)
       break
     }
     const bytes = Number.parseInt(size[1], 16)
     if (bytes === 0) break
     const start = lineEnd + 1
-    pieces.push(body.subarray(start, start + bytes))
+    if (start < body.length) length += body.copy(joined, length, start, start + bytes)
     position = start + bytes
     if (body[position] === 13) position++
     if (body[position] === 10) position++
   }
-  return pieces.length === 1 ? pieces[0] : Buffer.concat(pieces)
+  return joined.subarray(0, length)
 }
 
 type Inflate = (bytes: Buffer, maxOutputLength: number) => Buffer

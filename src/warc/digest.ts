@@ -34,7 +34,7 @@ export function sha1Digest(...parts: readonly Uint8Array[]): string {
 export type DigestResult = 'match' | 'mismatch' | 'unknown'
 
 /** Whether bytes have the digest that a header names; `unknown` where the algorithm is. */
-export function checkDigest(label: string, bytes: Uint8Array): DigestResult {
+function checkDigest(label: string, bytes: Uint8Array): DigestResult {
   const colon = label.indexOf(':')
   const algorithm = label.slice(0, colon).toLowerCase().replace('-', '')
   if (colon === -1 || !known.has(algorithm)) return 'unknown'

@@ -2,7 +2,8 @@
 
 import { crc32, inflateRawSync } from 'node:zlib'
 
-const GZIP_MAGIC = Buffer.from([0x1f, 0x8b, 8])
+/** With deflate, the only method there is. */
+export const GZIP_MAGIC = Buffer.from([0x1f, 0x8b, 8])
 const CHUNK_BYTES = 1 << 16
 const LARGEST_CHUNK_BYTES = 4 << 20
 /** Header and trailer of the smallest member. */

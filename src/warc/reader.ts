@@ -7,7 +7,7 @@ import { SluiceError } from '../core/errors.ts'
 import { type ByteSource, readBytes } from '../io/byte-source.ts'
 import { ByteWindow } from '../io/byte-window.ts'
 import { Decoder } from '../io/decoder.ts'
-import { gzipHeadBytes, hasGzipMagic, inflateMember } from './gzip-member.ts'
+import { GZIP_MAGIC, gzipHeadBytes, hasGzipMagic, inflateMember } from './gzip-member.ts'
 import { makeRecord, nextHead, plainRecords, type WarcDamage } from './plain-records.ts'
 import { parseWarcHead, startsWithWarc, type WarcRecord } from './record.ts'
 
@@ -27,8 +27,6 @@ export interface WarcReadOptions {
 type Settled = Required<Omit<WarcReadOptions, 'range'>> & { readonly size: number; readonly end: number }
 
 export const DEFAULT_MAX_RECORD_BYTES = 128 << 20
-
-const GZIP_MAGIC = Buffer.from([0x1f, 0x8b, 8])
 
 /** A member up to these sizes is decoded in one call; larger ones as a stream. */
 const MEMBER_STORED_BYTES = 1 << 20

@@ -5,9 +5,16 @@ import { SluiceError } from '../core/errors.ts'
 import { hash128 } from '../core/identity.ts'
 import { type Phase, type Plan, type PlannedPartition, phaseHash, planPartitions } from './plan.ts'
 import type { Marker, PhaseFolder, RunFolder, Seal } from './run-folder.ts'
-import type { RunOptions } from './runner.ts'
 import type { QuarantineNote } from './summary.ts'
 import type { TaskRequest } from './task-scope.ts'
+
+/** What the requests of a run depend on beside its plan. */
+export interface RequestOptions {
+  readonly signal: AbortSignal
+  readonly partitionBytes: number
+  /** Bytes for each task at work. */
+  readonly memoryBytes: number
+}
 
 export interface RequestParts {
   readonly plan: Plan
@@ -67,12 +74,7 @@ export function mergedFolder(folder: PhaseFolder, step: string, tasks: readonly 
  *
  * @throws SluiceError `SLUICE_PHASE_OPEN` where a phase before it is not sealed yet
  */
-export async function phaseRequests(
-  plan: Plan,
-  folder: RunFolder,
-  phaseIndex: number,
-  options: Pick<RunOptions, 'signal' | 'partitionBytes' | 'memoryBytes'>,
-): Promise<TaskRequest[]> {
+export async function phaseRequests(plan: Plan, folder: RunFolder, phaseIndex: number, options: RequestOptions): Promise<TaskRequest[]> {
   const partitions = await planPartitions(plan, options)
   const quarantined = await folder.quarantine()
   const artifacts: Record<string, string> = {}

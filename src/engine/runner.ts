@@ -12,7 +12,7 @@ import type { MergeRequest } from './merge-task.ts'
 import { claimOutputs, publish, publishedDigests, sinkPaths } from './output.ts'
 import type { ErasedBarrier } from './pipeline.ts'
 import { freezePlan, type Phase, type Plan, type PlannedPartition, partitionBytes, phaseHash, planPartitions } from './plan.ts'
-import { basisOf, makeRequests, mergedFolder } from './requests.ts'
+import { basisOf, makeRequests, mergedFolder, type RequestOptions } from './requests.ts'
 import type { Marker, PhaseFolder, RunFolder, Seal } from './run-folder.ts'
 import { assertCloses, chainSummaries, mergeSummaries, type QuarantineNote, type Summary } from './summary.ts'
 import type { TaskRequest } from './task-scope.ts'
@@ -46,11 +46,7 @@ export interface Reporter {
   finished?(): void
 }
 
-export interface RunOptions {
-  readonly signal: AbortSignal
-  readonly partitionBytes: number
-  /** Bytes for each task at work. */
-  readonly memoryBytes: number
+export interface RunOptions extends RequestOptions {
   /** Share of records that may be damaged or quarantined. */
   readonly maxErrorRate: number
 }

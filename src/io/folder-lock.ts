@@ -2,7 +2,7 @@
 
 import { randomBytes } from 'node:crypto'
 import { readFileSync } from 'node:fs'
-import { link, mkdir, readFile, rm, unlink, writeFile } from 'node:fs/promises'
+import { link, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { z } from 'zod'
@@ -32,7 +32,7 @@ export async function lockFolder(folder: string): Promise<AsyncDisposable> {
           fix: 'wait for it, stop it, or give another folder',
         })
       }
-      await unlink(file).catch(() => undefined) // its owner died: try again
+      await removeDead(file, `${own}.dead`, holder)
     }
   } finally {
     await rm(own, { force: true })
@@ -48,6 +48,18 @@ async function tryLink(own: string, file: string): Promise<boolean> {
     if (systemCode(error) === 'EEXIST') return false
     throw error
   }
+}
+
+/** Two starts may judge the same dead lock: each takes away only what it judged, and puts back what is not that. */
+async function removeDead(file: string, aside: string, judged: Holder | undefined): Promise<void> {
+  try {
+    await rename(file, aside)
+  } catch {
+    return // gone already
+  }
+  const taken = await readHolder(aside)
+  if (taken && taken.since !== judged?.since) await tryLink(aside, file)
+  await rm(aside, { force: true })
 }
 
 async function readHolder(file: string): Promise<Holder | undefined> {
@@ -74,7 +86,8 @@ function isAlive({ pid, host, started }: Holder): boolean {
 function startOf(pid: number): string | undefined {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'latin1')
-    return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19]
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+    return fields[0] === 'Z' ? 'ended' : fields[19] // a zombie works no more
   } catch {
     return undefined
   }

@@ -234,7 +234,7 @@ function main(): void {
   const rows = [...peerScores(pages)].map(([name, scores]) => ({ name, ...summarize(scores), winsAgainst: bootstrap(ours, scores) }))
   rows.sort((a, b) => b.f1 - a.f1)
   print(`article-extraction-benchmark, ${pages.length} pages, mode ${mode}`)
-  print(row('', 'F1', 'precision', 'recall', 'accuracy', 'sluice ahead in'))
+  print(row('', 'F1', 'precision', 'recall', 'accuracy', '  sluice ahead in'))
   print(row('sluice', ...figures(summary)))
   for (const peer of rows) print(row(peer.name, ...figures(peer), `${(100 * peer.winsAgainst).toFixed(1)} %`))
   const validated = crossValidate(byMode)

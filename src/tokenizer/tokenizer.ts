@@ -287,7 +287,7 @@ function normalize(text: string, normalizations: readonly Normalization[]): stri
 interface Finder {
   /** Finds the longest of the leftmost. */
   readonly expression: RegExp
-  readonly ids: ReadonlyMap<string, number>
+  readonly tokens: ReadonlyMap<string, AddedToken>
 }
 
 interface AddedTokenFinder {
@@ -306,21 +306,28 @@ function finderOf(tokens: readonly AddedToken[], normalizations: readonly Normal
 
 function finder(tokens: readonly AddedToken[]): Finder | undefined {
   if (tokens.length === 0) return undefined
-  const byLength = [...tokens].sort((a, b) => b.content.length - a.content.length)
-  const alternatives = byLength.map(({ content, takesLeft, takesRight }) => {
-    return `${takesLeft ? '\\s*' : ''}(?:${RegExp.escape(content)})${takesRight ? '\\s*' : ''}`
-  })
-  return { expression: new RegExp(alternatives.join('|'), 'gu'), ids: new Map(tokens.map((token) => [token.content, token.id])) }
+  const byLength = tokens.map(({ content }) => content).sort((a, b) => b.length - a.length)
+  return {
+    expression: new RegExp(byLength.map((content) => RegExp.escape(content)).join('|'), 'gu'),
+    tokens: new Map(tokens.map((token) => [token.content, token])),
+  }
 }
 
-/** Gives the tokens found and the text between them, in order. */
+/** Not `\s`, which lacks U+0085 and has U+FEFF. */
+const whiteSpace = /\p{White_Space}/u
+
+/** Gives the tokens found and the text between them, in order. A token takes no blanks that the one before it has taken. */
 function splitByTokens(text: string, found: Finder | undefined, token: (id: number) => void, between: (text: string) => void): void {
   let end = 0
-  if (found)
-    for (const match of text.matchAll(found.expression)) {
-      if (match.index > end) between(text.slice(end, match.index))
-      token(found.ids.get(match[0]) ?? found.ids.get(match[0].trim()) ?? 0)
-      end = match.index + match[0].length
-    }
+  for (const match of found ? text.matchAll(found.expression) : []) {
+    const added = found?.tokens.get(match[0])
+    if (!added) continue
+    let start = match.index
+    if (added.takesLeft) while (start > end && whiteSpace.test(text[start - 1])) start--
+    if (start > end) between(text.slice(end, start))
+    token(added.id)
+    end = match.index + match[0].length
+    if (added.takesRight) while (end < text.length && whiteSpace.test(text[end])) end++
+  }
   if (end < text.length) between(end === 0 ? text : text.slice(end))
 }

@@ -137,6 +137,17 @@ test('added tokens take the blanks beside them where they say so', () => {
   const mask = { id: 50257, content: '<mask>', special: false, takesLeft: true, takesRight: false, normalized: false }
   const tokenizer = createTokenizer('mask', { ...definition, added: [...definition.added, mask] }, '')
   assert.deepEqual([...tokenizer.encode('a  <mask> b')], [64, 50257, 275])
+  // White space as Unicode has it: U+0085 is, the byte order mark is not.
+  assert.deepEqual([...tokenizer.encode('a\x85<mask>')], [64, 50257])
+  assert.deepEqual([...tokenizer.encode('\ufeff<mask>')], [...tokenizer.encode('\ufeff'), 50257])
+})
+
+test('blanks that are an added token themselves are found before a token that would take them', () => {
+  const { definition } = tokenizers.gpt2
+  const break2 = { id: 50257, content: '\n\n', special: false, takesLeft: false, takesRight: false, normalized: false }
+  const mask = { ...break2, id: 50258, content: '<mask>', takesLeft: true }
+  const tokenizer = createTokenizer('breaks', { ...definition, added: [...definition.added, break2, mask] }, '')
+  assert.deepEqual([...tokenizer.encode('a\n\n <mask>')], [64, 50257, 50258])
 })
 
 test('added tokens that are found after normalization are normalized too', () => {

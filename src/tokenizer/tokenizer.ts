@@ -278,8 +278,13 @@ function findEndOfText(name: string, added: readonly AddedToken[]): number {
 
 function normalize(text: string, normalizations: readonly Normalization[]): string {
   let normal = text
-  for (const form of normalizations) normal = form === 'Lowercase' ? normal.toLowerCase() : normal.normalize(form)
+  for (const form of normalizations) normal = form === 'Lowercase' ? lowerCase(normal) : normal.normalize(form)
   return normal
+}
+
+/** Character by character, as Hugging Face's: no final sigma at the end of a word. */
+function lowerCase(text: string): string {
+  return text.replaceAll('Σ', 'σ').toLowerCase()
 }
 
 // ---- added tokens in text ----

@@ -155,6 +155,7 @@ test('added tokens that are found after normalization are normalized too', () =>
   const added = [...definition.added, { id: 50257, content: 'XQJ', special: false, takesLeft: false, takesRight: false, normalized: true }]
   const tokenizer = createTokenizer('lower', { ...definition, added, normalizations: ['NFC', 'Lowercase'] }, '')
   assert.deepEqual([...tokenizer.encode('xqJa')], [50257, 64])
+  assert.deepEqual([...tokenizer.encode('ΑΣ')], [...tokenizer.encode('ασ')])
 })
 
 // ---- bytes ----

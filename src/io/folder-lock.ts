@@ -2,9 +2,10 @@
 
 import { randomBytes } from 'node:crypto'
 import { readFileSync } from 'node:fs'
-import { link, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { link, mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { z } from 'zod'
 import { SluiceError, systemCode } from '../core/errors.ts'
 
@@ -26,13 +27,13 @@ export async function lockFolder(folder: string): Promise<AsyncDisposable> {
     // A link appears with its content, or not at all.
     while (!(await tryLink(own, file))) {
       const holder = await readHolder(file)
-      if (holder && isAlive(holder)) {
+      if (typeof holder === 'object' && isAlive(holder)) {
         throw new SluiceError('SLUICE_RUN_LOCKED', `another sluice works in this folder since ${holder.since}`, {
           where: { folder, pid: holder.pid, host: holder.host },
           fix: 'wait for it, stop it, or give another folder',
         })
       }
-      await removeDead(file, `${own}.dead`, holder)
+      await removeDead(file, own)
     }
   } finally {
     await rm(own, { force: true })
@@ -50,23 +51,38 @@ async function tryLink(own: string, file: string): Promise<boolean> {
   }
 }
 
-/** Two starts may judge the same dead lock: each takes away only what it judged, and puts back what is not that. */
-async function removeDead(file: string, aside: string, judged: Holder | undefined): Promise<void> {
-  try {
-    await rename(file, aside)
-  } catch {
-    return // gone already
-  }
-  const taken = await readHolder(aside)
-  if (taken && taken.since !== judged?.since) await tryLink(aside, file)
-  await rm(aside, { force: true })
+/**
+ * Takes a dead lock away, one process at a time. Without the guard a start could take away, after it had judged the dead
+ * lock, the living one that another start had put in its place.
+ */
+async function removeDead(file: string, own: string): Promise<void> {
+  const guard = `${file}.guard`
+  if (await tryLink(own, guard)) {
+    try {
+      if (await isDead(file)) await rm(file, { force: true })
+    } finally {
+      await rm(guard, { force: true })
+    }
+  } else if (await isDead(guard)) await rm(guard, { force: true })
+  else await sleep(10)
 }
 
-async function readHolder(file: string): Promise<Holder | undefined> {
+async function isDead(file: string): Promise<boolean> {
+  const holder = await readHolder(file)
+  return holder !== 'free' && (holder === 'unreadable' || !isAlive(holder))
+}
+
+async function readHolder(file: string): Promise<Holder | 'free' | 'unreadable'> {
+  let text: string
   try {
-    return holderShape.parse(JSON.parse(await readFile(file, 'utf8')))
+    text = await readFile(file, 'utf8')
   } catch {
-    return undefined // given back just now, or no lock of ours
+    return 'free' // given back just now
+  }
+  try {
+    return holderShape.parse(JSON.parse(text))
+  } catch {
+    return 'unreadable' // no lock of ours
   }
 }
 

@@ -260,12 +260,16 @@ test('textFiles gives a document a file, in order, with ids that do not depend o
   )
 })
 
-test('htmlFiles gives pages with URLs below the base', async () => {
+test('htmlFiles gives pages with URLs below the base, whatever characters their names have', async () => {
   await put('site/guide/a b.html', '<p>x</p>')
-  const { items } = await readAll(htmlFiles({ path: join(folder, 'site'), baseUrl: 'https://docs.example.org/v1/' }))
+  await put('site/guide/c#d?e.html', '<p>x</p>')
+  const { items } = await readAll(htmlFiles({ path: join(folder, 'site'), baseUrl: 'https://docs.example.org/v1' }))
   assert.deepEqual(
     items.map(({ url, contentType }) => [url, contentType]),
-    [['https://docs.example.org/v1/guide/a%20b.html', 'text/html']],
+    [
+      ['https://docs.example.org/v1/guide/a%20b.html', 'text/html'],
+      ['https://docs.example.org/v1/guide/c%23d%3Fe.html', 'text/html'],
+    ],
   )
 })
 

@@ -30,7 +30,7 @@ const commands: Record<string, { summary: string; load: () => Promise<CommandFil
 delete process.env.SLUICE_REEXECUTED
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   if (error.code === 'EPIPE') process.exit(exitCodes.done) // `sluice … | head`
-  throw error
+  fail(error)
 })
 
 const program = new Command('sluice')

@@ -1,15 +1,20 @@
 // `sluice tokenizer`: trains a tokenizer on files or JSON lines, encodes and decodes JSON lines, describes a tokenizer.
 
 import { createReadStream } from 'node:fs'
-import { rename, stat, writeFile } from 'node:fs/promises'
+import { stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { createInterface } from 'node:readline'
+import { Readable } from 'node:stream'
 import { Command, InvalidArgumentError, Option } from 'commander'
 import { z } from 'zod'
+import { trainTokenizerOptions } from '../../stages/train-tokenizer.ts'
 import { SluiceError } from '../core/errors.ts'
+import { decompress, type StreamDamage } from '../io/decompress.ts'
+import { openFile } from '../io/file-source.ts'
+import { writeWhole } from '../io/write-whole.ts'
 import { serializeRanks, serializeTokenizerJson } from '../tokenizer/formats.ts'
 import { type PatternName, PieceBuffer, patternName, patternNames, patternSources, preTokenizer } from '../tokenizer/pretokenize.ts'
-import { endOfTextNames, type LoadedTokenizer, loadTokenizer } from '../tokenizer/tokenizer.ts'
+import { type LoadedTokenizer, loadTokenizer } from '../tokenizer/tokenizer.ts'
 import { trainTokenizerOn } from '../tokenizer/train.ts'
 import { WordCounter } from '../tokenizer/words.ts'
 
@@ -39,7 +44,7 @@ interface TrainOptions {
 command
   .command('train')
   .description('train byte-level BPE on text files, or on JSON lines with "text" from standard input')
-  .argument('[files...]', 'text files (UTF-8); files named .jsonl hold JSON lines with "text"')
+  .argument('[files...]', 'text files (UTF-8), plain, gzip or zstd; files named .jsonl (.gz, .zst) hold JSON lines with "text"')
   .addOption(new Option('-n, --vocab-size <tokens>', 'special tokens and the 256 bytes included').argParser(wholeNumber).default(32_768))
   .addOption(new Option('-o, --output <file>', 'tokenizer.json to write, or ranks where it ends in .tiktoken').makeOptionMandatory())
   .addOption(patternOption())
@@ -74,17 +79,12 @@ Examples:
       process.stderr.write(`fewer than the ${vocabularySize} asked for: no other pair occurs ${minFrequency} times\n`)
   })
 
-/** Before hours of counting, what would make them useless. */
-async function checkTrainOptions({ vocabSize, special, output }: TrainOptions): Promise<void> {
-  const least = 256 + special.length
-  if (vocabSize < least)
-    throw new SluiceError('SLUICE_TOKENIZER_OPTIONS', `--vocab-size ${vocabSize} is too small for the 256 bytes and the special tokens`, {
-      fix: `give at least ${least}`,
-    })
-  if (!special.some((token) => endOfTextNames.includes(token)))
-    throw new SluiceError('SLUICE_TOKENIZER_OPTIONS', 'none of the special tokens ends a document', {
-      where: { special: special.join(' ') },
-      fix: `have one of ${endOfTextNames.join(', ')}`,
+/** Before hours of counting, what would make them useless. The rules are those of the stage. */
+async function checkTrainOptions({ vocabSize, special: specialTokens, pattern, minFrequency, output }: TrainOptions): Promise<void> {
+  const { error } = trainTokenizerOptions.safeParse({ vocabSize, specialTokens, pattern, minFrequency })
+  if (error)
+    throw new SluiceError('SLUICE_TOKENIZER_OPTIONS', `the options do not fit:\n${z.prettifyError(error)}`, {
+      fix: `--vocab-size counts the 256 bytes and the special tokens: give at least ${256 + specialTokens.length}; see --help`,
     })
   await checkReadable(dirname(output))
 }
@@ -109,22 +109,34 @@ async function countWords(files: readonly string[], pattern: PatternName): Promi
 async function* textsOf(files: readonly string[]): AsyncGenerator<string> {
   if (files.length === 0) for await (const { value } of jsonLines(process.stdin, 'standard input', textLine)) yield value.text
   for (const file of files) {
-    await checkReadable(file)
-    if (file.endsWith('.jsonl')) for await (const { value } of jsonLines(createReadStream(file), file, textLine)) yield value.text
-    else yield* partsOf(file)
+    if (!/\.jsonl(\.gz|\.zst)?$/.test(file)) yield* partsOf(file)
+    else for await (const { value } of jsonLines(Readable.from(bytesOf(file)), file, textLine)) yield value.text
   }
 }
 
 /** A file in parts, cut where every pattern cuts: in front of a blank that follows a letter. */
 async function* partsOf(file: string): AsyncGenerator<string> {
+  const decoder = new TextDecoder('utf-8', { ignoreBOM: true })
   let text = ''
-  for await (const chunk of createReadStream(file, { encoding: 'utf8', highWaterMark: 1 << 20 })) {
-    text += chunk
+  for await (const chunk of bytesOf(file)) {
+    text += decoder.decode(chunk, { stream: true })
     const cut = lastWordEnd(text)
     if (cut > 0) yield text.slice(0, cut)
     text = text.slice(cut)
   }
+  text += decoder.decode()
   if (text !== '') yield text
+}
+
+/** What a file holds, decompressed. A pipe is read as it comes. */
+async function* bytesOf(file: string): AsyncGenerator<Buffer> {
+  const { isFIFO } = await checkReadable(file)
+  if (isFIFO) return yield* createReadStream(file)
+  const source = await openFile(file, {})
+  const refuse = ({ code, message, offset }: StreamDamage) => {
+    throw new SluiceError(code, message, { where: { file, byte: offset }, fix: 'fetch or make the file again' })
+  }
+  for await (const { chunk } of decompress(source, refuse)) yield chunk
 }
 
 /** Offset of the last blank that follows a letter; 0 where there is none. */
@@ -134,19 +146,12 @@ function lastWordEnd(text: string): number {
   return Math.max(0, at)
 }
 
-async function checkReadable(file: string): Promise<void> {
+async function checkReadable(file: string): Promise<{ isFIFO: boolean }> {
   try {
-    await stat(file)
+    return { isFIFO: (await stat(file)).isFIFO() }
   } catch (cause) {
     throw new SluiceError('SLUICE_FILE_MISSING', `no such file or folder: ${file}`, { where: { file }, fix: 'check the path', cause })
   }
-}
-
-/** A file appears whole or not at all. */
-async function writeWhole(path: string, content: string): Promise<void> {
-  const temporary = `${path}.${process.pid}.tmp`
-  await writeFile(temporary, content)
-  await rename(temporary, path)
 }
 
 // ---- encode and decode ----
@@ -229,7 +234,7 @@ command
 
 // ---- lines in and out ----
 
-const id = z.union([z.string(), z.number()]).optional()
+const id = z.union([z.string(), z.number()]).nullish()
 const textLine = z.object({ id, text: z.string() })
 const tokensLine = z.object({ id, tokens: z.array(z.int().min(0)) })
 

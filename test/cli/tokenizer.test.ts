@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
+import { gzipSync, zstdCompressSync } from 'node:zlib'
 
 const main = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url))
 const root = mkdtempSync(join(tmpdir(), 'sluice-cli-tokenizer-'))
@@ -37,6 +38,12 @@ test('train gives the same tokenizer from a file, from JSON lines, and whatever 
   assert.match(fromFile.stderr, /written to file\.json/)
   sluice(['train', '--vocab-size', '300', '--output', 'lines.json'], `${JSON.stringify({ text })}\n`)
   assert.equal(readFileSync(join(root, 'file.json'), 'utf8'), readFileSync(join(root, 'lines.json'), 'utf8'))
+  writeFileSync(join(root, 'lines.jsonl.gz'), gzipSync(`${JSON.stringify({ text })}\n`))
+  writeFileSync(join(root, 'text.txt.zst'), zstdCompressSync(text))
+  for (const packed of ['lines.jsonl.gz', 'text.txt.zst']) {
+    sluice(['train', '-n', '300', '-o', 'packed.json', packed])
+    assert.equal(readFileSync(join(root, 'packed.json'), 'utf8'), readFileSync(join(root, 'file.json'), 'utf8'), packed)
+  }
   const info = JSON.parse(sluice(['info', 'file.json', '--json']).stdout)
   assert.deepEqual([info.endOfText, info.patterns], [0, ['gpt4']])
 })
@@ -49,6 +56,8 @@ test('a user’s mistakes end in a message with a code and no stack', () => {
     [['decode', '-t', 'gpt2'], '{"tokens":[99999999]}', 'SLUICE_TOKENIZER_ID'],
     [['train', '-o', 'x.json'], '', 'SLUICE_TOKENIZER_NO_TEXT'],
     [['train', '-n', '10', '-o', 'x.json'], '', 'SLUICE_TOKENIZER_OPTIONS'],
+    [['train', '-o', 'x.json', '--special', '<|endoftext|>', '<|endoftext|>'], '', 'SLUICE_TOKENIZER_OPTIONS'],
+    [['train', '-o', 'x.json', '--special', '<|endoftext|>', ''], '', 'SLUICE_TOKENIZER_OPTIONS'],
     [['train', '-o', 'x.json', 'missing.txt'], '', 'SLUICE_FILE_MISSING'],
   ]
   for (const [words, input, code] of refusals) {

@@ -6,9 +6,10 @@ import { z } from 'zod'
 import type { Document } from '../src/core/document.ts'
 import { hash128 } from '../src/core/identity.ts'
 import { type Barrier, type CollectContext, type CollectRun, type MergeContext, named } from '../src/core/stage.ts'
+import { collectRecords } from '../src/dedup/collect.ts'
 import { createTextHasher } from '../src/dedup/kernel.ts'
-import { collectedRuns, mergeRuns } from '../src/dedup/merge.ts'
-import { RecordWriter, readRuns } from '../src/dedup/records.ts'
+import { collectedRuns, mergeRuns, previousRuns } from '../src/dedup/merge.ts'
+import { RecordWriter } from '../src/dedup/records.ts'
 import { keepOption, preference, writeDescending } from '../src/dedup/survivor.ts'
 import { applyVerdicts, noSurvivor, partitionStarts, VerdictWriter } from '../src/dedup/verdicts.ts'
 import { simplify } from '../src/text/simplify.ts'
@@ -71,13 +72,7 @@ function collect(context: CollectContext, options: Resolved): CollectRun<Documen
     record[words - 1] = row
     writer.add(record[0] >>> 28, record)
   }
-  return {
-    process: (batch, rows) => {
-      for (const [i, document] of batch.entries()) context.examine(document, () => collectOne(document, rows[i]))
-      if (writer.isFull) writer.flush()
-    },
-    close: async () => writer.close(),
-  }
+  return collectRecords(context, writer, collectOne)
 }
 
 function contentOf(document: Document, by: Resolved['by']): string | undefined {
@@ -138,9 +133,10 @@ function grown(members: Uint32Array<ArrayBuffer>): Uint32Array<ArrayBuffer> {
 
 async function gatherVerdicts(context: MergeContext): Promise<void> {
   const verdicts = new VerdictWriter(context.folder, partitionStarts(context.collected))
-  const sources = []
-  for (let range = 0; range < ranges; range++)
-    for (const run of readRuns(join(context.previous ?? '', groupsName(range)))) sources.push({ run, ordinal: range })
+  const sources = previousRuns(
+    context,
+    Array.from({ length: ranges }, (_, range) => groupsName(range)),
+  )
   const { memoryBytes, signal } = context
   await mergeRuns(sources, { words: verdictWords, orderWords: verdictWords, memoryBytes, signal }, (records, at) =>
     verdicts.add(records[at], records[at + 1], records[at + 2]),

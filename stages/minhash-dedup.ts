@@ -4,6 +4,7 @@
 import { z } from 'zod'
 import type { Document } from '../src/core/document.ts'
 import { type Barrier, type CollectContext, type CollectRun, named } from '../src/core/stage.ts'
+import { collectRecords } from '../src/dedup/collect.ts'
 import { createSigner, fineWebParameters } from '../src/dedup/minhash.ts'
 import { bandWords, findClusters, findPairs } from '../src/dedup/pairs.ts'
 import { RecordWriter } from '../src/dedup/records.ts'
@@ -77,11 +78,5 @@ function collect(context: CollectContext, options: Resolved): CollectRun<Documen
     preferred[0] = preference(document, keep)
     writer.add(bands, [row, preferredWords[0], preferredWords[1]])
   }
-  return {
-    process: (batch, rows) => {
-      for (const [i, document] of batch.entries()) context.examine(document, () => collectOne(document, rows[i]))
-      if (writer.isFull) writer.flush()
-    },
-    close: async () => writer.close(),
-  }
+  return collectRecords(context, writer, collectOne)
 }

@@ -13,9 +13,10 @@ import {
   type MergeContext,
   named,
 } from '../src/core/stage.ts'
+import { collectRecords } from '../src/dedup/collect.ts'
 import { createTextHasher } from '../src/dedup/kernel.ts'
-import { collectedRuns, mergeRuns } from '../src/dedup/merge.ts'
-import { RecordWriter, RunFile, readRuns } from '../src/dedup/records.ts'
+import { collectedRuns, mergeRuns, previousRuns } from '../src/dedup/merge.ts'
+import { RecordWriter, RunFile } from '../src/dedup/records.ts'
 import { decideRest, removeSpans, splitSpans, windowTexts } from '../src/dedup/sentences.ts'
 import { partitionOf, partitionStarts, readSection } from '../src/dedup/verdicts.ts'
 import { strip } from '../src/text/characters.ts'
@@ -75,13 +76,7 @@ function collect(context: CollectContext, options: Resolved): CollectRun<Documen
       writer.add(record[0] >>> 28, record)
     }
   }
-  return {
-    process: (batch, rows) => {
-      for (const [i, document] of batch.entries()) context.examine(document, () => collectOne(document, rows[i]))
-      if (writer.isFull) writer.flush()
-    },
-    close: async () => writer.close(),
-  }
+  return collectRecords(context, writer, collectOne)
 }
 
 /** One range of hashes over all partitions: ordinal and sentence of each copy but the first, sorted. */
@@ -112,9 +107,10 @@ const repeatsName = (range: number) => `repeats-${range}`
 async function gatherSpans(context: MergeContext): Promise<void> {
   const starts = partitionStarts(context.collected)
   const file = new RunFile(join(context.folder, 'spans'), 2)
-  const sources = []
-  for (let range = 0; range < ranges; range++)
-    for (const run of readRuns(join(context.previous ?? '', repeatsName(range)))) sources.push({ run, ordinal: range })
+  const sources = previousRuns(
+    context,
+    Array.from({ length: ranges }, (_, range) => repeatsName(range)),
+  )
   const record = new Uint32Array(2)
   const { memoryBytes, signal } = context
   await mergeRuns(sources, { words: 2, orderWords: 2, memoryBytes, signal }, (records, at) => {

@@ -1,5 +1,6 @@
 // K-way merge of sorted runs in bounded memory: each run has one buffer, and the files are read front to back.
 
+import { join } from 'node:path'
 import { setImmediate } from 'node:timers/promises'
 import { SluiceError } from '../core/errors.ts'
 import type { MergeContext } from '../core/stage.ts'
@@ -20,6 +21,14 @@ export interface Source {
 export function collectedRuns(context: MergeContext, section: number): Source[] {
   const sources: Source[] = []
   for (const [ordinal, { path }] of context.collected.entries()) for (const run of readRuns(path, section)) sources.push({ run, ordinal })
+  return sources
+}
+
+/** The runs of the files that the previous step wrote; sources are the files. */
+export function previousRuns(context: MergeContext, names: readonly string[]): Source[] {
+  const sources: Source[] = []
+  for (const [ordinal, name] of names.entries())
+    for (const run of readRuns(join(context.previous ?? '', name))) sources.push({ run, ordinal })
   return sources
 }
 

@@ -7,6 +7,7 @@ import { LARGEST_U16_VOCABULARY, TOKENIZER_FILE } from '../schemas/tokens.ts'
 import type { Document, Json, TokenizedDocument, Vocabulary } from '../src/core/document.ts'
 import { SluiceError } from '../src/core/errors.ts'
 import { type Barrier, mapStage, type Stage, type StageContext } from '../src/core/stage.ts'
+import { codePointLength } from '../src/text/characters.ts'
 import { isTokenizerName, type LoadedTokenizer, loadTokenizer, sha256 } from '../src/tokenizer/tokenizer.ts'
 import { tokenizerFile } from '../src/tokenizer/tokenizer-file.ts'
 
@@ -33,7 +34,7 @@ export function tokenize(options: TokenizeOptions = {}): Stage<Document, Tokeniz
       const { loaded, vocabulary } = await load(typeof tokenizer === 'string' ? tokenizer : artifactPath(tokenizer, context))
       return (document, report) => {
         const tokens = encode(loaded, document.text, appendEndOfText)
-        report({ tokens: tokens.length, charactersPerToken: codePoints(document.text) / tokens.length })
+        report({ tokens: tokens.length, charactersPerToken: codePointLength(document.text) / tokens.length })
         return { ...itemOf(document), vocabulary, tokens }
       }
     },
@@ -89,10 +90,4 @@ function encode(tokenizer: LoadedTokenizer, text: string, appendEndOfText: boole
 /** What a document carries besides its text. */
 function itemOf({ id, source, offset, length, url, date, metadata }: Document) {
   return { id, source, offset, length, url, date, metadata }
-}
-
-function codePoints(text: string): number {
-  let count = text.length
-  for (let i = 0; i < text.length; i++) if ((text.charCodeAt(i) & 0xfc00) === 0xdc00) count--
-  return count
 }

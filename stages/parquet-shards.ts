@@ -10,7 +10,6 @@ import { type Document, itemBytes, type TokenizedDocument, type Vocabulary } fro
 import { SluiceError } from '../src/core/errors.ts'
 import type { Shard, Sink, SinkContext, SinkRun } from '../src/core/stage.ts'
 import {
-  float32Column,
   float64Column,
   int64Column,
   recordBatch,
@@ -20,6 +19,7 @@ import {
   utf8Column,
 } from '../src/io/columns.ts'
 import { diskError } from '../src/io/disk-errors.ts'
+import { documentColumns } from '../src/io/document-columns.ts'
 import { ParquetWriter } from '../src/io/parquet.ts'
 
 export const parquetShardsOptions = z.strictObject({
@@ -158,17 +158,7 @@ function documentLayout({ annotations, rowGroupBytes }: Limits): Layout<Document
     sizeOf: itemBytes,
     describe: () => ({ metadata: {} }),
     columns: (items) => [
-      utf8Column(items.map(({ id }) => id)),
-      utf8Column(items.map(({ text }) => text)),
-      utf8Column(items.map(({ url }) => url)),
-      utf8Column(items.map(({ date }) => date)),
-      utf8Column(items.map(({ source }) => source)),
-      int64Column(items.map(({ offset }) => offset)),
-      int64Column(items.map(({ length }) => length)),
-      utf8Column(items.map(({ language }) => language)),
-      float32Column(items.map(({ languageScore }) => languageScore)),
-      utf8Column(items.map(({ metadata }) => JSON.stringify(metadata))),
-      utf8Column(items.map(({ annotations: all = {} }) => otherAnnotations(all, columnNames))),
+      ...documentColumns(items, (all) => otherAnnotations(all, columnNames)),
       ...columnNames.map((name) => annotationColumn(items, name, annotations[name])),
     ],
   }

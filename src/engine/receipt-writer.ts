@@ -3,8 +3,8 @@
 
 import { rejectedSchema } from '../../schemas/rejected.ts'
 import { statisticsSchema } from '../../schemas/statistics.ts'
-import type { Document, Item } from '../core/document.ts'
 import { boolColumn, float32Column, int64Column, recordBatch, utf8Column } from '../io/columns.ts'
+import { documentColumns } from '../io/document-columns.ts'
 import { ParquetWriter } from '../io/parquet.ts'
 import type { RunChoices } from './choices.ts'
 import type { Receipt, Rejected } from './receipts.ts'
@@ -73,19 +73,9 @@ function receiptBatch(receipts: readonly Receipt[], names: readonly string[]) {
 }
 
 function rejectedBatch(rejected: readonly Rejected[]) {
-  const items: (Item & Partial<Document>)[] = rejected.map(({ item }) => item)
+  const items = rejected.map(({ item }) => item)
   return recordBatch(rejectedSchema(), [
-    utf8Column(items.map(({ id }) => id)),
-    utf8Column(items.map(({ text }) => text ?? '')),
-    utf8Column(items.map(({ url }) => url)),
-    utf8Column(items.map(({ date }) => date)),
-    utf8Column(items.map(({ source }) => source)),
-    int64Column(items.map(({ offset }) => offset)),
-    int64Column(items.map(({ length }) => length)),
-    utf8Column(items.map(({ language }) => language)),
-    float32Column(items.map(({ languageScore }) => languageScore)),
-    utf8Column(items.map(({ metadata }) => JSON.stringify(metadata))),
-    utf8Column(items.map(({ annotations }) => annotations && JSON.stringify(annotations))),
+    ...documentColumns(items, JSON.stringify),
     utf8Column(rejected.map(({ stage }) => stage)),
     utf8Column(rejected.map(({ reason }) => reason)),
     utf8Column(rejected.map(({ statistics }) => JSON.stringify(statistics))),

@@ -30,7 +30,7 @@ export const trainSettings = z.strictObject({
   evaluationTokens: z.int().min(1).describe('held-out tokens that each measurement uses'),
   saveEvery: z.int().min(1).describe('steps between checkpoints'),
   keep: z.int().min(1).describe('newest checkpoints that stay on disk'),
-  threads: z.int().min(1).describe('threads that compute'),
+  threads: z.int().min(1).max(1024).describe('threads that compute'),
 })
 export type TrainSettings = z.output<typeof trainSettings>
 
@@ -86,7 +86,7 @@ export function resolveSettings(options: SettingOptions, facts: RunFacts): Resol
   const evaluationTokens = Math.min(2 ** 17, Math.max(2 ** 12, Math.round(0.01 * steps * rows * passes * length)))
   return {
     reasons,
-    settings: trainSettings.parse({
+    settings: parseSettings({
       steps,
       rows,
       length,
@@ -112,6 +112,15 @@ export function resolveSettings(options: SettingOptions, facts: RunFacts): Resol
       threads: choose(options.threads, cores, `threads ${cores} (cores of this machine)`),
     }),
   }
+}
+
+/** Options that are sound one by one may still come to nothing that can be run: 10³⁰ epochs, a context of one token. */
+function parseSettings(settings: TrainSettings): TrainSettings {
+  const parsed = trainSettings.safeParse(settings)
+  if (parsed.success) return parsed.data
+  throw new SluiceError('SLUICE_TRAIN_OPTIONS', `the options come to settings that cannot be run:\n${z.prettifyError(parsed.error)}`, {
+    fix: 'see sluice train --help',
+  })
 }
 
 /** How much a run trains on, and in what pieces. */

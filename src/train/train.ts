@@ -23,7 +23,7 @@ export const trainOptions = z.strictObject({
   shards: z.string().min(1).describe('folder of token shards'),
   out: z.string().min(1).optional().describe('folder for checkpoints and the log; models/<name of the shards folder> where not given'),
   model: z.string().min(1).optional().describe('a preset, or a JSON file with a model configuration'),
-  params: z.number().min(1000).optional().describe('size of the model, in place of a preset: 3M picks its depth and width'),
+  params: z.number().min(1000).max(1e12).optional().describe('size of the model, in place of a preset: 3M picks its depth and width'),
   ...settingOptions.shape,
 })
 export type TrainOptions = z.input<typeof trainOptions>

@@ -82,6 +82,9 @@ test('mistakes end with advice, never with a stack', async () => {
   const cases: [words: string[], code: number, advice: RegExp][] = [
     [['train', join(folder.path, 'nowhere')], 1, /SLUICE_TRAIN_CORPUS_MISSING/],
     [['train', shards, ...options, '--seed', '9'], 1, /seed 1, now it is 9.*SLUICE_TRAIN_CHANGED/],
+    [['train', shards, ...options, '--steps', '1', '--threads', '9999'], 1, /at threads.*SLUICE_TRAIN_OPTIONS/],
+    [['train', shards, '--params', '1e30', '--out', model], 1, /at params.*SLUICE_TRAIN_OPTIONS/],
+    [['train', shards, '--epochs', '1e30', '--out', model], 1, /at saveEvery.*SLUICE_TRAIN_OPTIONS/],
     [['train', shards, '--params', 'many'], 1, /give a number, such as 3000, 3k or 2.5M/],
     [['train', shards, '--packing', 'tight'], 1, /Allowed choices are concatenate, documents, best-fit/],
     [['sample', shards], 1, /SLUICE_TRAIN_MODEL_MISSING/],

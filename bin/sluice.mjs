@@ -4,7 +4,7 @@
 // sources, with the `source` condition, so that `import … from 'sluice'` finds TypeScript and not a build.
 import { spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
-import { createRequire } from 'node:module'
+import module, { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
@@ -15,6 +15,9 @@ const isNewEnough = Number(process.versions.node.split('.')[0]) >= NEEDED_MAJOR
 const hasCondition = !isCheckout || process.execArgv.includes('--conditions=source')
 
 if (isNewEnough && hasCondition) {
+  // Compiled code is kept between starts, for the processes that this one starts too: 0.28 s instead of 0.47 for a stage.
+  module.enableCompileCache?.()
+  process.env.NODE_COMPILE_CACHE ??= module.getCompileCacheDir?.() ?? ''
   await import(isCheckout ? '../src/cli/main.ts' : '../dist/src/cli/main.js')
 } else if (process.env.SLUICE_REEXECUTED) {
   console.error(`sluice: started twice and still on Node ${process.version}; it needs Node ${NEEDED_MAJOR} or newer`)

@@ -5,7 +5,7 @@
 #   make test                          install, type-check, lint, all tests
 
 CRAWL ?=
-TOKENS ?= 800k
+TOKENS ?= 1M
 SLUICE := npx sluice
 CRAWL_ARGUMENT := $(if $(CRAWL),--crawl $(CRAWL))
 
@@ -29,7 +29,7 @@ quickstart: kernels
 	rm -rf models/quickstart
 	$(SLUICE) train quickstart/tokens --out models/quickstart --tokens $(TOKENS)
 	echo "── 4/4 sample from it"
-	$(SLUICE) sample models/quickstart --prompt "The President of the United States" --tokens 80
+	$(SLUICE) sample models/quickstart --prompt "The President of the United States" --tokens 80 --temperature 0.7 --seed 4
 	echo "── done"
 	echo "documents  quickstart/documents       Parquet: text, origin, url; any Parquet reader opens it"
 	echo "tokens     quickstart/tokens          Parquet, with tokenizer.json beside it"

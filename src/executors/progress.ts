@@ -17,6 +17,8 @@ interface PhaseState {
   readonly before: { documents: number; inputBytes: number }
   kept: number
   documents: number
+  /** The barrier's step that runs when all tasks are done. */
+  merging?: string
   readonly bytesLeft: number
   readonly documentsLeft: number
 }
@@ -73,7 +75,7 @@ function duration(seconds: number): string {
 
 function barReporter(executor: Executor): Reporter & Disposable {
   const bars = new MultiBar({
-    format: '{title} {bar} {tasks} tasks · {documents} documents · {rate} · kept {kept} · {eta}',
+    format: '{title} {bar} {tasks} tasks · {documents} documents · {rate} · kept {kept} · {left}',
     stream: process.stderr,
     hideCursor: true,
     barsize: 24,
@@ -88,7 +90,7 @@ function barReporter(executor: Executor): Reporter & Disposable {
     const megabytes = megabytesPerSecond > 0 ? `, ${megabytesPerSecond.toFixed(1)} MB/s` : ''
     bar.update(shareDone, {
       tasks: `${state.done}/${state.total}`,
-      eta: shareDone === 1 ? 'done' : etaSeconds === undefined ? '…' : `${duration(etaSeconds)} left`,
+      left: state.merging ?? (shareDone === 1 ? 'done' : etaSeconds === undefined ? '…' : `${duration(etaSeconds)} left`),
       title: state.title,
       documents,
       rate: `${documentsPerSecond}/s${megabytes}`,
@@ -99,14 +101,20 @@ function barReporter(executor: Executor): Reporter & Disposable {
   return {
     phaseStarted: (info) => {
       state = begin(executor, info)
-      bar = bars.create(1, 0, { title: state.title, tasks: `${info.done}/${info.tasks}`, documents: 0, rate: '', kept: '–', eta: '…' })
+      bar = bars.create(1, 0, { title: state.title, tasks: `${info.done}/${info.tasks}`, documents: 0, rate: '', kept: '–', left: '…' })
     },
     taskDone: (marker) => {
       note(state, marker)
       draw()
     },
-    mergeStarted: (barrier, step) => bars.log(`merging ${barrier}: ${step}\n`),
-    phaseDone: () => draw(),
+    mergeStarted: (barrier, step) => {
+      if (state) state.merging = `merging ${barrier}: ${step}`
+      draw()
+    },
+    phaseDone: () => {
+      if (state) state.merging = undefined
+      draw()
+    },
     [Symbol.dispose]: () => {
       clearInterval(timer)
       draw()

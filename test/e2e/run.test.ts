@@ -5,7 +5,7 @@ import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
-import { contents, killAll, scratch, sluice, start } from './sluice.ts'
+import { contents, killAll, runWords, scratch, sluice, start } from './sluice.ts'
 
 const pipelineFile = fileURLToPath(new URL('./pipelines/texts.ts', import.meta.url))
 
@@ -27,22 +27,7 @@ function texts(file: number, count: number): string[] {
   )
 }
 
-function run(folder: string, ...more: string[]) {
-  return [
-    'run',
-    pipelineFile,
-    '--json',
-    '--run',
-    join(folder, 'run'),
-    '--input',
-    join(folder, 'in'),
-    '--output',
-    join(folder, 'out'),
-    '--threads',
-    '2',
-    ...more,
-  ]
-}
+const run = (folder: string, ...more: string[]) => runWords(pipelineFile, folder, ...more)
 
 function keptTexts(folder: string): string[] {
   const shards = readdirSync(join(folder, 'out')).filter((name) => name.endsWith('.jsonl'))

@@ -43,6 +43,13 @@ export function sluice(words: readonly string[], options: Options = {}): Promise
   return start(words, options).ended
 }
 
+/** Words of `sluice run` for a pipeline of test/e2e/pipelines over `<folder>/in`, state and shards beside it. */
+export function runWords(pipelineFile: string, folder: string, ...more: string[]): string[] {
+  const places = { run: 'run', input: 'in', output: 'out' }
+  const options = Object.entries(places).flatMap(([option, name]) => [`--${option}`, join(folder, name)])
+  return ['run', pipelineFile, '--json', ...options, '--threads', '2', ...more]
+}
+
 /** kill -9 for the command and everything it started. */
 export function killAll(child: ChildProcess): void {
   if (child.pid === undefined) return

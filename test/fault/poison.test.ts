@@ -5,7 +5,7 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
-import { scratch, sluice } from '../e2e/sluice.ts'
+import { runWords, scratch, sluice } from '../e2e/sluice.ts'
 
 const pipelineFile = fileURLToPath(new URL('../e2e/pipelines/texts.ts', import.meta.url))
 
@@ -20,20 +20,7 @@ async function runFileWith(file: string, folder: string, poison: string[], ...mo
     const texts = [...fine(file), ...(file === 0 ? poison : []), 'and a last one of file ' + file]
     writeFileSync(join(folder, 'in', `${file}.jsonl`), texts.map((text) => `${JSON.stringify({ text })}\n`).join(''))
   }
-  const { code, stdout, stderr } = await sluice([
-    'run',
-    file,
-    '--json',
-    '--run',
-    join(folder, 'run'),
-    '--input',
-    join(folder, 'in'),
-    '--output',
-    join(folder, 'out'),
-    '--threads',
-    '2',
-    ...more,
-  ])
+  const { code, stdout, stderr } = await sluice(runWords(file, folder, ...more))
   assert.equal(code, 0, stderr)
   return JSON.parse(stdout)
 }

@@ -66,11 +66,14 @@ async function runShare(flags: TaskFlags): Promise<void> {
       fix: 'indexes count from 0',
     })
 
+  const asked = new Map(mine.map((request) => [request.partition.id, request]))
+  const phase = folder.phase(mine[0].phase, mine[0].phaseHash)
+  await phase.create()
+  // As the gate does: what rests on attempts that were made anew since is not done.
+  const done = await phase.markers(({ partition, basis }) => basis === asked.get(partition)?.basis)
   using executor = inlineExecutor(plan, folder, abort.signal)
   for (const request of mine) {
-    const phase = folder.phase(request.phase, request.phaseHash)
-    await phase.create()
-    if ((await phase.markers()).has(request.partition.id)) process.stderr.write(`${request.partition.id} was done before\n`)
+    if (done.has(request.partition.id)) process.stderr.write(`${request.partition.id} was done before\n`)
     else await executor.runTask(request)
   }
 }

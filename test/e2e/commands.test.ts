@@ -1,7 +1,7 @@
 // The smaller commands from outside: stage, plan, task, clean, doctor, and what `--help` and mistakes say.
 
 import assert from 'node:assert/strict'
-import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
@@ -144,6 +144,22 @@ test('task does one partition of a frozen run, says when it is done, and refuses
   assert.equal((await task('--phase', '0', '--index', '9')).code, 64)
   assert.equal((await task('--phase', '7', '--index', '0')).code, 64)
   assert.equal((await sluice(['task', '--run', join(folder, 'nowhere'), '--index', '0'])).code, 64)
+})
+
+test('task does again what rests on an attempt that was made anew since', async (t) => {
+  const folder = scratch(t)
+  writeInput(folder)
+  assert.equal((await sluice(['run', pipelineFile, ...words(folder)])).code, 0)
+  const task = () => sluice(['task', '--run', join(folder, 'run'), '--phase', '1', '--index', '0'])
+  assert.match((await task()).stderr, /was done before/)
+  const [phase] = readdirSync(join(folder, 'run', 'phases')).filter((name) => name.startsWith('01-'))
+  const tasks = join(folder, 'run', 'phases', phase, 'tasks')
+  for (const name of readdirSync(tasks)) {
+    const marker = JSON.parse(readFileSync(join(tasks, name), 'utf8'))
+    writeFileSync(join(tasks, name), JSON.stringify({ ...marker, basis: 'another attempt' }))
+  }
+  const again = await task()
+  assert.deepEqual([again.code, again.stderr], [0, ''])
 })
 
 test('clean removes what lies between phases and keeps what the audit reads; a run that is done stays done', async (t) => {

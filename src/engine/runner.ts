@@ -195,20 +195,27 @@ class Runner {
     const errors = new ErrorRate(this.#options.maxErrorRate)
     for (const { summary } of markers.values()) errors.add(summary)
     errors.check()
-    const queue = missing.values()
+    await this.#sideBySide(missing, async (request) => {
+      await this.#executor.runTask(request)
+      const marker = must(await folder.marker(request.partition.id, request.attempt), request.partition.id)
+      markers.set(request.partition.id, marker)
+      this.#reporter.taskDone(marker)
+      errors.add(marker.summary)
+      errors.check()
+    })
+    if (phase.index === 0) errors.checkSomethingRead()
+  }
+
+  /** Works through the list in order, as many at a time as the executor takes. The first failure ends it. */
+  async #sideBySide<T>(list: readonly T[], work: (element: T) => Promise<void>): Promise<void> {
+    const queue = list.values()
     const worker = async () => {
-      for (const request of queue) {
+      for (const element of queue) {
         this.#options.signal.throwIfAborted()
-        await this.#executor.runTask(request)
-        const marker = must(await folder.marker(request.partition.id, request.attempt), request.partition.id)
-        markers.set(request.partition.id, marker)
-        this.#reporter.taskDone(marker)
-        errors.add(marker.summary)
-        errors.check()
+        await work(element)
       }
     }
-    await Promise.all(Array.from({ length: Math.min(this.#executor.concurrency, missing.length) }, worker))
-    if (phase.index === 0) errors.checkSomethingRead()
+    await Promise.all(Array.from({ length: Math.min(this.#executor.concurrency, list.length) }, worker))
   }
 
   #check(phase: Phase, summary: Summary, before: Seal | undefined): void {
@@ -226,33 +233,19 @@ class Runner {
   }
 
   /** Runs a barrier's merge steps that are not there yet. */
-  async #merge(phase: Phase, barrier: ErasedBarrier, hash: string, folder: PhaseFolder, tasks: readonly Marker[]): Promise<string> {
-    const collected = tasks.map(({ partition, attempt, rows }) => ({ path: folder.data('collected', partition, attempt), rows }))
+  async #merge(phase: Phase, barrier: ErasedBarrier, hash: string, folder: PhaseFolder, markers: readonly Marker[]): Promise<string> {
+    const collected = markers.map(({ partition, attempt, rows }) => ({ path: folder.data('collected', partition, attempt), rows }))
     let previous: string | undefined
     for (const [index, step] of barrier.merges.entries()) {
-      const final = mergedFolder(folder, step.name, tasks)
+      const final = mergedFolder(folder, step.name, markers)
       if (!existsSync(final)) {
         this.#reporter.mergeStarted(barrier.name, step.name)
         const working = `${final}.${randomBytes(4).toString('hex')}`
         await mkdir(working, { recursive: true })
-        const queue = Array.from({ length: step.tasks }, (_, task) => task).values()
-        const worker = async () => {
-          for (const task of queue) {
-            this.#options.signal.throwIfAborted()
-            const { memoryBytes } = this.#options
-            await this.#executor.runMerge({
-              phase: phase.index,
-              phaseHash: hash,
-              step: index,
-              task,
-              collected,
-              folder: working,
-              previous,
-              memoryBytes,
-            })
-          }
-        }
-        await Promise.all(Array.from({ length: Math.min(this.#executor.concurrency, step.tasks) }, worker))
+        const { memoryBytes } = this.#options
+        const common = { phase: phase.index, phaseHash: hash, step: index, collected, folder: working, previous, memoryBytes }
+        const tasks = Array.from({ length: step.tasks }, (_, task) => task)
+        await this.#sideBySide(tasks, (task) => this.#executor.runMerge({ ...common, task }))
         await rename(working, final)
       }
       previous = final

@@ -25,7 +25,7 @@ const rules: Record<string, readonly string[]> = {
   'src/model': ['src/tensor', 'src/core'],
   'src/train': ['src/model', 'src/tensor', 'schemas', 'src/core', 'src/io'],
   'src/audit': ['schemas', 'src/engine', 'src/core', 'src/io'],
-  'src/executors': ['src/engine', 'src/core', 'src/pii'],
+  'src/executors': ['src/engine', 'src/io', 'src/core', 'src/pii'],
   'src/cli': [
     'stages',
     'src/audit',

@@ -2,12 +2,13 @@
 // files. What the audit reads (statistics, rejected documents, summaries) stays, unless asked.
 
 import { existsSync } from 'node:fs'
-import { readdir, rm, rmdir, stat } from 'node:fs/promises'
+import { readdir, rm, rmdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Command } from 'commander'
 import { SluiceError } from '../core/errors.ts'
 import { RunFolder } from '../engine/run-folder.ts'
 import { lockFolder } from '../io/folder-lock.ts'
+import { treeBytes } from '../io/tree-bytes.ts'
 import { formatBytes } from './run-options.ts'
 
 export const command = new Command()
@@ -32,7 +33,7 @@ export const command = new Command()
     }
     const doomed = flags.all ? everythingOf(path) : await intermediates(path)
     let bytes = 0
-    for (const item of doomed) bytes += await sizeOf(item)
+    for (const item of doomed) bytes += await treeBytes(item)
     if (!flags.dryRun) {
       for (const item of doomed) await rm(item, { recursive: true, force: true })
       if (flags.all) await rmdir(path).catch(() => undefined) // something of the user's is in it
@@ -56,14 +57,4 @@ async function intermediates(path: string): Promise<string[]> {
   return names
     .flatMap((name) => ['tasks', 'items', 'collected', 'merged'].map((kind) => join(phases, name, kind)))
     .filter((item) => existsSync(item))
-}
-
-async function sizeOf(path: string): Promise<number> {
-  const found = await stat(path)
-  if (!found.isDirectory()) return found.size
-  const entries = await readdir(path, { recursive: true, withFileTypes: true })
-  const sizes = await Promise.all(
-    entries.filter((entry) => entry.isFile()).map(async ({ parentPath, name }) => (await stat(join(parentPath, name))).size),
-  )
-  return sizes.reduce((sum, size) => sum + size, 0)
 }

@@ -2,13 +2,14 @@
 // and what they took is scaled by the bytes of input. Barriers grow a little faster than their input, so their share is
 // a lower bound.
 
-import { mkdtemp, readdir, rm, stat } from 'node:fs/promises'
+import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { ErasedSink, Step } from '../engine/pipeline.ts'
 import { makePlan, type Plan, type PlannedPartition, partitionBytes } from '../engine/plan.ts'
 import { RunFolder } from '../engine/run-folder.ts'
 import { type Reporter, runPlan } from '../engine/runner.ts'
+import { treeBytes } from '../io/tree-bytes.ts'
 import { inlineExecutor } from './inline.ts'
 
 export interface Forecast {
@@ -68,8 +69,8 @@ export async function forecast(
       documents: Math.round(summary.documents * scale),
       keptShare: summary.kept / summary.documents,
       seconds: (summary.seconds * scale) / Math.min(threads, partitions.length),
-      shardBytes: Math.round((await folderBytes(join(scratch, 'out'))) * scale),
-      runFolderBytes: Math.round((await folderBytes(folder.path)) * scale),
+      shardBytes: Math.round((await treeBytes(join(scratch, 'out'))) * scale),
+      runFolderBytes: Math.round((await treeBytes(folder.path)) * scale),
     }
   } finally {
     await rm(scratch, { recursive: true, force: true })
@@ -78,11 +79,4 @@ export async function forecast(
 
 export function inputBytes(partitions: readonly PlannedPartition[]): number {
   return partitions.reduce((sum, { input }) => sum + partitionBytes(input), 0)
-}
-
-async function folderBytes(path: string): Promise<number> {
-  const entries = await readdir(path, { recursive: true, withFileTypes: true })
-  const files = entries.filter((entry) => entry.isFile())
-  const sizes = await Promise.all(files.map(async ({ parentPath, name }) => (await stat(join(parentPath, name))).size))
-  return sizes.reduce((sum, size) => sum + size, 0)
 }

@@ -3,6 +3,7 @@
 import type { Document, Item, Metadata, WebPage } from '../src/core/document.ts'
 import { documentId } from '../src/core/identity.ts'
 import type { Partition, PlanContext, SourceContext } from '../src/core/stage.ts'
+import { expandInputs } from '../src/io/inputs.ts'
 import { openBytes } from '../src/io/open-bytes.ts'
 import { decodeBody, mediaType, parseHttpResponse } from '../src/warc/http.ts'
 import { isGzipFile, readWarc } from '../src/warc/reader.ts'
@@ -21,6 +22,19 @@ export async function warcPartitions(urls: readonly string[], context: PlanConte
   }
   await Promise.all(Array.from({ length: Math.min(PROBES, urls.length) }, probe))
   return planned.flat()
+}
+
+/** Of files, folders and patterns, in order. */
+export async function warcFilePartitions(
+  paths: readonly string[],
+  extensions: readonly string[],
+  context: PlanContext,
+): Promise<Partition[]> {
+  const inputs = await expandInputs(paths, extensions)
+  return await warcPartitions(
+    inputs.map(({ url }) => url),
+    context,
+  )
 }
 
 async function partitionsOf(url: string, context: PlanContext): Promise<Partition[]> {

@@ -3,10 +3,9 @@
 import { z } from 'zod'
 import type { WebPage } from '../src/core/document.ts'
 import type { Source } from '../src/core/stage.ts'
-import { expandInputs } from '../src/io/inputs.ts'
 import { DEFAULT_MAX_RECORD_BYTES } from '../src/warc/reader.ts'
 import { inputPaths, listOf } from './batches.ts'
-import { pageOf, readRecords, warcPartitions } from './warc-records.ts'
+import { pageOf, readRecords, warcFilePartitions } from './warc-records.ts'
 
 export const WARC_EXTENSIONS = ['.warc', '.warc.gz']
 
@@ -31,11 +30,7 @@ export function warc(options: WarcOptions): Source<WebPage> {
     name: 'warc',
     version: 1,
     options: settings,
-    partitions: async (context) =>
-      await warcPartitions(
-        (await expandInputs(listOf(path), WARC_EXTENSIONS)).map(({ url }) => url),
-        context,
-      ),
+    partitions: (context) => warcFilePartitions(listOf(path), WARC_EXTENSIONS, context),
     read: (partition, context) =>
       readRecords(partition, context, maxRecordBytes, (record, source) => pageOf(record, source, maxRecordBytes)),
   }

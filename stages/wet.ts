@@ -3,10 +3,9 @@
 import { z } from 'zod'
 import type { Document } from '../src/core/document.ts'
 import type { Source } from '../src/core/stage.ts'
-import { expandInputs } from '../src/io/inputs.ts'
 import { inputPaths, listOf } from './batches.ts'
 import { maxRecordBytes } from './warc.ts'
-import { readRecords, textOf, warcPartitions } from './warc-records.ts'
+import { readRecords, textOf, warcFilePartitions } from './warc-records.ts'
 
 const WET_EXTENSIONS = ['.wet', '.wet.gz', '.warc', '.warc.gz']
 
@@ -21,11 +20,7 @@ export function wet(options: WetOptions): Source<Document> {
     name: 'wet',
     version: 1,
     options: settings,
-    partitions: async (context) =>
-      await warcPartitions(
-        (await expandInputs(listOf(path), WET_EXTENSIONS)).map(({ url }) => url),
-        context,
-      ),
+    partitions: (context) => warcFilePartitions(listOf(path), WET_EXTENSIONS, context),
     read: (partition, context) => readRecords(partition, context, settings.maxRecordBytes, textOf),
   }
 }

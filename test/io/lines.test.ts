@@ -1,24 +1,9 @@
 import assert from 'node:assert/strict'
-import { Readable } from 'node:stream'
 import { test } from 'node:test'
 import { gzipSync, zstdCompressSync } from 'node:zlib'
 import fc from 'fast-check'
-import type { ByteSource } from '../../src/io/byte-source.ts'
 import { type LineDamage, readLines } from '../../src/io/lines.ts'
-
-function memorySource(bytes: Buffer, pieceBytes: number): ByteSource {
-  return {
-    url: 'file:///memory',
-    size: bytes.length,
-    version: '1',
-    read: (start = 0, end = bytes.length) => {
-      const pieces: Buffer[] = []
-      for (let at = start; at < Math.min(end, bytes.length); at += pieceBytes)
-        pieces.push(bytes.subarray(at, Math.min(at + pieceBytes, end)))
-      return Readable.from(pieces)
-    },
-  }
-}
+import { memorySource } from './memory-source.ts'
 
 async function read(bytes: Buffer, pieceBytes = 1 << 16, range?: readonly [number, number], maxLineBytes = 1 << 20) {
   const damages: LineDamage[] = []

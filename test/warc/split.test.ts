@@ -1,29 +1,13 @@
 // Ranges of one file: any cut gives every record once. And what the reader makes of damage at any place.
 
 import assert from 'node:assert/strict'
-import { Readable } from 'node:stream'
 import { test } from 'node:test'
 import { gzipSync } from 'node:zlib'
 import fc from 'fast-check'
-import type { ByteSource } from '../../src/io/byte-source.ts'
 import type { WarcDamage } from '../../src/warc/plain-records.ts'
 import { readWarc, type WarcLayout } from '../../src/warc/reader.ts'
 import { encodeWarcRecord } from '../../src/warc/writer.ts'
-
-/** An input in memory that hands out pieces of odd sizes. */
-function memorySource(bytes: Buffer, pieceBytes = 1000): ByteSource {
-  return {
-    url: 'file:///memory.warc.gz',
-    size: bytes.length,
-    version: '1',
-    read: (start = 0, end = bytes.length) => {
-      const pieces: Buffer[] = []
-      for (let at = start; at < Math.min(end, bytes.length); at += pieceBytes)
-        pieces.push(bytes.subarray(at, Math.min(at + pieceBytes, end)))
-      return Readable.from(pieces)
-    },
-  }
-}
+import { memorySource } from '../io/memory-source.ts'
 
 function record(ordinal: number, body: Uint8Array): Buffer {
   return encodeWarcRecord({
@@ -37,12 +21,12 @@ function record(ordinal: number, body: Uint8Array): Buffer {
   })
 }
 
-async function read(bytes: Buffer, range?: readonly [number, number], pieceBytes?: number) {
+async function read(bytes: Buffer, range?: readonly [number, number], pieceBytes = 1000) {
   const damages: WarcDamage[] = []
   const extents: [number, number][] = []
   const urls: string[] = []
   let layout: WarcLayout | undefined
-  for await (const found of readWarc(memorySource(bytes, pieceBytes), {
+  for await (const found of readWarc(memorySource(bytes, pieceBytes, 'file:///memory.warc.gz'), {
     range,
     damaged: (damage) => damages.push(damage),
     layout: (known) => (layout = known),

@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { z } from 'zod'
 import { SluiceError } from '../core/errors.ts'
 import { phaseHash } from '../engine/plan.ts'
+import { mergedFolder } from '../engine/requests.ts'
 import { type FrozenPlan, type FrozenStage, type Marker, type PhaseFolder, RunFolder, type Seal } from '../engine/run-folder.ts'
 import { chainSummaries, mergeSummaries, type QuarantineNote, type Summary } from '../engine/summary.ts'
 
@@ -24,6 +25,8 @@ export interface AuditedPhase {
   /** Parquet files of the chosen attempts. */
   readonly statistics: readonly string[]
   readonly rejected: readonly string[]
+  /** Folder that a merge step of the barrier at the phase's end wrote into; undefined before the phase is sealed. */
+  readonly merged: (step: string) => string | undefined
 }
 
 const shard = z.object({ name: z.string(), rows: z.number(), bytes: z.number(), tokens: z.number().optional() })
@@ -98,6 +101,7 @@ async function readPhases(folder: RunFolder, plan: FrozenPlan): Promise<AuditedP
         ),
       statistics: await dataFiles(phaseFolder, 'statistics', tasks),
       rejected: await dataFiles(phaseFolder, 'rejected', tasks),
+      merged: (step) => (seal ? mergedFolder(phaseFolder, step, seal.tasks) : undefined),
     })
     before = seal
   }

@@ -4,6 +4,7 @@ import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { styleText } from 'node:util'
 import { Command } from 'commander'
+import { contaminationTable, readContamination } from '../audit/contamination.ts'
 import { formatCount, formatNumber } from '../audit/format.ts'
 import { funnelOf } from '../audit/funnel.ts'
 import { Queries } from '../audit/queries.ts'
@@ -23,6 +24,7 @@ interface Flags {
   stage?: string
   reason?: string
   query?: string
+  contamination?: boolean
 }
 
 const REPORT_CHARACTERS = 2000
@@ -36,6 +38,7 @@ export const command = new Command()
   .option('--stage <name>', 'show documents that this stage dropped')
   .option('--reason <reason>', 'show documents that were dropped for this reason')
   .option('--query <sql>', 'rows of a question in SQL over the views receipts and rejected')
+  .option('--contamination', 'what decontamination found, by evaluation set; --json lists the examples')
   .addHelpText(
     'after',
     `
@@ -45,13 +48,15 @@ measured as "stage.statistic". rejected has the dropped documents that the run k
 Examples:
   sluice audit runs/quickstart
   sluice audit runs/quickstart --stage gopherQuality --reason gopher_short_doc --samples 3
+  sluice audit runs/nightly --contamination
   sluice audit runs/quickstart --query 'select reason, median("gopherQuality.n_words") from receipts group by all'
 
 Exit codes: 0 done, 1 no run, or a run that is not finished (what there is of it is shown all the same).`,
   )
   .action(async (path: string, flags: Flags) => {
     const run = await readRun(path)
-    if (flags.query !== undefined) await printQuery(run, flags.query, flags.json ?? false)
+    if (flags.contamination) await printContamination(run, flags.json ?? false)
+    else if (flags.query !== undefined) await printQuery(run, flags.query, flags.json ?? false)
     else if (flags.stage !== undefined || flags.reason !== undefined) await printSamples(run, flags)
     else await audit(run, flags)
     if (!run.isFinished) throw notFinished(run)
@@ -116,6 +121,11 @@ function sampleText(sample: Sample): string {
     ...(rest > 0 ? [styled('dim', `  and ${formatCount(rest)} more characters`)] : []),
     '',
   ].join('\n')
+}
+
+async function printContamination(run: AuditedRun, json: boolean): Promise<void> {
+  const report = await readContamination(run)
+  process.stdout.write(json ? `${JSON.stringify(report, undefined, 2)}\n` : contaminationTable(report, terminalStyle()))
 }
 
 async function printQuery(run: AuditedRun, sql: string, json: boolean): Promise<void> {

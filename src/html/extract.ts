@@ -8,6 +8,7 @@ import { leadBefore } from './lead.ts'
 import { type Measures, measure } from './measure.ts'
 import { type PageMetadata, readMetadata } from './metadata.ts'
 import { renderMarkdown, renderText } from './render.ts'
+import { isStreamed, placeSegments } from './streamed.ts'
 import { type HtmlTree, parseHtml } from './tree.ts'
 import { trimBlocks } from './trim.ts'
 
@@ -37,7 +38,7 @@ export const extractDefaults: ExtractOptions = { mode: 'balanced', format: 'text
 
 /** Extracts a page. Never throws: any string is a page. */
 export function extract(html: string, options: ExtractOptions = extractDefaults): Extraction {
-  const tree = parseHtml(html)
+  const tree = isStreamed(html) ? placeSegments(parseHtml(html)) : parseHtml(html)
   const measures = measure(tree)
   const metadata = readMetadata(tree, measures)
   const blocks = readBlocks(tree, measures, metadata, options)

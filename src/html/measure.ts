@@ -1,7 +1,7 @@
 // Numbers per node that every later decision reads: visible text, link text, sentence marks, and the block each text lies in.
 
 import { HIDDEN, hintOf } from './hints.ts'
-import { BLOCK, TEXT, tagSet } from './tags.ts'
+import { BLOCK, TEXT, tagId, tagSet } from './tags.ts'
 import type { HtmlTree } from './tree.ts'
 
 export interface Measures {
@@ -19,12 +19,32 @@ export interface Measures {
 }
 
 const DEAD = tagSet(
-  'head script style noscript template iframe noembed noframes svg math object embed video audio canvas map button input select textarea ' +
+  'head script style template iframe noembed noframes svg math object embed video audio canvas map button input select textarea ' +
     'option optgroup progress meter datalist dialog meta link base title param track source img picture area',
 )
 
-/** Measures all nodes; text counts are those directly in a block, not in its subtree. */
+/** What of a page counts as shown, beside the plainly visible. */
+interface Shown {
+  readonly hidden: boolean
+  readonly noscript: boolean
+}
+
+/** Text nodes from this length, outside of links, are sentences: enough to compare what is shown with what is not. */
+const SENTENCE = 80
+/** A page that shows less than this may have its text hidden until a script runs. */
+const LITTLE = 500
+
+/**
+ * Measures all nodes; text counts are those directly in a block, not in its subtree. A page that shows little by itself,
+ * because its scripts would reveal the rest or replace it, is read as its `noscript` or its hidden elements have it.
+ */
 export function measure(tree: HtmlTree): Measures {
+  const plain = measureShown(tree, { hidden: false, noscript: false })
+  if (plain.noscriptSentences > plain.sentences) return measureShown(tree, { hidden: false, noscript: true })
+  return plain.sentences < LITTLE && plain.hiddenSentences > 2 * plain.sentences ? measureShown(tree, { hidden: true, noscript: false }) : plain
+}
+
+function measureShown(tree: HtmlTree, shown: Shown): Measures & Sentences {
   const { count, tag, parent, text, attributes, isLink } = tree
   const hint = new Uint8Array(count)
   const isDead = new Uint8Array(count)
@@ -32,20 +52,30 @@ export function measure(tree: HtmlTree): Measures {
   const characters = new Int32Array(count)
   const linkCharacters = new Int32Array(count)
   const marks = new Int32Array(count)
+  const sentences = new Float64Array(3)
+  // Which of the three the text of each node goes to: shown, noscript, hidden; or neither.
+  const kind = new Uint8Array(count)
   for (let node = 1; node < count; node++) {
     const above = parent[node]
+    kind[node] = kind[above]
+    const isText = tag[node] === TEXT
+    if (isText && isLink[node] === 0 && text[node].length >= SENTENCE && kind[node] < NEVER) sentences[kind[node]] += text[node].length
     if (isDead[above] === 1) {
       isDead[node] = 1
+      if (!isText && DEAD[tag[node]] === 1) kind[node] = NEVER
       continue
     }
-    if (tag[node] !== TEXT) {
+    if (!isText) {
       const own = attributes[node]
       if (DEAD[tag[node]] === 1 && own?.shadowrootmode === undefined) {
         isDead[node] = 1
+        kind[node] = NEVER
         continue
       }
       if (own !== undefined) hint[node] = hintOf(own)
-      if ((hint[node] & HIDDEN) !== 0) isDead[node] = 1
+      if (tag[node] === NOSCRIPT && !shown.noscript) kind[node] = IN_NOSCRIPT
+      else if ((hint[node] & HIDDEN) !== 0 && !shown.hidden) kind[node] = IN_HIDDEN
+      if (kind[node] !== 0) isDead[node] = 1
       block[node] = BLOCK[tag[node]] === 1 ? node : block[above]
       continue
     }
@@ -57,8 +87,21 @@ export function measure(tree: HtmlTree): Measures {
     if (isLink[node] === 1) linkCharacters[at] += length
     else marks[at] += countMarks(text[node])
   }
-  return { hint, isDead, block, characters, linkCharacters, marks }
+  const [seen, noscriptSentences, hiddenSentences] = sentences
+  return { hint, isDead, block, characters, linkCharacters, marks, sentences: seen, noscriptSentences, hiddenSentences }
 }
+
+/** Characters of long texts. */
+interface Sentences {
+  readonly sentences: number
+  readonly noscriptSentences: number
+  readonly hiddenSentences: number
+}
+
+const NOSCRIPT = tagId('noscript')
+const IN_NOSCRIPT = 1
+const IN_HIDDEN = 2
+const NEVER = 3
 
 /** Adds every node's number to its parent's, bottom up: from per node to per subtree. */
 export function sumUp(tree: HtmlTree, values: Int32Array | Float64Array): void {

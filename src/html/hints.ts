@@ -96,7 +96,7 @@ const HIDDEN_NAMES = words(
 const NEGATIONS = words('has with no not without one two is first last hide open')
 
 const BOILERPLATE_ROLES = words(
-  'navigation complementary contentinfo search dialog alertdialog menu menubar toolbar tablist alert tooltip banner',
+  'navigation complementary contentinfo search dialog alertdialog menu menubar toolbar alert tooltip banner',
 )
 
 const REMEMBERED = 50_000
@@ -114,8 +114,15 @@ export function hintOf(attributes: Attributes): number {
   if (attributes.id !== undefined) bits |= nameHint(attributes.id)
   if (attributes['data-testid'] !== undefined) bits |= nameHint(attributes['data-testid'])
   if (attributes['data-component'] !== undefined) bits |= nameHint(attributes['data-component'])
-  return bits
+  return (bits & HIDDEN) !== 0 && isPanel(attributes) ? bits & ~HIDDEN : bits
 }
+
+/** A part that opens at a click: its text belongs to the page, though it is hidden at first. */
+function isPanel({ role, class: name, id }: Attributes): boolean {
+  return role === 'tabpanel' || PANEL.test(name ?? '') || PANEL.test(id ?? '')
+}
+
+const PANEL = /accordion|collaps|tab-?(?:panel|pane|content)|faq|answer/i
 
 const HIDDEN_STYLE = /display\s*:\s*none|visibility\s*:\s*hidden/i
 

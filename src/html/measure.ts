@@ -32,7 +32,7 @@ interface Shown {
 /** Text nodes from this length, outside of links, are sentences: enough to compare what is shown with what is not. */
 const SENTENCE = 80
 /** A page that shows less than this may have its text hidden until a script runs. */
-const LITTLE = 500
+const LITTLE = 1000
 
 /**
  * Measures all nodes; text counts are those directly in a block, not in its subtree. A page that shows little by itself,

@@ -13,9 +13,11 @@ import {
   type Barrier,
   type CollectContext,
   type CollectRun,
+  drop,
   type MergeContext,
   named,
 } from '../src/core/stage.ts'
+import { applyEach } from '../src/dedup/apply.ts'
 import { collectRecords } from '../src/dedup/collect.ts'
 import { ContaminationFinder, cutHits } from '../src/dedup/contamination.ts'
 import { EvaluationIndex, evaluationFiles, evaluationSetOption, readExamples } from '../src/dedup/evaluation-sets.ts'
@@ -152,33 +154,23 @@ async function apply(context: ApplyContext, options: Resolved): Promise<ApplyRun
   const index = await evaluationIndex(options)
   const finder = new ContaminationFinder(index)
   const common = new Set(readRuns(join(context.merged, 'common')).flatMap((run) => [...readRun(run)]))
-  const judge = (document: Document): { readonly document: Document; readonly reason?: string } => {
+  return applyEach(context, (document) => {
     const hits = finder.find(document).filter(({ ngram }) => !common.has(ngram))
     const examples = finder.examplesOf(hits, options.minShare)
     if (examples.length === 0) {
       context.record(document, { texts: 0, set: Number.NaN, example: Number.NaN, ngrams: 0, share: 0 })
-      return { document }
+      return document
     }
     const [{ example, ngrams, share }] = examples
     const set = index.setOf(example)
     const ordinals = { set: index.sets.indexOf(set), example: example - set.firstExample }
     context.record(document, { texts: examples.length, ...ordinals, ngrams, share })
-    if (options.action === 'drop') return { document, reason: `contaminated_${set.name}` }
+    if (options.action === 'drop') return drop(`contaminated_${set.name}`)
     const texts = new Set(examples.map((hit) => hit.text))
     const counting = hits.filter(({ ngram }) => index.ngramTexts[ngram].some((text) => texts.has(text)))
     const pieces = cutHits(document, counting, options)
-    if (pieces.length > options.maxPieces) return { document, reason: 'contaminated_pieces' }
-    if (pieces.length === 0) return { document, reason: 'contaminated_rest' }
-    return { document: { ...document, text: pieces.join('\n\n') } }
-  }
-  return {
-    process: (batch) => {
-      const kept: Document[] = []
-      for (const document of batch) {
-        const judged = context.examine(document, () => judge(document))
-        if (judged && (judged.reason === undefined || context.drop(document, judged.reason))) kept.push(judged.document)
-      }
-      return kept
-    },
-  }
+    if (pieces.length > options.maxPieces) return drop('contaminated_pieces')
+    if (pieces.length === 0) return drop('contaminated_rest')
+    return { ...document, text: pieces.join('\n\n') }
+  })
 }

@@ -118,7 +118,7 @@ export function mapStage<In extends Item, Out extends Item>(name: string, defini
   }
 }
 
-function isDrop(result: object): result is Drop {
+export function isDrop(result: object): result is Drop {
   return 'keep' in result && result.keep === false
 }
 

@@ -15,6 +15,7 @@ export function documentSchema(annotations: Readonly<Record<string, AnnotationTy
     new Field('text', new Utf8(), false),
     new Field('url', new Utf8(), true),
     new Field('date', new Utf8(), true),
+    new Field('subset', new Utf8(), true),
     new Field('source', new Utf8(), false),
     new Field('offset', new Int64(), false),
     new Field('length', new Int64(), false),

@@ -18,6 +18,7 @@ export function tokensSchema(vocabularySize: number): Schema {
     new Field('tokens', new List(new Field('item', id, false)), false),
     new Field('mask', new List(new Field('item', new Uint8(), false)), true),
     new Field('url', new Utf8(), true),
+    new Field('subset', new Utf8(), true),
     new Field('source', new Utf8(), false),
     new Field('offset', new Int64(), false),
   ])

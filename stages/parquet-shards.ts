@@ -53,7 +53,7 @@ type Limits = Omit<z.output<typeof parquetShardsOptions>, 'path'>
  */
 export function parquetShards(options: ParquetShardsOptions): Sink<Document | TokenizedDocument> {
   const { path, ...limits } = parquetShardsOptions.parse(options)
-  return { kind: 'sink', name: 'parquetShards', version: 1, options: limits, path, open: async (context) => openShards(limits, context) }
+  return { kind: 'sink', name: 'parquetShards', version: 2, options: limits, path, open: async (context) => openShards(limits, context) }
 }
 
 /** What the items are shows with the first one; all of a sink must be the same. */
@@ -191,6 +191,7 @@ function tokensLayout({ rowGroupTokens }: Limits, vocabulary: Vocabulary, planHa
       listColumn(items.map(({ tokens }) => tokens)),
       uint8ListColumn(items.map(({ mask }) => mask)),
       utf8Column(items.map(({ url }) => url)),
+      utf8Column(items.map(({ subset }) => subset)),
       utf8Column(items.map(({ source }) => source)),
       int64Column(items.map(({ offset }) => offset)),
     ],

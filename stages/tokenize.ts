@@ -88,6 +88,6 @@ function encode(tokenizer: LoadedTokenizer, text: string, appendEndOfText: boole
 }
 
 /** What a document carries besides its text. */
-function itemOf({ id, source, offset, length, url, date, metadata }: Document) {
-  return { id, source, offset, length, url, date, metadata }
+function itemOf({ id, source, offset, length, url, date, subset, metadata }: Document) {
+  return { id, source, offset, length, url, date, subset, metadata }
 }

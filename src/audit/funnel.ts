@@ -1,5 +1,6 @@
 // The funnel: what entered every stage, what left it, and why the rest did not.
 
+import type { SubsetSummary } from '../engine/summary.ts'
 import type { AuditedRun } from './read-run.ts'
 
 export interface Reason {
@@ -41,8 +42,14 @@ export interface Funnel {
   readonly seconds: number
   /** In pipeline order. */
   readonly stages: readonly FunnelRow[]
+  /** Parts of the corpus that documents name, most documents first. */
+  readonly subsets: readonly Subset[]
   /** By sink; empty before the run is finished. */
   readonly outputs: readonly Output[]
+}
+
+export interface Subset extends Readonly<SubsetSummary> {
+  readonly name: string
 }
 
 export interface Output {
@@ -75,8 +82,14 @@ export function funnelOf(run: AuditedRun): Funnel {
         return { stage: name, phase: index, ...stage, dropped: total(reasons), reasons }
       }),
     ),
+    subsets: subsetsOf(summary.subsets),
     outputs: run.outputs.map(outputOf),
   }
+}
+
+function subsetsOf(subsets: Readonly<Record<string, SubsetSummary>>): Subset[] {
+  const named = Object.entries(subsets).map(([name, counts]) => ({ name, ...counts }))
+  return named.sort((a, b) => b.documents - a.documents || (a.name < b.name ? -1 : 1))
 }
 
 function outputOf({ path, shards }: AuditedRun['outputs'][number]): Output {

@@ -60,9 +60,9 @@ ${
   }
 }
 
-export function outputSection({ summary }: AuditedRun, { outputs }: Funnel): Section | undefined {
+export function outputSection({ summary }: AuditedRun, { outputs, subsets }: Funnel): Section | undefined {
   const hosts = Object.entries(summary.hosts).sort(([a, m], [b, n]) => n - m || (a < b ? -1 : 1))
-  if (outputs.length === 0 && hosts.length === 0) return undefined
+  if (outputs.length + subsets.length + hosts.length === 0) return undefined
   const rows = outputs.map(({ path, shards, documents, tokens, bytes }) => [
     html`<code>${path}</code>`,
     formatCount(shards),
@@ -73,8 +73,24 @@ export function outputSection({ summary }: AuditedRun, { outputs }: Funnel): Sec
   return {
     id: 'output',
     title: 'Output',
-    lead: 'Shards by folder, and where the kept documents come from.',
+    lead: 'Shards by folder, and which subsets and hosts the kept documents come from.',
     body: html`${rows.length > 0 && table('Output', ['Folder', 'Shards', 'Documents', 'Tokens', 'Bytes'], rows)}
+${
+  subsets.length > 0 &&
+  table(
+    'Subsets',
+    ['Subset', 'Documents', 'Kept', 'of all kept', 'Tokens'],
+    subsets
+      .slice(0, MOST_ROWS)
+      .map(({ name, documents, kept, tokens }) => [
+        html`<code>${name}</code>`,
+        formatCount(documents),
+        formatCount(kept),
+        formatShare(kept, summary.kept),
+        tokens > 0 ? formatCount(tokens) : '–',
+      ]),
+  )
+}
 ${
   hosts.length > 0 &&
   html`<details class="more"><summary>Hosts of the documents that were kept</summary>${table(
@@ -121,7 +137,18 @@ function pair(name: string, value: unknown): Html {
   return html`<dt>${name}</dt><dd>${typeof value === 'string' ? value : html`<code>${JSON.stringify(value)}</code>`}</dd>`
 }
 
-const numberColumns = new Set(['Records', 'of all records', 'At byte', 'At', 'Shards', 'Documents', 'Tokens', 'Bytes', 'of all kept'])
+const numberColumns = new Set([
+  'Records',
+  'of all records',
+  'At byte',
+  'At',
+  'Shards',
+  'Documents',
+  'Kept',
+  'Tokens',
+  'Bytes',
+  'of all kept',
+])
 
 /** Columns of numbers stand right. */
 function table(name: string, heads: readonly string[], rows: readonly (readonly (Html | string)[])[]): Html {

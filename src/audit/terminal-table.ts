@@ -12,6 +12,8 @@ export interface TableStyle {
 
 const NAME_WIDTH = 24
 const MAIN_REASONS = 3
+const MOST_SUBSETS = 40
+const MOST_SUBSET_WIDTH = 44
 const WIDTHS = [12, 12, 12, 9, 9, 13] as const
 /** A reason has the empty cells behind it too. */
 const REASON_WIDTH = NAME_WIDTH + WIDTHS[0] + WIDTHS[1]
@@ -44,11 +46,34 @@ export function funnelTable(funnel: Funnel, style: TableStyle): string {
   for (const { reason, documents: count } of ignored) lines.push(style.soft(`  ${formatCount(count)} ignored: ${reason}`))
   if (damaged + quarantined > 0)
     lines.push(`set aside: ${formatCount(damaged)} damaged records, ${formatCount(quarantined)} quarantined documents`)
+  lines.push(...subsetLines(funnel, style))
   for (const { path, shards, documents: count, tokens } of funnel.outputs)
     lines.push(
       `${path}: ${formatCount(shards)} shards, ${formatCount(count)} documents${tokens > 0 ? `, ${formatCount(tokens)} tokens` : ''}`,
     )
   return `${lines.join('\n')}\n`
+}
+
+/** What each part of the corpus brought and kept. */
+function subsetLines({ subsets, kept }: Funnel, { strong, soft }: TableStyle): string[] {
+  if (subsets.length === 0) return []
+  const width = Math.min(MOST_SUBSET_WIDTH, Math.max(...subsets.map(({ name }) => name.length)) + 2)
+  const line = (name: string, cells: readonly string[]) => fit(name, width) + cells.map((cell) => cell.padStart(WIDTHS[0])).join('')
+  const shown = subsets.slice(0, MOST_SUBSETS)
+  return [
+    '',
+    strong(line('subset', ['documents', 'kept', 'of kept', 'tokens'])),
+    ...shown.map((subset) =>
+      line(subset.name, [
+        formatCount(subset.documents),
+        formatCount(subset.kept),
+        formatShare(subset.kept, kept),
+        subset.tokens > 0 ? formatCount(subset.tokens) : '–',
+      ]),
+    ),
+    ...(subsets.length > shown.length ? [soft(`  and ${formatCount(subsets.length - shown.length)} more`)] : []),
+    '',
+  ]
 }
 
 /** The main reasons; the others, and what was quarantined, as one line each. */

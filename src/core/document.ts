@@ -18,6 +18,8 @@ export interface Item {
   readonly url?: string
   /** When it was crawled or published, ISO 8601. */
   readonly date?: string
+  /** Which part of a corpus or mixture it belongs to: `books`, `pile/Wikipedia (en)`. */
+  readonly subset?: string
   readonly metadata: Metadata
 }
 

@@ -7,7 +7,7 @@ import { packError, SluiceError } from '../core/errors.ts'
 import { sampleFraction } from '../core/identity.ts'
 import type { Statistics } from '../core/stage.ts'
 import type { RunChoices } from './choices.ts'
-import { addCount, addStatistics, emptySummary, NOTES, type QuarantineNote, type Summary } from './summary.ts'
+import { addCount, addStatistics, addSubset, emptySummary, NOTES, type QuarantineNote, type Summary } from './summary.ts'
 
 /** Dropped documents of one reason that are kept for reading whatever the sample says, per partition. */
 const FIRST_OF_REASON = 20
@@ -56,7 +56,8 @@ export class Receipts {
   arrived(items: readonly Item[]): void {
     this.summary.documents += items.length
     for (const item of items) {
-      const { id, source, offset, url } = item
+      const { id, source, offset, url, subset } = item
+      if (subset !== undefined) addSubset(this.summary.subsets, subset, { documents: 1 })
       if (this.#open.has(id)) throw itemsError('the source gave two documents of one id', 'source', item)
       this.#open.set(id, { id, source, offset, url, outcome: 'kept', stage: '', reason: '', isShadow: false, passed: 0, values: new Map() })
     }
@@ -150,7 +151,9 @@ export class Receipts {
   /** Ends the batch: those that came through are kept, the receipts and the rejected ones are handed out. */
   finish(survivors: readonly Item[]): { receipts: Receipt[]; rejected: Rejected[] } {
     this.summary.kept += survivors.length
-    for (const { url } of survivors) {
+    for (const item of survivors) {
+      const { url, subset } = item
+      if (subset !== undefined) addSubset(this.summary.subsets, subset, { kept: 1, tokens: tokensOf(item) })
       const host = url && URL.canParse(url) ? new URL(url).hostname : ''
       if (host !== '') addCount(this.summary.hosts, host)
     }
@@ -177,13 +180,17 @@ export class Receipts {
 
   /** A dropped item as its readers may see it: redacted unless asked otherwise; metadata only where raw, pages without HTML. */
   #readable(item: Item): Item & Pick<Document, 'text'> {
-    const { id, source, offset, length, url, date, metadata } = item
+    const { id, source, offset, length, url, date, subset, metadata } = item
     const text = 'text' in item && typeof item.text === 'string' ? item.text : ''
-    const common = { id, source, offset, length, date }
+    const common = { id, source, offset, length, date, subset }
     const { rejectedText } = this.#choices
     if (rejectedText === 'raw') return { ...common, url, metadata, text }
     return { ...common, url: url && this.#redact(url), metadata: {}, text: rejectedText === 'off' ? '' : this.#redact(text) }
   }
+}
+
+function tokensOf(item: Item): number {
+  return 'tokens' in item && ArrayBuffer.isView(item.tokens) && 'length' in item.tokens ? Number(item.tokens.length) : 0
 }
 
 function itemsError(what: string, stage: string, item: Item): SluiceError {

@@ -22,7 +22,7 @@ import type { RunChoices } from './choices.ts'
 import type { QuarantineNote, Summary } from './summary.ts'
 
 /** Raised when a newer sluice can no longer read older run folders. */
-export const RUN_FORMAT = 1
+export const RUN_FORMAT = 2
 
 export interface FrozenStage {
   readonly name: string

@@ -21,6 +21,14 @@ export interface StageSummary {
   statistics: Record<string, Histogram>
 }
 
+/** Of the documents that name the part of a corpus they belong to. */
+export interface SubsetSummary {
+  documents: number
+  kept: number
+  /** Of those that were kept, where they are tokenized by then. */
+  tokens: number
+}
+
 /** A damaged record, where it lies. */
 export interface DamageNote extends Damage {
   source: string
@@ -55,12 +63,15 @@ export interface Summary {
   stages: StageSummary[]
   /** Hosts of the documents that were kept, at most `TOP_HOSTS`. */
   hosts: Record<string, number>
+  /** By the name of the subset, at most `TOP_SUBSETS`. */
+  subsets: Record<string, SubsetSummary>
   /** At most `NOTES` of each, the first ones. */
   damages: DamageNote[]
   quarantines: QuarantineNote[]
 }
 
 export const TOP_HOSTS = 200
+export const TOP_SUBSETS = 1000
 export const NOTES = 200
 
 export function emptySummary(stageNames: readonly string[]): Summary {
@@ -87,6 +98,7 @@ export function emptySummary(stageNames: readonly string[]): Summary {
       statistics: {},
     })),
     hosts: {},
+    subsets: {},
     damages: [],
     quarantines: [],
   }
@@ -101,6 +113,11 @@ export function addStatistics(stage: StageSummary, statistics: Statistics): void
 
 export function addCount(counts: Record<string, number>, key: string, count = 1): void {
   counts[key] = (counts[key] ?? 0) + count
+}
+
+export function addSubset(subsets: Record<string, SubsetSummary>, name: string, more: Partial<SubsetSummary>): void {
+  subsets[name] ??= { documents: 0, kept: 0, tokens: 0 }
+  for (const key of ['documents', 'kept', 'tokens'] as const) subsets[name][key] += more[key] ?? 0
 }
 
 /** Sums summaries of tasks of one phase: same stages in the same order. */
@@ -122,11 +139,13 @@ export function mergeSummaries(summaries: readonly Summary[], stageNames: readon
     }
     for (const [reason, count] of Object.entries(summary.ignored)) addCount(total.ignored, reason, count)
     for (const [host, count] of Object.entries(summary.hosts)) addCount(total.hosts, host, count)
+    for (const [name, counts] of Object.entries(summary.subsets)) addSubset(total.subsets, name, counts)
     total.damages.push(...summary.damages.slice(0, NOTES - total.damages.length))
     total.quarantines.push(...summary.quarantines.slice(0, NOTES - total.quarantines.length))
     for (const [index, stage] of summary.stages.entries()) mergeStage(total.stages[index], stage)
   }
-  total.hosts = largest(total.hosts, TOP_HOSTS)
+  total.hosts = largest(total.hosts, TOP_HOSTS, (count) => count)
+  total.subsets = largest(total.subsets, TOP_SUBSETS, ({ documents, kept }) => documents + kept)
   return total
 }
 
@@ -153,7 +172,9 @@ export function chainSummaries(phases: readonly Summary[]): Summary {
     total.quarantines.push(...phase.quarantines)
   }
   const { records, ignored, damaged, damagedBytes, documents, inputBytes, damages } = first
-  return { ...total, records, ignored, damaged, damagedBytes, documents, inputBytes, damages, kept: last.kept, hosts: last.hosts }
+  const subsets = Object.fromEntries(Object.entries(first.subsets).map(([name, counts]) => [name, { ...counts, kept: 0, tokens: 0 }]))
+  for (const [name, { kept, tokens }] of Object.entries(last.subsets)) addSubset(subsets, name, { kept, tokens })
+  return { ...total, records, ignored, damaged, damagedBytes, documents, inputBytes, damages, kept: last.kept, hosts: last.hosts, subsets }
 }
 
 /**
@@ -176,7 +197,7 @@ export function assertCloses(summary: Summary, what: string): void {
   )
 }
 
-function largest(counts: Record<string, number>, size: number): Record<string, number> {
-  const entries = Object.entries(counts).sort(([a, m], [b, n]) => n - m || (a < b ? -1 : 1))
+function largest<T>(counts: Record<string, T>, size: number, sizeOf: (value: T) => number): Record<string, T> {
+  const entries = Object.entries(counts).sort(([a, m], [b, n]) => sizeOf(n) - sizeOf(m) || (a < b ? -1 : 1))
   return Object.fromEntries(entries.slice(0, size))
 }

@@ -16,6 +16,7 @@ export function documentColumns(
     utf8Column(items.map(({ text }) => text ?? '')),
     utf8Column(items.map(({ url }) => url)),
     utf8Column(items.map(({ date }) => date)),
+    utf8Column(items.map(({ subset }) => subset)),
     utf8Column(items.map(({ source }) => source)),
     int64Column(items.map(({ offset }) => offset)),
     int64Column(items.map(({ length }) => length)),

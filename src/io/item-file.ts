@@ -47,6 +47,7 @@ const schema = new Schema([
   new Field('length', new Float64(), false),
   new Field('url', new Utf8(), true),
   new Field('date', new Utf8(), true),
+  new Field('subset', new Utf8(), true),
   new Field('metadata', new Utf8(), false),
   new Field('html', new Binary(), true),
   new Field('contentType', new Utf8(), true),
@@ -231,6 +232,7 @@ function batchOf(items: readonly AnyItem[]): RecordBatch {
     float64Column(items.map((item) => item.length)),
     utf8Column(items.map((item) => item.url)),
     utf8Column(items.map((item) => item.date)),
+    utf8Column(items.map((item) => item.subset)),
     utf8Column(items.map((item) => JSON.stringify(item.metadata))),
     binaryColumn(items.map((item) => item.html)),
     utf8Column(items.map((item) => item.contentType)),
@@ -255,6 +257,7 @@ function itemsOf(block: Uint8Array): Item[] {
   const lengths = numberValues(columnOf(batch, 'length'))
   const urls = strings('url')
   const dates = strings('date')
+  const subsets = strings('subset')
   const metadata = strings('metadata')
   const html = binaryValues(columnOf(batch, 'html'))
   const contentTypes = strings('contentType')
@@ -277,6 +280,7 @@ function itemsOf(block: Uint8Array): Item[] {
     }
     if (urls[i] !== undefined) item.url = urls[i]
     if (dates[i] !== undefined) item.date = dates[i]
+    if (subsets[i] !== undefined) item.subset = subsets[i]
     if (html[i] !== undefined) item.html = html[i]
     if (contentTypes[i] !== undefined) item.contentType = contentTypes[i]
     if (texts[i] !== undefined) item.text = texts[i]

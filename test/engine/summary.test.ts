@@ -60,3 +60,13 @@ test('tasks merge in any order into the same summary', () => {
   const parts = [1, 2, 3].map((n) => summaryOf({ records: n, ignored: { a: n }, documents: n, kept: n, hosts: { [`h${n}`]: n, both: 1 } }))
   assert.deepEqual(mergeSummaries(parts, ['filter']), mergeSummaries([...parts].reverse(), ['filter']))
 })
+
+test('subsets: documents that entered the first phase, documents and tokens that left the last', () => {
+  const first = summaryOf({ subsets: { web: { documents: 9, kept: 7, tokens: 0 }, books: { documents: 3, kept: 0, tokens: 0 } } })
+  const second = summaryOf({ subsets: { web: { documents: 7, kept: 5, tokens: 500 } } })
+  assert.deepEqual(chainSummaries([first, second]).subsets, {
+    web: { documents: 9, kept: 5, tokens: 500 },
+    books: { documents: 3, kept: 0, tokens: 0 },
+  })
+  assert.deepEqual(mergeSummaries([first, first], ['filter']).subsets.web, { documents: 18, kept: 14, tokens: 0 })
+})

@@ -88,6 +88,7 @@ export async function writeShard(
       uint16ListColumn(documents.map(({ tokens }) => Uint16Array.from(tokens))),
       uint8ListColumn(documents.map(({ mask }) => mask && Uint8Array.from(mask))),
       utf8Column(documents.map(() => undefined)),
+      utf8Column(documents.map(() => undefined)),
       utf8Column(documents.map(() => 'file:///test.jsonl')),
       int64Column(documents.map((_, row) => row)),
     ]),

@@ -18,6 +18,7 @@ export { type HtmlFilesOptions, htmlFiles, htmlFilesOptions } from './html-files
 export { c4, type JsonlOptions, jsonl, jsonlOptions, type LayoutOptions, layoutOptions, pile } from './jsonl.ts'
 export { type JsonlShardsOptions, jsonlShards, jsonlShardsOptions } from './jsonl-shards.ts'
 export { type LanguageOptions, language, languageOptions } from './language.ts'
+export { type LineDedupOptions, lineDedup, lineDedupOptions } from './line-dedup.ts'
 export { map } from './map.ts'
 export { type MinhashDedupOptions, minhashDedup, minhashDedupOptions } from './minhash-dedup.ts'
 export { type ParquetOptions, parquet, parquetOptions } from './parquet.ts'

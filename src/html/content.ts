@@ -11,6 +11,8 @@ export type Mode = 'balanced' | 'precision' | 'recall'
 export interface ContentOptions {
   readonly mode: Mode
   readonly comments: boolean
+  /** The page is a thread: what its names call comments are its posts. */
+  readonly isDiscussion: boolean
 }
 
 /** A subtree and what is left out of it. */
@@ -89,15 +91,16 @@ const ENOUGH_CHARACTERS = 200
  *   like one of them is surely content
  */
 export function findContent(tree: HtmlTree, measures: Measures, options: ContentOptions, openings: readonly string[]): Content {
-  const limits = LIMITS[options.mode]
+  const limits = options.isDiscussion ? { ...LIMITS[options.mode], prefersNamed: false } : LIMITS[options.mode]
   const value = blockValues(tree, measures)
   const isOut = Uint8Array.from(measures.isDead)
   const isOpening = openingPath(tree, measures, openings)
-  takeOutBoilerplate(tree, measures, value, isOpening, isOut, options.comments, limits)
+  const comments = options.comments || (options.isDiscussion && commentShare(tree, measures, value) > 0.5)
+  takeOutBoilerplate(tree, measures, value, isOpening, isOut, comments, limits)
   const isList = takeOutTeasers(tree, measures, value, isOut)
   const root = bestRoot(tree, measures, subtreeSums(tree, value, isOut), isOpening, isOut, limits)
   takeOutLinkLists(tree, measures, isOut, root, limits.linkDensity, isList)
-  return { root, isOut, comments: options.comments ? commentSections(tree, measures, isOut, root) : [] }
+  return { root, isOut, comments: comments ? commentSections(tree, measures, isOut, root) : [] }
 }
 
 /** All of the page's text but for navigation and lists of links: for pages without a main part. */
@@ -109,6 +112,19 @@ export function wholeBody(tree: HtmlTree, measures: Measures): Content {
   }
   takeOutLinkLists(tree, measures, isOut, 0, LIMITS.recall.linkDensity, true)
   return { root: 0, isOut, comments: [] }
+}
+
+/** Share of the page's sentences that lie in what is named comments: most of them where these are the posts of a thread. */
+function commentShare(tree: HtmlTree, measures: Measures, value: Float64Array): number {
+  let all = 0
+  let inside = 0
+  for (let node = 1, end = 0; node < tree.count; node++) {
+    const sentences = measures.isDead[node] === 1 ? 0 : Math.max(0, value[node])
+    if (node >= end && (measures.hint[node] & COMMENTS) !== 0 && BLOCK[tree.tag[node]] === 1 && tree.tag[node] !== BODY) end = tree.end[node]
+    all += sentences
+    if (node < end) inside += sentences
+  }
+  return all === 0 ? 0 : inside / all
 }
 
 /** The outermost elements named as comments that do not overlap the root. */

@@ -61,7 +61,8 @@ const DOUBTED_CHARACTERS = 250
 function readBlocks(tree: HtmlTree, measures: Measures, metadata: PageMetadata, options: ExtractOptions): Block[] {
   const isMarkdown = options.format === 'markdown'
   const openings = [metadata.description ?? '', openingOf(metadata.articleBody ?? '')]
-  const content = findContent(tree, measures, options, openings)
+  const isDiscussion = metadata.kind === 'discussion'
+  const content = findContent(tree, measures, { ...options, isDiscussion }, openings)
   const main = trimBlocks(blocksOf(tree, content.root, content.isOut, isMarkdown), metadata.title, options.mode)
   const lead = options.mode === 'precision' ? undefined : leadBefore(tree, measures, content.root, metadata.description ?? '')
   if (lead !== undefined && !main.slice(0, 4).some((block) => block.text.startsWith(lead.text.slice(0, 30)))) main.unshift(lead)

@@ -24,7 +24,11 @@ export interface PageMetadata {
   readonly description?: string
   /** Text of the article as the publisher put it into JSON-LD. */
   readonly articleBody?: string
+  /** What the page says it is, by its structured data or its address. */
+  readonly kind?: PageKind
 }
+
+export type PageKind = 'article' | 'discussion' | 'product'
 
 const HTML = tagId('html')
 const META = tagId('meta')
@@ -64,6 +68,7 @@ export function readMetadata(tree: HtmlTree, measures: Measures): PageMetadata {
     canonicalUrl: found.canonical ?? meta('og:url'),
     description: meta('description', 'og:description', 'twitter:description'),
     articleBody: found.articleBody,
+    kind: kindOf(found),
   }
   const stated = Object.entries(result).flatMap(([key, value]) => (value === undefined || value === '' ? [] : [[key, detach(value)]]))
   return Object.fromEntries(stated)
@@ -88,6 +93,8 @@ const DATE_NAMES = [
 
 interface Found {
   readonly meta: Map<string, string>
+  /** Types of schema.org that the page gives itself or its parts. */
+  readonly types: Set<string>
   title?: string
   heading?: string
   headline?: string
@@ -105,7 +112,7 @@ interface Found {
 }
 
 function collect(tree: HtmlTree, measures: Measures): Found {
-  const found: Found = { meta: new Map() }
+  const found: Found = { meta: new Map(), types: new Set() }
   for (let node = 1; node < tree.count; node++) {
     const tag = tree.tag[node]
     if (tag === TEXT) continue
@@ -113,6 +120,7 @@ function collect(tree: HtmlTree, measures: Measures): Found {
     if (tag === TITLE) found.title ??= clean(tree.text[node])
     else if (tag === H1) found.heading ??= textOf(tree, node) || undefined
     if (attributes === undefined) continue
+    if (attributes.itemtype !== undefined) found.types.add(attributes.itemtype.trim().replace(/^.*\//, ''))
     if (tag === HTML) found.language ??= attributes.lang ?? attributes['xml:lang']
     else if (tag === META) addMeta(found, attributes)
     else if (tag === LINK || tag === A) addLink(found, attributes)
@@ -183,9 +191,32 @@ function addJsonLd(found: Found, source: string): void {
     if (Array.isArray(value)) queue.push(...value.slice(0, 100))
     else if (isRecord(value)) {
       if (value['@graph'] !== undefined) queue.push(value['@graph'])
+      for (const type of typesOf(value['@type'])) found.types.add(type)
       if (ARTICLE_TYPES.test(namesOf(value['@type']))) addArticle(found, value)
     }
   }
+}
+
+function typesOf(value: Json | undefined): string[] {
+  return (Array.isArray(value) ? value.slice(0, 10) : [value]).filter((one) => typeof one === 'string')
+}
+
+const DISCUSSION_TYPES = ['DiscussionForumPosting', 'QAPage']
+const DISCUSSION_PATH = /\/(?:forums?|threads?|t|questions|discussions?)\/.|\/topics?\/\d|(?:viewtopic|showthread)\b/i
+const ARTICLE_TYPE = /^(?:\w*Article|BlogPosting|Report)$/
+
+/** What a page says it is. An `og:type` of `article` says nothing: plug-ins write it into every page. */
+function kindOf(found: Found): PageKind | undefined {
+  if (DISCUSSION_TYPES.some((type) => found.types.has(type))) return 'discussion'
+  const types = [...found.types]
+  if (types.some((type) => ARTICLE_TYPE.test(type)) || found.meta.has('article:published_time')) return 'article'
+  if (DISCUSSION_PATH.test(pathOf(found.canonical ?? found.meta.get('og:url') ?? ''))) return 'discussion'
+  return types.some((type) => /^Product(?:Group)?$/.test(type)) || /product/.test(found.meta.get('og:type') ?? '') ? 'product' : undefined
+}
+
+/** Path and query of a URL. */
+function pathOf(url: string): string {
+  return url.replace(/^(?:[a-z]+:)?\/\/[^/]*/i, '')
 }
 
 function addArticle(found: Found, article: JsonRecord): void {

@@ -27,7 +27,7 @@ const MAX_DEPTH = 512
 
 const KEPT_ATTRIBUTES = new Set(
   (
-    'class id role style hidden aria-hidden itemprop href rel content name property datetime pubdate lang xml:lang type http-equiv ' +
+    'class id role style hidden aria-hidden itemprop itemtype href rel content name property datetime pubdate lang xml:lang type http-equiv ' +
     'data-testid data-component shadowrootmode start'
   ).split(' '),
 )

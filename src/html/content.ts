@@ -1,7 +1,7 @@
 // Finds the main content of a page: takes out what reads as navigation, sharing, advertising or teasers, then picks the
 // subtree whose sentences outweigh its links. General signals only; no site is named here.
 
-import { ARTICLE_TEXT, BOILERPLATE, BYLINE, CAPTION, COMMENTS, CONTENT, DOUBTFUL } from './hints.ts'
+import { ARTICLE_TEXT, BOILERPLATE, BYLINE, CAPTION, COMMENTS, CONSENT, CONTENT, DOUBTFUL } from './hints.ts'
 import { type Measures, sumUp } from './measure.ts'
 import { BLOCK, TEXT, tagId, tagSet } from './tags.ts'
 import type { HtmlTree } from './tree.ts'
@@ -225,6 +225,7 @@ function isBoilerplate(part: Part, limits: Limits, comments: boolean): boolean {
   if (tag === FIGCAPTION && share < 0.3 && !limits.keepsCaptions) return true
   if ((tag === FORM && share < 0.2) || (tag === HEADER && share < 0.1)) return true
   if (hint === 0) return false
+  if ((hint & CONSENT) !== 0 && (!part.isAnchor || isMinor)) return true
   if ((hint & COMMENTS) !== 0 && !part.isAnchor) return !comments && (share < 0.5 || (share < 0.9 && part.elsewhere > ENOUGH_CHARACTERS))
   if ((hint & BOILERPLATE) !== 0 && (tag !== ARTICLE || share < 0.1))
     return (hint & (CONTENT | ARTICLE_TEXT)) !== 0 ? share < 0.15 : isMinor

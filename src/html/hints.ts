@@ -20,6 +20,8 @@ export const ARTICLE_TEXT = 32
 export const CAPTION = 64
 /** Author, date, reading time. */
 export const BYLINE = 128
+/** Questions about cookies and consent. */
+export const CONSENT = 256
 
 const words = (text: string): ReadonlySet<string> => new Set(text.split(' '))
 
@@ -32,12 +34,13 @@ const WORDS: readonly (readonly [bit: number, words: ReadonlySet<string>])[] = [
         'sharethis social socials addthis addtoany sharedaddy jetpack related relatedposts relatedarticles recommend recommended recommendation recommendations recirc ' +
         'recirculation promo promos promoted promotion sponsor sponsored sponsors advert adverts advertisement advertisements advertising ' +
         'ad ads adsense adslot adunit advertorial dfp taboola outbrain zergnet revcontent mgid newsletter newsletters signup login ' +
-        'signin popup cookie cookies consent gdpr pagination pager tagcloud copyright trending mostread mostpopular readmore ' +
+        'signin popup pagination pager tagcloud copyright trending mostread mostpopular readmore ' +
         'morefrom upnext alsolike readnext suggestions suggested donate followus noprint backtotop editsection navbox ' +
         'catlinks werbung anzeige partage publicidad publicite iklan teilen skiplink paywall subscribe subscription authorbox authorbio ' +
         'banner inpage yarpp crp wpnav postnav',
     ),
   ],
+  [CONSENT, words('cookie cookies cookiebar cookiebanner cookienotice cookieconsent consent gdpr onetrust cookiebot usercentrics')],
   [
     DOUBTFUL,
     words(

@@ -6,7 +6,7 @@ import type { HtmlTree } from './tree.ts'
 
 export interface Measures {
   /** Hint bits of the element itself. */
-  readonly hint: Uint8Array
+  readonly hint: Uint16Array
   /** 1 where nothing of the subtree is ever read: scripts, hidden elements, form controls. */
   readonly isDead: Uint8Array
   /** Nearest block at or above the node. */
@@ -46,7 +46,7 @@ export function measure(tree: HtmlTree): Measures {
 
 function measureShown(tree: HtmlTree, shown: Shown): Measures & Sentences {
   const { count, tag, parent, text, attributes, isLink } = tree
-  const hint = new Uint8Array(count)
+  const hint = new Uint16Array(count)
   const isDead = new Uint8Array(count)
   const block = new Int32Array(count)
   const characters = new Int32Array(count)

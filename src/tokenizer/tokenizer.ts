@@ -98,8 +98,9 @@ export const endOfTextNames = ['<|endoftext|>', '<|end_of_text|>', '</s>', '<eos
  */
 export async function loadTokenizer(nameOrPath: string, pattern: PatternName = 'gpt4'): Promise<LoadedTokenizer> {
   if (isTokenizerName(nameOrPath)) {
-    const named = namedTokenizers[nameOrPath]
-    return createTokenizer(nameOrPath, await loadNamed(named), named.hash)
+    let loading = loadedByName.get(nameOrPath)
+    if (!loading) loadedByName.set(nameOrPath, (loading = loadNamed(nameOrPath)))
+    return await loading
   }
   const file = await readTokenizerFile(nameOrPath)
   const where = { file: nameOrPath }
@@ -123,10 +124,14 @@ async function readTokenizerFile(path: string): Promise<Uint8Array> {
   }
 }
 
-async function loadNamed({ ranks, pattern, specials }: NamedTokenizer): Promise<TokenizerDefinition> {
+/** A thread runs task after task, each asking anew. */
+const loadedByName = new Map<TokenizerName, Promise<LoadedTokenizer>>()
+
+async function loadNamed(name: TokenizerName): Promise<LoadedTokenizer> {
+  const { ranks, pattern, specials, hash } = namedTokenizers[name]
   const require = createRequire(import.meta.url)
   const file = await readFile(require.resolve(`gpt-tokenizer/data/${ranks}`))
-  return rankDefinition(parseRanks(file, { file: ranks }), pattern, specials)
+  return createTokenizer(name, rankDefinition(parseRanks(file, { file: ranks }), pattern, specials), hash)
 }
 
 function rankDefinition(model: BpeModel, pattern: PatternName, specials: readonly (readonly [string, number])[]): TokenizerDefinition {

@@ -1,5 +1,6 @@
 // The public stages, one by one: `sluice/stages`.
 
+export { type BloomDedupOptions, bloomDedup, bloomDedupOptions } from './bloom-dedup.ts'
 export { type C4BadWordsOptions, c4BadWords, c4BadWordsOptions } from './c4-bad-words.ts'
 export { type C4DolmaOptions, c4Dolma, c4DolmaOptions } from './c4-dolma.ts'
 export { type C4ParagraphOptions, c4Paragraph, c4ParagraphOptions } from './c4-paragraph.ts'

@@ -103,17 +103,23 @@ export function findContent(tree: HtmlTree, measures: Measures, options: Content
   return { root, isOut, comments: comments ? commentSections(tree, measures, isOut, root) : [] }
 }
 
-/** All of the page's text but for navigation and lists of links: for pages without a main part. */
-export function wholeBody(tree: HtmlTree, measures: Measures): Content {
+/**
+ * All that a page says but for its navigation, its frame and what its readers say: for pages of many parts, which have no
+ * one text. Lists of links stay within the page's main element.
+ */
+export function wholePage(tree: HtmlTree, measures: Measures, keepsComments: boolean): Content {
+  const value = blockValues(tree, measures)
   const isOut = Uint8Array.from(measures.isDead)
+  const comments = keepsComments && commentShare(tree, measures, value) > 0.5
+  takeOutBoilerplate(tree, measures, value, new Uint8Array(tree.count), isOut, comments, LIMITS.recall)
+  const characters = subtreeSums(tree, measures.characters, isOut)
+  let root = 0
   for (let node = 1; node < tree.count; node++) {
-    if (isOut[tree.parent[node]] === 1) isOut[node] = 1
-    else if (NAVIGATION[tree.tag[node]] === 1) isOut[node] = 1
+    if (tree.tag[node] === MAIN && isOut[node] === 0 && characters[node] > characters[root] * 0.5) root = node
   }
-  takeOutLinkLists(tree, measures, isOut, 0, LIMITS.recall.linkDensity, true)
-  return { root: 0, isOut, comments: [] }
+  if (root === 0) takeOutLinkLists(tree, measures, isOut, root, LIMITS.recall.linkDensity, true)
+  return { root, isOut, comments: [] }
 }
-
 /** Share of the page's sentences that lie in what is named comments: most of them where these are the posts of a thread. */
 function commentShare(tree: HtmlTree, measures: Measures, value: Float64Array): number {
   let all = 0

@@ -2,7 +2,7 @@
 // linear in the page. The parts: `tree.ts` parses, `content.ts` decides, `render.ts` writes, `metadata.ts` reads the rest.
 
 import { type Block, blocksOf } from './blocks.ts'
-import { findContent, type Mode, wholeBody } from './content.ts'
+import { findContent, type Mode, wholePage } from './content.ts'
 import { detach } from './detach.ts'
 import { leadBefore } from './lead.ts'
 import { type Measures, measure } from './measure.ts'
@@ -69,12 +69,23 @@ function readBlocks(tree: HtmlTree, measures: Measures, metadata: PageMetadata, 
   const mainCharacters = charactersOf(main)
   for (const section of content.comments)
     main.push(...trimBlocks(blocksOf(tree, section, content.isOut, isMarkdown), undefined, options.mode))
-  if (mainCharacters >= DOUBTED_CHARACTERS || options.mode === 'precision') return main
-  if (metadata.articleBody !== undefined && metadata.articleBody.length > 2 * DOUBTED_CHARACTERS)
+  if (options.mode === 'precision' || !isDoubted(measures, metadata, mainCharacters)) return main
+  if (mainCharacters < DOUBTED_CHARACTERS && metadata.articleBody !== undefined && metadata.articleBody.length > 2 * DOUBTED_CHARACTERS)
     return blocksOfArticleBody(metadata.articleBody)
-  const body = wholeBody(tree, measures)
-  const whole = trimBlocks(blocksOf(tree, body.root, body.isOut, isMarkdown), metadata.title, options.mode)
-  return charactersOf(whole) > 4 * mainCharacters ? whole : main
+  const page = wholePage(tree, measures, mainCharacters < DOUBTED_CHARACTERS)
+  const whole = trimBlocks(blocksOf(tree, page.root, page.isOut, isMarkdown), metadata.title, 'recall')
+  return mainCharacters < charactersOf(whole) * DOUBTED_SHARE ? whole : main
+}
+
+/** A main part with less than this share of what the page says is one of many: no article, but a list, a shop, a front page. */
+const DOUBTED_SHARE = 0.4
+
+/** Whether a page may be better read whole. An article or a thread may well be shorter than what surrounds it. */
+function isDoubted(measures: Measures, metadata: PageMetadata, mainCharacters: number): boolean {
+  if (mainCharacters < DOUBTED_CHARACTERS) return true
+  if (metadata.kind === 'article' || metadata.kind === 'discussion') return false
+  const all = measures.characters.reduce((sum, characters) => sum + characters, 0)
+  return mainCharacters < all * DOUBTED_SHARE
 }
 
 /** The first words of JSON-LD's text, which may be markup. */

@@ -111,13 +111,13 @@ export function wholePage(tree: HtmlTree, measures: Measures, keepsComments: boo
   const value = blockValues(tree, measures)
   const isOut = Uint8Array.from(measures.isDead)
   const comments = keepsComments && commentShare(tree, measures, value) > 0.5
-  takeOutBoilerplate(tree, measures, value, new Uint8Array(tree.count), isOut, comments, LIMITS.recall)
+  takeOutBoilerplate(tree, measures, Float64Array.from(measures.characters), new Uint8Array(tree.count), isOut, comments, LIMITS.recall)
   const characters = subtreeSums(tree, measures.characters, isOut)
   let root = 0
   for (let node = 1; node < tree.count; node++) {
     if (tree.tag[node] === MAIN && isOut[node] === 0 && characters[node] > characters[root] * 0.5) root = node
   }
-  if (root === 0) takeOutLinkLists(tree, measures, isOut, root, LIMITS.recall.linkDensity, true)
+  if (root === 0) takeOutMenus(tree, measures, isOut)
   return { root, isOut, comments: [] }
 }
 /** Share of the page's sentences that lie in what is named comments: most of them where these are the posts of a thread. */
@@ -377,6 +377,23 @@ function namedWithin(tree: HtmlTree, measures: Measures, sum: Float64Array, root
 }
 
 // ---- lists of links ----
+
+/** On average a link of a menu is no longer than this. */
+const MENU_LINK_CHARACTERS = 25
+
+/** Takes out what is links only, and short ones: menus, not lists of what the page is about. */
+function takeOutMenus(tree: HtmlTree, measures: Measures, isOut: Uint8Array): void {
+  const characters = subtreeSums(tree, measures.characters, isOut)
+  const linkCharacters = subtreeSums(tree, measures.linkCharacters, isOut)
+  const isLink = tree.isLink.map((isLink, node) => (isLink === 1 && tree.text[node].length > 1 ? 1 : 0))
+  const links = subtreeSums(tree, isLink, isOut)
+  for (let node = 1; node < tree.count; node++) {
+    if (isOut[tree.parent[node]] === 1) isOut[node] = 1
+    if (isOut[node] === 1 || LINK_LIST[tree.tag[node]] === 0 || HEADINGS[tree.tag[node]] === 1 || links[node] < 3) continue
+    const isMenu = linkCharacters[node] > characters[node] * LIMITS.recall.linkDensity
+    if (isMenu && linkCharacters[node] < links[node] * MENU_LINK_CHARACTERS && characters[node] < characters[0] * 0.5) isOut[node] = 1
+  }
+}
 
 /** @param keepsHeadings on a list, the headings are the links that it lists */
 function takeOutLinkLists(

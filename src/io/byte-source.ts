@@ -1,7 +1,7 @@
 // An input as bytes: its size, a version that changes when it does, and any range of it as a stream. `openBytes` opens one.
 
 export interface ByteSource {
-  /** Absolute: `file:` or `http(s):`. */
+  /** Absolute: `file:`, `http(s):` or `s3:`. */
   readonly url: string
   readonly size: number
   /** ETag, or size and modification time. */
@@ -13,8 +13,18 @@ export interface ByteSource {
 export interface OpenOptions {
   /** What the input's version was when the work was planned: another one is refused with SLUICE_INPUT_CHANGED. */
   readonly version?: string
+  /** What will be read first, bytes [start, end): over a network the request that asks for the size brings it along. */
+  readonly first?: readonly [start: number, end: number]
+  /** Where bytes that came over a network are kept. */
+  readonly cache?: CacheOptions
   readonly signal?: AbortSignal
   readonly http?: Partial<HttpPolicy>
+}
+
+export interface CacheOptions {
+  readonly folder: string
+  /** What was not used for longest goes where it grows larger. */
+  readonly maxBytes: number
 }
 
 export interface HttpPolicy {

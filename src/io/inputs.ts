@@ -1,11 +1,12 @@
-// What a user names as input (files, folders, globs, URLs) becomes a list of URLs in a fixed order.
+// What a user names as input (files, folders, globs, URLs, prefixes of a bucket) becomes a list of URLs in a fixed order.
 
 import type { Dirent, Stats } from 'node:fs'
 import { glob, readdir, stat } from 'node:fs/promises'
-import { basename, dirname, join, relative, resolve, sep } from 'node:path'
+import { basename, dirname, join, posix, relative, resolve, sep } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { SluiceError, systemCode } from '../core/errors.ts'
 import { diskError } from './disk-errors.ts'
+import { listS3, parseS3, s3Exists, s3Url } from './s3-source.ts'
 
 export interface Input {
   readonly url: string
@@ -29,6 +30,7 @@ export async function expandInputs(names: readonly string[], extensions: readonl
 }
 
 async function expandInput(name: string, extensions: readonly string[]): Promise<Input[]> {
+  if (isS3(name)) return await s3Inputs(name, extensions)
   if (isRemote(name)) return [remoteInput(checkedUrl(name))]
   const path = localPath(name)
   const found = await statOrUndefined(path)
@@ -62,16 +64,48 @@ function remoteInput(url: string): Input {
   return { url, path, name: path }
 }
 
+/** An object, all below a prefix that ends in a slash or is no object, or what a pattern matches: as for files. */
+async function s3Inputs(name: string, extensions: readonly string[]): Promise<Input[]> {
+  const { bucket, key } = parseS3(name)
+  const isPattern = WILDCARD.test(key)
+  if (!isPattern && key !== '' && !key.endsWith('/') && (await s3Exists({ bucket, key }))) return [s3Input(bucket, key, posix.dirname(key))]
+  const base = isPattern ? fixedPart(key, '/') : key.replace(/\/+$/, '')
+  const prefix = base === '' ? '' : `${base}/`
+  const counts = isPattern ? (path: string) => posix.matchesGlob(path, key) : (path: string) => hasExtension(path, extensions)
+  const inputs: Input[] = []
+  for await (const path of listS3({ bucket, key: prefix }))
+    if (!path.endsWith('/') && counts(path)) inputs.push(s3Input(bucket, path, base))
+  if (inputs.length === 0)
+    throw new SluiceError('SLUICE_INPUT_MISSING', `there is no input ${name}`, {
+      where: { bucket, prefix },
+      fix: isPattern
+        ? 'check the pattern: it may use *, ** and {a,b}'
+        : `name an object, a prefix with ${extensions.join(', ')} objects below it, or a pattern such as s3://bucket/folder/**`,
+    })
+  return inputs.sort((a, b) => (a.path < b.path ? -1 : 1))
+}
+
+function s3Input(bucket: string, key: string, base: string): Input {
+  const path = base === '' || base === '.' ? key : key.slice(base.length + 1)
+  return { url: s3Url({ bucket, key }), path, name: `${base === '' || base === '.' ? bucket : posix.basename(base)}/${path}` }
+}
+
+const WILDCARD = /[*?[{]/
+
 /** The folders of a pattern before its first wildcard. */
-function fixedPart(pattern: string): string {
-  const parts = pattern.split(sep)
-  const wild = parts.findIndex((part) => /[*?[{]/.test(part))
-  return parts.slice(0, wild === -1 ? undefined : wild).join(sep)
+function fixedPart(pattern: string, separator = sep): string {
+  const parts = pattern.split(separator)
+  const wild = parts.findIndex((part) => WILDCARD.test(part))
+  return parts.slice(0, wild === -1 ? undefined : wild).join(separator)
+}
+
+function hasExtension(path: string, extensions: readonly string[]): boolean {
+  return extensions.some((extension) => path.toLowerCase().endsWith(extension))
 }
 
 async function filesOf(folder: string, extensions: readonly string[]): Promise<string[]> {
   const entries = await readdir(folder, { withFileTypes: true, recursive: true })
-  return (await filePaths(entries)).filter((path) => extensions.some((extension) => path.toLowerCase().endsWith(extension)))
+  return (await filePaths(entries)).filter((path) => hasExtension(path, extensions))
 }
 
 async function filesOfGlob(pattern: string): Promise<string[]> {
@@ -107,6 +141,10 @@ export function isRemote(name: string): boolean {
   return /^[a-z][a-z0-9+.-]+:\/\//i.test(name) && !/^file:/i.test(name)
 }
 
+export function isS3(name: string): boolean {
+  return /^s3:\/\//i.test(name)
+}
+
 /** Absolute path of a path or a `file:` URL. */
 export function localPath(name: string): string {
   return /^file:/i.test(name) ? fileURLToPath(name) : resolve(name)
@@ -114,15 +152,10 @@ export function localPath(name: string): string {
 
 function checkedUrl(name: string): string {
   const scheme = name.slice(0, name.indexOf(':')).toLowerCase()
-  if (scheme === 's3')
-    throw new SluiceError('SLUICE_INPUT_SCHEME', 's3:// inputs cannot be read yet: object stores come with a later release', {
-      where: { input: name },
-      fix: "use the bucket's https:// address, or copy the files to a local folder",
-    })
   if ((scheme !== 'http' && scheme !== 'https') || !URL.canParse(name))
     throw new SluiceError('SLUICE_INPUT_SCHEME', `no reader for ${scheme}:// inputs`, {
       where: { input: name },
-      fix: 'use a path, a file: URL, or an http(s):// URL',
+      fix: 'use a path, a file: URL, an http(s):// URL, or s3://bucket/key',
     })
   return new URL(name).href
 }

@@ -10,8 +10,9 @@ import { SluiceError } from '../../src/core/errors.ts'
 import { documentId } from '../../src/core/identity.ts'
 import type { Damage, Partition, Source } from '../../src/core/stage.ts'
 import { commonCrawl } from '../../stages/common-crawl.ts'
+import { c4, pile } from '../../stages/corpora.ts'
 import { htmlFiles } from '../../stages/html-files.ts'
-import { c4, jsonl, pile } from '../../stages/jsonl.ts'
+import { jsonl } from '../../stages/jsonl.ts'
 import { textFiles } from '../../stages/text-files.ts'
 import { warc } from '../../stages/warc.ts'
 import { wet } from '../../stages/wet.ts'
@@ -281,7 +282,7 @@ test('what cannot be read is refused with its place and a fix', async () => {
   await assert.rejects(readAll(jsonl({ path: join(folder, 'none.jsonl') })), refuses('SLUICE_INPUT_MISSING'))
   await assert.rejects(readAll(jsonl({ path: join(folder, '*.none') })), refuses('SLUICE_INPUT_MISSING'))
   await assert.rejects(readAll(jsonl({ path: join(folder, 'hollow') })), refuses('SLUICE_INPUT_MISSING'))
-  await assert.rejects(readAll(warc({ path: 's3://bucket/a.warc.gz' })), refuses('SLUICE_INPUT_SCHEME'))
+  await assert.rejects(readAll(warc({ path: 's3://x/a.warc.gz' })), refuses('SLUICE_INPUT_SCHEME'))
   await assert.rejects(readAll(warc({ path: 'ftp://host/a.warc.gz' })), refuses('SLUICE_INPUT_SCHEME'))
   if (process.getuid?.() !== 0) {
     await chmod(path, 0)

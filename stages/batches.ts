@@ -1,7 +1,11 @@
-// What sources have in common: cutting batches by bytes, and reading options that may name one input or several.
+// What sources have in common: cutting batches by bytes, reading options that may name one input or several, and noticing
+// that an input has changed.
 
 import { z } from 'zod'
 import { type Item, itemBytes } from '../src/core/document.ts'
+import { SluiceError } from '../src/core/errors.ts'
+import { hash128 } from '../src/core/identity.ts'
+import type { Partition } from '../src/core/stage.ts'
 
 /** Collects items until a batch is full. */
 export class Batches<T extends Item> {
@@ -42,4 +46,18 @@ export const inputPaths = z
 
 export function listOf(path: string | readonly string[]): readonly string[] {
   return typeof path === 'string' ? [path] : path
+}
+
+/** One version for what is read together. */
+export function versionOf(versions: readonly string[]): string {
+  return versions.length === 1 ? versions[0] : hash128(versions.join('\n'))
+}
+
+/** @throws SluiceError SLUICE_INPUT_CHANGED where the inputs of a partition are no longer those that were planned */
+export function assertUnchanged(partition: Partition, versions: readonly string[]): void {
+  if (versionOf(versions) === partition.version) return
+  throw new SluiceError('SLUICE_INPUT_CHANGED', 'the input has changed since the work on it was planned', {
+    where: { input: partition.source },
+    fix: 'run again: what depends on it is done anew',
+  })
 }

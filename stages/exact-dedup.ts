@@ -45,6 +45,7 @@ export function exactDedup(options: ExactDedupOptions = {}): Barrier<Document> {
   const resolved = exactDedupOptions.parse(options)
   return {
     kind: 'barrier',
+    dropsDuplicates: true,
     ...named('exactDedup', { options: resolved }),
     collect: async (context) => collect(context, resolved),
     merges: [

@@ -6,6 +6,26 @@ export { type C4DolmaOptions, c4Dolma, c4DolmaOptions } from './c4-dolma.ts'
 export { type C4ParagraphOptions, c4Paragraph, c4ParagraphOptions } from './c4-paragraph.ts'
 export { type C4QualityOptions, c4Quality, c4QualityOptions } from './c4-quality.ts'
 export { type CommonCrawlOptions, commonCrawl, commonCrawlOptions } from './common-crawl.ts'
+export {
+  type C4Options,
+  c4,
+  c4Options,
+  type DolmaOptions,
+  dolma,
+  dolmaOptions,
+  type FineWebOptions,
+  fineWeb,
+  fineWebOptions,
+  type PileOptions,
+  pile,
+  pileOptions,
+  type RedPajama2Options,
+  type RedPajamaOptions,
+  redPajama,
+  redPajama2,
+  redPajama2Options,
+  redPajamaOptions,
+} from './corpora.ts'
 export { type DecontaminateOptions, decontaminate, decontaminateOptions } from './decontaminate.ts'
 export { type ExactDedupOptions, exactDedup, exactDedupOptions } from './exact-dedup.ts'
 export { type ExtractTextOptions, extractText, extractTextOptions } from './extract-text.ts'
@@ -16,12 +36,13 @@ export { type GopherDolmaOptions, gopherDolma, gopherDolmaOptions } from './goph
 export { type GopherQualityOptions, gopherQuality, gopherQualityOptions } from './gopher-quality.ts'
 export { type GopherRepetitionOptions, gopherRepetition, gopherRepetitionOptions } from './gopher-repetition.ts'
 export { type HtmlFilesOptions, htmlFiles, htmlFilesOptions } from './html-files.ts'
-export { c4, type JsonlOptions, jsonl, jsonlOptions, type LayoutOptions, layoutOptions, pile } from './jsonl.ts'
+export { type JsonlOptions, jsonl, jsonlOptions } from './jsonl.ts'
 export { type JsonlShardsOptions, jsonlShards, jsonlShardsOptions } from './jsonl-shards.ts'
 export { type LanguageOptions, language, languageOptions } from './language.ts'
 export { type LineDedupOptions, lineDedup, lineDedupOptions } from './line-dedup.ts'
 export { map } from './map.ts'
 export { type MinhashDedupOptions, minhashDedup, minhashDedupOptions } from './minhash-dedup.ts'
+export { type Member, type MixtureOptions, mixture, mixtureOptions } from './mixture.ts'
 export { type ParquetOptions, parquet, parquetOptions } from './parquet.ts'
 export { type ParquetShardsOptions, parquetShards, parquetShardsOptions } from './parquet-shards.ts'
 export { type RedactPiiOptions, redactPii, redactPiiOptions } from './redact-pii.ts'

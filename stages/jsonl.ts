@@ -1,177 +1,249 @@
-// Documents from JSON lines, plain or compressed, and the layouts of The Pile (Gao et al. 2020, arxiv.org/abs/2101.00027)
-// and C4 (Raffel et al. 2019, arxiv.org/abs/1910.10683).
+// Documents from JSON lines, plain, gzip or zstd: https://jsonlines.org. The layouts of known corpora are in corpora.ts.
 
 import { isUtf8 } from 'node:buffer'
 import { z } from 'zod'
 import type { Document, Json } from '../src/core/document.ts'
+import { SluiceError, systemCode } from '../src/core/errors.ts'
 import { documentId } from '../src/core/identity.ts'
 import type { Partition, PlanContext, Source, SourceContext } from '../src/core/stage.ts'
+import type { ByteSource } from '../src/io/byte-source.ts'
 import { expandInputs } from '../src/io/inputs.ts'
-import { isSplittable, type Line, readLines } from '../src/io/lines.ts'
+import { type Line, lineRanges, readLines } from '../src/io/lines.ts'
 import { openBytes } from '../src/io/open-bytes.ts'
-import { Batches, inputPaths, listOf } from './batches.ts'
-import { ranges } from './warc-records.ts'
+import { assertUnchanged, Batches, inputPaths, listOf, versionOf } from './batches.ts'
+import { fieldOptions, isObject, type JsonObject, type RecordFields, recordFields, recordMapper } from './record-fields.ts'
 
 const EXTENSIONS = ['.jsonl', '.ndjson', '.json'].flatMap((extension) => [extension, `${extension}.gz`, `${extension}.zst`])
 /** V8 holds no longer string than twice that. */
 const MAX_LINE_BYTES = 256 << 20
 
-const fieldPath = z.string().min(1)
-
-export const jsonlOptions = z.strictObject({
-  path: inputPaths,
-  text: fieldPath.default('text').describe('field that holds the text; a dot reaches into objects: content.body'),
-  id: fieldPath.optional().describe("field with the record's own id, kept as metadata"),
-  url: fieldPath.optional().describe('field with the address it was published at'),
-  date: fieldPath.optional().describe('field with its date'),
-  columns: z.array(fieldPath).optional().describe('fields kept as metadata, each under its last name; all other fields without it'),
-})
+export const jsonlOptions = z.strictObject({ path: inputPaths, ...recordFields })
 export type JsonlOptions = z.input<typeof jsonlOptions>
-type Fields = Omit<z.output<typeof jsonlOptions>, 'path'>
 
 /**
- * A document a line of `.jsonl`, `.jsonl.gz` or `.jsonl.zst`. Offsets are bytes in the file where it is plain, and in the
- * decompressed stream where it is not. Large plain files are cut into byte ranges. Lines that are no JSON object with a
- * text are damage, one by one.
+ * A document a line. Offsets are bytes in the file where it is plain, and in the decompressed stream where it is not. Large
+ * plain files are cut into byte ranges, large zstd files where their frames begin. Lines that are no JSON object with a text
+ * are damage, one by one. Of two fields of one name the last counts; integers beyond 2⁵³ become strings, digit for digit.
  */
 export function jsonl(options: JsonlOptions): Source<Document> {
-  return jsonLines('jsonl', options)
-}
-
-export const layoutOptions = z.strictObject({ path: inputPaths })
-export type LayoutOptions = z.input<typeof layoutOptions>
-
-/** The Pile: `.jsonl.zst` with `text` and `meta.pile_set_name`, kept as `pile_set_name`. */
-export function pile(options: LayoutOptions): Source<Document> {
-  return jsonLines('pile', { ...layoutOptions.parse(options), columns: ['meta.pile_set_name'] })
-}
-
-/** C4: `.json.gz` with `text`, `url` and `timestamp`. */
-export function c4(options: LayoutOptions): Source<Document> {
-  return jsonLines('c4', { ...layoutOptions.parse(options), url: 'url', date: 'timestamp' })
-}
-
-function jsonLines(name: string, options: JsonlOptions): Source<Document> {
   const { path, ...fields } = jsonlOptions.parse(options)
+  return jsonLines({ name: 'jsonl', paths: listOf(path), fields, options: fieldOptions(fields) })
+}
+
+/** Files beside the documents that say more of each, in the same order: line n of one belongs to line n of the other. */
+export interface Attributes {
+  /** @returns undefined where the documents' own URL does not show where they lie */
+  readonly urlOf: (documents: string) => string | undefined
+  /** @returns what the line says, or undefined where it speaks of another document */
+  readonly read: (attributes: JsonObject, record: JsonObject, ordinal: number) => Said | undefined
+}
+export interface Said {
+  readonly annotations: Readonly<Record<string, number | string>>
+  readonly metadata?: JsonObject
+}
+
+export interface JsonLines {
+  readonly name: string
+  readonly paths: readonly string[]
+  readonly fields: RecordFields
+  /** What enters the plan hash. */
+  readonly options: Json
+  readonly attributes?: readonly Attributes[]
+}
+
+export function jsonLines({ name, paths, fields, options, attributes = [] }: JsonLines): Source<Document> {
   const toDocument = documentMaker(fields)
   return {
     kind: 'source',
     name,
-    version: 1,
-    options: { ...fields, id: fields.id ?? null, url: fields.url ?? null, date: fields.date ?? null, columns: fields.columns ?? null },
+    version: 2,
+    options,
     partitions: async (context) => {
       const partitions: Partition[] = []
-      for (const { url } of await expandInputs(listOf(path), EXTENSIONS)) partitions.push(...(await partitionsOf(url, context)))
+      for (const { url } of await expandInputs(paths, EXTENSIONS)) partitions.push(...(await partitionsOf(url, attributes, context)))
       return partitions
     },
-    read: (partition, context) => readDocuments(partition, context, toDocument),
+    read: (partition, context) => readDocuments(partition, attributes, context, toDocument),
   }
 }
 
-async function partitionsOf(url: string, context: PlanContext): Promise<Partition[]> {
-  const source = await openBytes(url, { signal: context.signal })
-  const whole: Partition = { source: url, bytes: source.size, version: source.version }
-  if (source.size < context.partitionBytes * 2 || !(await isSplittable(source))) return [whole]
-  return ranges(source.size, context.partitionBytes).map((range) => ({ ...whole, range }))
+async function partitionsOf(url: string, attributes: readonly Attributes[], { signal, partitionBytes }: PlanContext): Promise<Partition[]> {
+  const source = await openBytes(url, { signal })
+  const beside = await openAttributes(url, attributes, signal)
+  const whole: Partition = {
+    source: url,
+    bytes: source.size,
+    version: versionOf([source.version, ...beside.map(({ version }) => version)]),
+  }
+  // With attributes the lines are counted from the first.
+  if (beside.length > 0) return [whole]
+  return (await lineRanges(source, partitionBytes)).map((range) => ({ ...whole, ...range }))
 }
 
-type Result = Document | { readonly ignored: string } | { readonly code: string; readonly message: string }
+async function openAttributes(documents: string, attributes: readonly Attributes[], signal: AbortSignal): Promise<ByteSource[]> {
+  const opened: ByteSource[] = []
+  for (const { urlOf } of attributes) {
+    const url = urlOf(documents)
+    try {
+      if (url !== undefined) opened.push(await openBytes(url, { signal }))
+    } catch (cause) {
+      if (!isMissing(cause)) throw cause
+      throw new SluiceError('SLUICE_ATTRIBUTES_MISSING', 'there are documents without the attributes that were asked for', {
+        where: { documents, attributes: url ?? '' },
+        fix: 'fetch that file too, or ask for other attributes',
+        cause,
+      })
+    }
+    if (url === undefined)
+      throw new SluiceError('SLUICE_ATTRIBUTES_MISSING', 'the documents do not lie in the folders of their layout', {
+        where: { documents },
+        fix: 'name files below a folder documents/, as the corpus is published, or ask for no attributes',
+      })
+  }
+  return opened
+}
+
+function isMissing(error: unknown): boolean {
+  return systemCode(error) === 'SLUICE_FILE_MISSING' || systemCode(error) === 'SLUICE_HTTP_STATUS'
+}
+
+type Made = Document | { readonly ignored: string } | { readonly code: string; readonly message: string }
 
 async function* readDocuments(
   partition: Partition,
+  attributes: readonly Attributes[],
   context: SourceContext,
-  toDocument: (line: Line, source: string) => Result,
+  toDocument: (line: Line, source: string, said: readonly (Said | Bad)[], record: JsonObject) => Made,
 ): AsyncGenerator<Document[]> {
-  const source = await openBytes(partition.source, { version: partition.version, signal: context.signal })
+  const source = await openBytes(partition.source, { signal: context.signal })
+  const opened = await openAttributes(partition.source, attributes, context.signal)
+  assertUnchanged(partition, [source.version, ...opened.map(({ version }) => version)])
+  const beside = attributes.map((one, index) => new AttributeLines(one, opened[index]))
   const batches = new Batches<Document>(context.batchBytes)
-  for await (const { lines, consumed } of readLines(source, {
-    range: partition.range,
-    maxLineBytes: MAX_LINE_BYTES,
-    damaged: context.damaged,
-  })) {
-    context.consumed(consumed)
-    for (const line of lines) {
-      if (line.bytes.length === 0 || !context.begin(partition.source, line.offset)) continue
-      const result = toDocument(line, partition.source)
-      if ('ignored' in result) context.ignored(result.ignored)
-      else if ('code' in result) context.damaged({ ...result, offset: line.offset, length: line.bytes.length })
-      else batches.add(result)
-      if (batches.isFull) yield batches.take()
+  const { range, decoded } = partition
+  try {
+    for await (const { lines, consumed } of readLines(source, { range, decoded, maxLineBytes: MAX_LINE_BYTES, damaged: context.damaged })) {
+      context.consumed(consumed)
+      for (const line of lines) {
+        if (line.bytes.length === 0 || !context.begin(partition.source, line.offset)) continue
+        const record = parseLine(line)
+        const said: (Said | Bad)[] = []
+        if (!('bad' in record)) for (const one of beside) said.push(await one.of(line.ordinal, record.value))
+        const made = 'bad' in record ? record.bad : toDocument(line, partition.source, said, record.value)
+        if ('ignored' in made) context.ignored(made.ignored)
+        else if ('code' in made) {
+          const place = range ? '' : `line ${line.ordinal + 1}: `
+          context.damaged({ code: made.code, message: place + made.message, offset: line.offset, length: line.bytes.length })
+        } else batches.add(made)
+        if (batches.isFull) yield batches.take()
+      }
     }
-  }
-  if (!batches.isEmpty) yield batches.take()
-}
-
-function documentMaker(fields: Fields): (line: Line, source: string) => Result {
-  const used = new Set([fields.text, fields.url, fields.date])
-  return ({ bytes, offset }, source) => {
-    if (!isUtf8(bytes)) return { code: 'SLUICE_JSON_UTF8', message: 'the line is not valid UTF-8' }
-    const record = parseObject(bytes.toString('utf8', hasByteOrderMark(bytes, offset) ? 3 : 0))
-    if (record === 'bad') return { code: 'SLUICE_JSON_SYNTAX', message: 'the line is not valid JSON' }
-    if (record === 'blank') return { ignored: 'blank_line' }
-    if (record === 'other') return { code: 'SLUICE_JSON_OBJECT', message: 'the line is JSON, but not an object' }
-    const text = valueAt(record, fields.text)
-    if (text === undefined) return { code: 'SLUICE_JSON_NO_TEXT', message: `the record has no field ${fields.text}` }
-    if (typeof text !== 'string') return { code: 'SLUICE_JSON_TEXT', message: `the field ${fields.text} is no string` }
-    if (text === '') return { ignored: 'empty_text' }
-    return {
-      id: documentId(source, offset),
-      source,
-      offset,
-      length: bytes.length,
-      url: fields.url === undefined ? undefined : stringAt(record, fields.url),
-      date: fields.date === undefined ? undefined : stringAt(record, fields.date),
-      metadata: fields.columns
-        ? chosenFields(record, fields.id === undefined ? fields.columns : [fields.id, ...fields.columns])
-        : otherFields(record, used),
-      text: text.toWellFormed(),
-    }
+    if (!batches.isEmpty) yield batches.take()
+  } finally {
+    for (const one of beside) await one.close()
   }
 }
 
-type JsonObject = Readonly<Record<string, Json>>
+interface Bad {
+  readonly code: string
+  readonly message: string
+}
 
-function parseObject(text: string): JsonObject | 'bad' | 'blank' | 'other' {
+/** The lines of a file of attributes, asked for in order. */
+class AttributeLines {
+  readonly #attributes: Attributes
+  readonly #lines: AsyncGenerator<Line>
+  readonly #url: string
+  #line: Line | undefined
+  #problem = 'it ends before this line'
+
+  constructor(attributes: Attributes, source: ByteSource) {
+    this.#attributes = attributes
+    this.#url = source.url
+    this.#lines = this.#read(source)
+  }
+
+  async of(ordinal: number, record: JsonObject): Promise<Said | Bad> {
+    while (this.#line === undefined || this.#line.ordinal < ordinal) {
+      const next = await this.#lines.next()
+      if (next.done) return this.#bad(this.#problem)
+      this.#line = next.value
+    }
+    if (this.#line.ordinal > ordinal) return this.#bad('its line is too long')
+    const attributes = parseLine(this.#line)
+    if ('bad' in attributes) return this.#bad('message' in attributes.bad ? attributes.bad.message : 'its line is blank')
+    return this.#attributes.read(attributes.value, record, ordinal) ?? this.#bad('its line is of another document')
+  }
+
+  async close(): Promise<void> {
+    await this.#lines.return(undefined)
+  }
+
+  async *#read(source: ByteSource): AsyncGenerator<Line> {
+    const damaged = ({ message }: { message: string }) => (this.#problem = message)
+    for await (const { lines } of readLines(source, { maxLineBytes: MAX_LINE_BYTES, damaged })) yield* lines
+  }
+
+  #bad(reason: string): Bad {
+    return { code: 'SLUICE_ATTRIBUTES_LINE', message: `its attributes cannot be read from ${this.#url}: ${reason}` }
+  }
+}
+
+function documentMaker(fields: RecordFields) {
+  const map = recordMapper(fields)
+  return ({ bytes, offset }: Line, source: string, said: readonly (Said | Bad)[], record: JsonObject): Made => {
+    const mapped = map(record, source)
+    if ('ignored' in mapped) return mapped
+    if ('problem' in mapped) return { code: `SLUICE_JSON_${mapped.problem}`, message: mapped.message }
+    const document: Document = { id: documentId(source, offset), source, offset, length: bytes.length, ...mapped }
+    return said.length === 0 ? document : withSaid(document, said)
+  }
+}
+
+function withSaid(document: Document, said: readonly (Said | Bad)[]): Document | Bad {
+  let { metadata } = document
+  let annotations: Document['annotations'] = {}
+  for (const one of said) {
+    if ('code' in one) return one
+    annotations = { ...annotations, ...one.annotations }
+    metadata = { ...metadata, ...one.metadata }
+  }
+  return { ...document, metadata, annotations }
+}
+
+// ---- lines to records ----
+
+type Parsed = { readonly value: JsonObject } | { readonly bad: { readonly ignored: string } | Bad }
+
+function parseLine({ bytes, offset }: Line): Parsed {
+  if (!isUtf8(bytes)) return { bad: { code: 'SLUICE_JSON_UTF8', message: 'the line is not valid UTF-8' } }
+  const text = bytes.toString('utf8', hasByteOrderMark(bytes, offset) ? 3 : 0)
   try {
     const value: Json = JSON.parse(text)
-    return isObject(value) ? value : 'other'
+    if (isObject(value)) return { value: hasLargeInteger(value) ? parseExactly(text) : value }
+    return { bad: { code: 'SLUICE_JSON_OBJECT', message: 'the line is JSON, but not an object' } }
   } catch {
-    return text.trim() === '' ? 'blank' : 'bad'
+    if (text.trim() === '') return { bad: { ignored: 'blank_line' } }
+    const isArray = offset === 0 && text.startsWith('[')
+    const hint = isArray ? '; the file seems to be one JSON array: write an element a line (jq -c ".[]")' : ''
+    return { bad: { code: 'SLUICE_JSON_SYNTAX', message: `the line is not valid JSON${hint}` } }
   }
 }
 
-function isObject(value: Json | undefined): value is JsonObject {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
+/** An integer that a double does not hold: 64-bit hashes and ids are common. */
+function hasLargeInteger(value: Json): boolean {
+  if (typeof value === 'number') return Number.isInteger(value) && !Number.isSafeInteger(value)
+  if (typeof value !== 'object' || value === null) return false
+  for (const element of Object.values(value)) if (hasLargeInteger(element)) return true
+  return false
 }
 
-/** A field by its name, or, where there is none of that name, by its path. */
-function valueAt(record: JsonObject, path: string): Json | undefined {
-  if (Object.hasOwn(record, path)) return record[path]
-  const dot = path.indexOf('.')
-  if (dot === -1) return undefined
-  const inner = Object.hasOwn(record, path.slice(0, dot)) ? record[path.slice(0, dot)] : undefined
-  return isObject(inner) ? valueAt(inner, path.slice(dot + 1)) : undefined
-}
-
-function stringAt(record: JsonObject, path: string): string | undefined {
-  const value = valueAt(record, path)
-  if (typeof value === 'string') return value.toWellFormed()
-  return typeof value === 'number' ? String(value) : undefined
-}
-
-function chosenFields(record: JsonObject, paths: readonly string[]): JsonObject {
-  const chosen: Record<string, Json> = {}
-  for (const path of paths) {
-    const value = valueAt(record, path)
-    if (value !== undefined) chosen[path.slice(path.lastIndexOf('.') + 1)] = value
-  }
-  return chosen
-}
-
-function otherFields(record: JsonObject, used: ReadonlySet<string | undefined>): JsonObject {
-  const others: Record<string, Json> = {}
-  for (const name in record) if (!used.has(name)) others[name] = record[name]
-  return others
+/** With such integers as strings of their digits, as the Parquet source gives them. */
+function parseExactly(text: string): JsonObject {
+  return JSON.parse(text, (_key: string, value: unknown, context?: { readonly source?: string }) => {
+    const isLarge = Number.isInteger(value) && !Number.isSafeInteger(value)
+    return isLarge && /^-?\d+$/.test(context?.source ?? '') ? context?.source : value
+  })
 }
 
 function hasByteOrderMark(bytes: Buffer, offset: number): boolean {

@@ -1,62 +1,101 @@
-// Documents from Parquet files, in the layout that most corpora on Hugging Face have: a row a document, its text in one
-// column. A partition is a range of row groups.
+// Documents from Parquet files: a row a document. A partition is a range of row groups.
 
-import { type Data, DataType, Vector } from 'apache-arrow'
+import { type Data, DataType, type Field, type RecordBatch, type Schema, Vector } from 'apache-arrow'
 import { z } from 'zod'
-import type { Document, Json, Metadata } from '../src/core/document.ts'
+import type { Document, Json } from '../src/core/document.ts'
 import { SluiceError } from '../src/core/errors.ts'
 import { documentId } from '../src/core/identity.ts'
-import type { Partition, PlanContext, Source, SourceContext } from '../src/core/stage.ts'
-import { columnOf, utf8Values } from '../src/io/columns.ts'
+import type { Damage, Partition, PlanContext, Source, SourceContext } from '../src/core/stage.ts'
+import { utf8Values } from '../src/io/columns.ts'
 import { expandInputs } from '../src/io/inputs.ts'
 import { openBytes } from '../src/io/open-bytes.ts'
 import { type ParquetBatch, type ParquetFacts, readParquet, readParquetFacts, readParquetSchema } from '../src/io/parquet.ts'
 import { Batches, inputPaths, listOf } from './batches.ts'
+import {
+  fieldOptions,
+  type JsonObject,
+  missingField,
+  neededFields,
+  type RecordFields,
+  recordFields,
+  recordMapper,
+} from './record-fields.ts'
 
-export const parquetOptions = z.strictObject({
-  path: inputPaths,
-  text: z.string().min(1).default('text').describe('column that holds the text'),
-  id: z.string().min(1).optional().describe("column with the record's own id, kept as metadata"),
-  url: z.string().min(1).default('url').describe('column with the address it was published at, where the file has it'),
-  date: z.string().min(1).default('date').describe('column with its date, where the file has it'),
-  columns: z.array(z.string().min(1)).optional().describe('columns kept as metadata; all others without it'),
-})
+/** Rows that become strings at once: the row group itself lies in memory as it was decoded. */
+const BATCH_ROWS = 1024
+
+export const parquetOptions = z.strictObject({ path: inputPaths, ...recordFields })
 export type ParquetOptions = z.input<typeof parquetOptions>
-type Fields = Omit<z.output<typeof parquetOptions>, 'path'>
 
 /** A document a row of Parquet files. Offsets are ordinals of rows. A row group that cannot be decoded is damage, as a whole. */
 export function parquet(options: ParquetOptions): Source<Document> {
   const { path, ...fields } = parquetOptions.parse(options)
+  return parquetRows({ name: 'parquet', paths: listOf(path), fields, options: fieldOptions(fields) })
+}
+
+export interface ParquetRows {
+  readonly name: string
+  readonly paths: readonly string[]
+  readonly fields: RecordFields
+  /** What enters the plan hash. */
+  readonly options: Json
+}
+
+export function parquetRows({ name, paths, fields, options }: ParquetRows): Source<Document> {
   return {
     kind: 'source',
-    name: 'parquet',
-    version: 1,
-    options: { ...fields, id: fields.id ?? null, columns: fields.columns ?? null },
+    name,
+    version: 2,
+    options,
     partitions: async (context) => {
       const partitions: Partition[] = []
-      for (const { url } of await expandInputs(listOf(path), ['.parquet'])) partitions.push(...(await partitionsOf(url, fields, context)))
+      for (const { url } of await expandInputs(paths, ['.parquet'])) partitions.push(...(await partitionsOf(url, fields, context)))
       return partitions
     },
     read: (partition, context) => readDocuments(partition, context, fields),
   }
 }
 
-async function partitionsOf(url: string, fields: Fields, context: PlanContext): Promise<Partition[]> {
+async function partitionsOf(url: string, fields: RecordFields, context: PlanContext): Promise<Partition[]> {
   const source = await openBytes(url, { signal: context.signal })
-  const { fields: columns } = await readParquetSchema(source)
-  const column = columns.find(({ name }) => name === fields.text)
-  if (!column || !isText(column.type)) {
-    const problem = column
-      ? `the column ${fields.text} holds ${column.type}, no text`
-      : `the file has no column ${fields.text}: it has ${columns.map(({ name }) => name).join(', ')}`
-    throw new SluiceError('SLUICE_PARQUET_COLUMN', problem, {
-      where: { file: url },
-      fix: 'name the column that holds the text: parquet({ path, text: … })',
-    })
-  }
+  assertColumns(await readParquetSchema(source), fields, url)
   const { rowGroups } = await readParquetFacts(source)
   const whole = { source: url, bytes: source.size, version: source.version }
   return rowGroupRanges(rowGroups, context.partitionBytes).map((range) => ({ ...whole, range }))
+}
+
+/** @throws SluiceError `SLUICE_PARQUET_COLUMN` where a column that was named is not there, or the text is none */
+function assertColumns(schema: Schema, fields: RecordFields, file: string): void {
+  const refuse = (problem: string) => {
+    throw new SluiceError('SLUICE_PARQUET_COLUMN', problem, {
+      where: { file },
+      fix: 'name columns that the file has: parquet({ path, text: … })',
+    })
+  }
+  const { text, id, language, languageScore, subset, columns = [] } = fields
+  const others = [id, language, languageScore, subset, ...columns].filter((path) => path !== undefined)
+  for (const path of [text, others].flat()) {
+    const { type, missing } = typeAt(schema.fields, path)
+    if (missing && !Object.hasOwn(fields.defaults, path)) refuse(missingField([path], missing))
+    if (type && !others.includes(path) && !holdsText(type)) refuse(`the column ${path} holds ${type}, no text`)
+  }
+}
+
+/** The type that a path leads to; where it leads nowhere, what there is instead. */
+function typeAt(fields: readonly Field[], path: string): { type?: DataType; missing?: string[] } {
+  const exact = fields.find(({ name }) => name === path)
+  if (exact) return { type: exact.type }
+  const dot = path.indexOf('.')
+  const first = dot === -1 ? undefined : fields.find(({ name }) => name === path.slice(0, dot))
+  if (!first) return { missing: fields.map(({ name }) => name) }
+  const inner = elementType(first.type)
+  if (!DataType.isStruct(inner)) return { type: inner } // a map, or an ordinal: the records will show
+  const { type, missing } = typeAt(inner.children, path.slice(dot + 1))
+  return { type, missing: missing?.map((name) => `${first.name}.${name}`) }
+}
+
+function elementType(type: DataType): DataType {
+  return DataType.isList(type) || DataType.isFixedSizeList(type) ? elementType(type.children[0].type) : type
 }
 
 /** Ranges of row groups, each of about so many compressed bytes. */
@@ -74,18 +113,22 @@ function rowGroupRanges(groups: ParquetFacts['rowGroups'], partitionBytes: numbe
   return ranges
 }
 
-async function* readDocuments(partition: Partition, context: SourceContext, fields: Fields): AsyncGenerator<Document[]> {
+async function* readDocuments(partition: Partition, context: SourceContext, fields: RecordFields): AsyncGenerator<Document[]> {
   const source = await openBytes(partition.source, { version: partition.version, signal: context.signal })
   const { rowGroups } = await readParquetFacts(source)
   const [start, end] = partition.range ?? [0, rowGroups.length]
-  const columns = fields.columns && [
-    ...new Set([fields.text, fields.url, fields.date, ...(fields.id ? [fields.id] : []), ...fields.columns]),
-  ]
+  const toDocument = documentMaker(fields, partition.source)
   const batches = new Batches<Document>(context.batchBytes)
   for (let group = start; group < end; group++) {
-    for await (const batch of intact(readParquet(source, { columns, rowGroups: [group, group + 1] }), rowGroups, group, context)) {
-      for (const document of documentsOf(batch, partition.source, fields, context)) {
-        batches.add(document)
+    const read = readParquet(source, { columns: neededFields(fields), rowGroups: [group, group + 1], batchRows: BATCH_ROWS })
+    for await (const { batch, firstRow } of intact(read, rowGroups, group, context)) {
+      const records = recordsOf(batch, fields)
+      for (let row = 0; row < batch.numRows; row++) {
+        if (!context.begin(partition.source, firstRow + row)) continue
+        const made = toDocument(records(row), firstRow + row)
+        if ('ignored' in made) context.ignored(made.ignored)
+        else if ('code' in made) context.damaged(made)
+        else batches.add(made)
         if (batches.isFull) yield batches.take()
       }
     }
@@ -111,45 +154,55 @@ async function* intact(
   }
 }
 
-function* documentsOf({ batch, firstRow }: ParquetBatch, source: string, fields: Fields, context: SourceContext): Generator<Document> {
-  const texts = strings(columnOf(batch, fields.text))
-  const urls = strings(columnOf(batch, fields.url))
-  const dates = strings(columnOf(batch, fields.date))
-  const used = [fields.text, fields.url, fields.date]
-  const others = batch.schema.fields.flatMap(({ name }, index) =>
-    used.includes(name) ? [] : [{ name, values: new Vector([batch.data.children[index]]) }],
-  )
-  for (let i = 0; i < batch.numRows; i++) {
-    const offset = firstRow + i
-    if (!context.begin(source, offset)) continue
-    const text = texts[i]
-    if (text === undefined || text === '') {
-      context.ignored('empty_text')
-      continue
-    }
-    const metadata: Metadata = Object.fromEntries(others.map(({ name, values }) => [name, toJson(values.get(i))]))
-    yield { id: documentId(source, offset), source, offset, length: 0, url: urls[i], date: dates[i], metadata, text }
+type Made = Document | { readonly ignored: string } | Damage
+
+function documentMaker(fields: RecordFields, source: string): (record: JsonObject, offset: number) => Made {
+  const map = recordMapper(fields)
+  return (record, offset) => {
+    const mapped = map(record, source)
+    if ('ignored' in mapped) return mapped
+    if ('problem' in mapped) return { offset, length: 0, code: `SLUICE_PARQUET_${mapped.problem}`, message: mapped.message }
+    return { id: documentId(source, offset), source, offset, length: 0, ...mapped }
   }
 }
 
-function isText(type: DataType): boolean {
-  return hasTextBytes(type) || DataType.isUtf8View(type) || (DataType.isDictionary(type) && DataType.isUtf8(type.dictionary))
+/** Rows as records, decoded a column at a time. */
+function recordsOf(batch: RecordBatch, fields: RecordFields): (row: number) => JsonObject {
+  const textual = new Set([fields.text, fields.url, fields.date, fields.id, fields.language, fields.subset].flat())
+  const columns = batch.schema.fields.map(({ name }, index) => ({
+    name,
+    values: jsonValues(batch.data.children[index], textual.has(name)),
+  }))
+  return (row) => {
+    const record: Record<string, Json> = {}
+    for (const { name, values } of columns) record[name] = values[row] ?? null
+    return record
+  }
 }
 
-/** Of bytes too: old writers leave out that theirs are UTF-8. */
+/** @param isTextual bytes too are text: old writers leave out that theirs are UTF-8 */
+function jsonValues(column: Data, isTextual: boolean): readonly (Json | undefined)[] {
+  const { type } = column
+  if (DataType.isUtf8(type) || DataType.isLargeUtf8(type) || (isTextual && hasTextBytes(type))) return utf8Values(column)
+  const values = new Vector([column])
+  if (DataType.isTimestamp(type) || DataType.isDate(type)) return Array.from(values, isoDate)
+  return Array.from(values, toJson)
+}
+
+function isoDate(value: unknown): Json {
+  if (value === null || value === undefined) return null
+  const date = new Date(Number(value))
+  return Number.isNaN(date.getTime()) ? null : date.toISOString()
+}
+
+/** Strings, or lists of them. */
+function holdsText(type: DataType): boolean {
+  const inner = elementType(type)
+  return hasTextBytes(inner) || DataType.isUtf8View(inner) || (DataType.isDictionary(inner) && DataType.isUtf8(inner.dictionary))
+}
+
 function hasTextBytes(type: DataType): boolean {
   return DataType.isUtf8(type) || DataType.isLargeUtf8(type) || DataType.isBinary(type) || DataType.isLargeBinary(type)
-}
-
-/** Any column as strings: dates and numbers as they print. */
-function strings(column: Data | undefined): (string | undefined)[] {
-  if (!column) return []
-  if (hasTextBytes(column.type)) return utf8Values(column)
-  const isTime = DataType.isTimestamp(column.type) || DataType.isDate(column.type)
-  return Array.from(new Vector([column]), (value: unknown) => {
-    if (value === null || value === undefined) return undefined
-    return isTime ? new Date(Number(value)).toISOString() : String(value)
-  })
 }
 
 /** What Arrow gives for a value, as JSON: 64-bit integers as numbers where they are exact, lists and structs as such. */

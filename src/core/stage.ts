@@ -138,6 +138,8 @@ export interface Partition {
   readonly version: string
   /** Byte range [start, end) or row range of a large input; the record that starts before `end` belongs to it whole. */
   readonly range?: readonly [start: number, end: number]
+  /** The same range in the decompressed stream, where a compressed input is cut at its frames. */
+  readonly decoded?: readonly [start: number, end: number]
 }
 
 export interface PlanContext {
@@ -170,6 +172,8 @@ export interface SourceContext {
 
 export interface Source<Out> extends Named {
   readonly kind: 'source'
+  /** Which repetition of its documents it gives, where a mixture gives them several times; 0 is the first. */
+  readonly epoch?: number
   /** In order: as declared, then by file name, then by offset. Depends on the inputs and the options only. */
   readonly partitions: (context: PlanContext) => Promise<Partition[]>
   /** Records in input order, in batches. */
@@ -191,6 +195,8 @@ export interface CollectRun<T> {
 
 export interface MergeContext {
   readonly seed: number
+  /** Names what the run publishes: the same for every run into the same output. */
+  readonly build: string
   readonly signal: AbortSignal
   readonly memoryBytes: number
   /** One file per partition, in partition order, as `collect` wrote it. */
@@ -208,6 +214,13 @@ export interface MergeStep {
   readonly run: (context: MergeContext, task: number) => Promise<void>
 }
 
+export interface PublishContext {
+  /** Folder of the last merge step. */
+  readonly merged: string
+  /** As in the merges. */
+  readonly build: string
+}
+
 export interface ApplyContext extends StageContext {
   /** Folder of the last merge step. */
   readonly merged: string
@@ -223,9 +236,13 @@ export interface ApplyRun<T> {
 /** A stage that must see all documents before the first goes on: deduplication, training of a tokenizer. */
 export interface Barrier<T> extends Named {
   readonly kind: 'barrier'
+  /** It would take repeated documents for duplicates. */
+  readonly dropsDuplicates?: boolean
   readonly collect: (context: CollectContext) => Promise<CollectRun<T>>
   readonly merges: readonly [MergeStep, ...MergeStep[]]
   readonly apply: (context: ApplyContext) => Promise<ApplyRun<T>>
+  /** Called when the run's shards are published, for what later runs consult. May be called again for the same run. */
+  readonly publish?: (context: PublishContext) => Promise<void>
 }
 
 // ---- sinks ----

@@ -12,6 +12,7 @@ import type {
   MergeStep,
   Partition,
   PlanContext,
+  PublishContext,
   Shard,
   Sink,
   SinkContext,
@@ -48,14 +49,17 @@ export interface ErasedStage extends ErasedPart {
 }
 export interface ErasedSource extends ErasedPart {
   readonly kind: 'source'
+  readonly epoch?: number
   partitions(context: PlanContext): Promise<Partition[]>
   read(partition: Partition, context: SourceContext): AsyncIterable<Item[]>
 }
 export interface ErasedBarrier extends ErasedPart {
   readonly kind: 'barrier'
+  readonly dropsDuplicates?: boolean
   collect(context: CollectContext): Promise<ErasedCollectRun>
   readonly merges: readonly MergeStep[]
   apply(context: ApplyContext): Promise<ErasedRowRun>
+  readonly publish?: (context: PublishContext) => Promise<void>
 }
 export interface ErasedSinkRun {
   write(batch: Item[]): Promise<void>
@@ -121,7 +125,7 @@ export function pipeline(
   return { from: (...sources) => extend(sources, []) }
 }
 
-/** Barriers are found by name, sinks own their folder: both must be unique. */
+/** Barriers are found by name, sinks own their folder: both must be unique. What is repeated on purpose must not meet a deduplication. */
 function checked(built: Pipeline): Pipeline {
   const barriers = built.steps.filter((step) => step.kind === 'barrier').map((step) => step.name)
   const folders = [...built.steps.filter((step) => step.kind === 'sink'), built.sink].map((sink) => resolve(sink.path))
@@ -131,6 +135,13 @@ function checked(built: Pipeline): Pipeline {
   if (twice !== undefined) {
     throw new SluiceError('SLUICE_PIPELINE_NAME', `"${twice}" stands twice in pipeline ${built.name}`, {
       fix: 'give the second barrier stage a name of its own, or the second sink another path',
+    })
+  }
+  const dedup = built.steps.find((step) => step.kind === 'barrier' && step.dropsDuplicates === true)
+  if (dedup?.kind === 'barrier' && built.sources.some(({ epoch = 0 }) => epoch > 0)) {
+    throw new SluiceError('SLUICE_MIXTURE_DEDUP', `the mixture repeats documents, and ${dedup.name} would drop the repetitions`, {
+      where: { pipeline: built.name },
+      fix: 'deduplicate in a first pipeline, and mix what it wrote in a second one; or keep all weights at 1 or below',
     })
   }
   return built

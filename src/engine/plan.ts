@@ -90,19 +90,22 @@ export interface PlannedPartition {
  * @throws SluiceError `SLUICE_INPUT_TWICE`
  */
 export async function planPartitions(plan: Plan, context: PlanContext): Promise<PlannedPartition[]> {
-  const planned = new Map<string, PlannedPartition>()
+  const planned: PlannedPartition[] = []
+  const read = new Set<string>()
   for (const [sourceIndex, source] of plan.pipeline.sources.entries()) {
     for (const input of await source.partitions(context)) {
-      const id = partitionId(source, input)
-      if (planned.has(id))
+      // By the kind of source, whatever its options: ids of documents do not depend on them.
+      const what = JSON.stringify([source.name, source.epoch ?? 0, sourceName(input.source), input.version, input.range ?? null])
+      if (read.has(what))
         throw new SluiceError('SLUICE_INPUT_TWICE', 'the pipeline names an input twice: each of its documents would be there twice', {
           where: { source: input.source },
           fix: 'take it out of one of the sources',
         })
-      planned.set(id, { id, sourceIndex, input })
+      read.add(what)
+      planned.push({ id: partitionId(source, input), sourceIndex, input })
     }
   }
-  return [...planned.values()]
+  return planned
 }
 
 /** Bytes that a partition reads; 0 where its input does not say. */

@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { ErasedSink, Step } from '../engine/pipeline.ts'
 import { makePlan, type Plan, type PlannedPartition, partitionBytes } from '../engine/plan.ts'
-import { RunFolder } from '../engine/run-folder.ts'
+import { RUN_FORMAT, RunFolder } from '../engine/run-folder.ts'
 import { type Reporter, runPlan } from '../engine/runner.ts'
 import { treeBytes } from '../io/tree-bytes.ts'
 import { inlineExecutor } from './inline.ts'
@@ -47,7 +47,7 @@ export async function forecast(
     })
     const folder = new RunFolder(join(scratch, 'run'))
     await folder.writePlan({
-      format: 1,
+      format: RUN_FORMAT,
       pipeline: '',
       file: '',
       arguments: {},

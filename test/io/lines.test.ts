@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict'
+import { Readable } from 'node:stream'
+import { buffer } from 'node:stream/consumers'
 import { test } from 'node:test'
-import { gzipSync, zstdCompressSync } from 'node:zlib'
+import { createZstdCompress, gzipSync, zstdCompressSync } from 'node:zlib'
 import fc from 'fast-check'
-import { type LineDamage, readLines } from '../../src/io/lines.ts'
+import { type LineDamage, lineRanges, readLines } from '../../src/io/lines.ts'
 import { memorySource } from './memory-source.ts'
 
 async function read(bytes: Buffer, pieceBytes = 1 << 16, range?: readonly [number, number], maxLineBytes = 1 << 20) {
@@ -50,6 +52,53 @@ test('lines and offsets are the same for any pieces, plain, gzip of several memb
     }),
     { numRuns: 60 },
   )
+})
+
+test('a zstd file cut at its frames gives every line once, with the offsets that it has in one piece', async () => {
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(texts, { minLength: 1, maxLength: 6 }),
+      fc.integer({ min: 1, max: 40 }),
+      fc.integer({ min: 1, max: 50 }),
+      async (parts, strideBytes, pieceBytes) => {
+        const skippable = Buffer.from([0x5e, 0x2a, 0x4d, 0x18, 3, 0, 0, 0, 1, 2, 3])
+        const file = Buffer.concat(parts.flatMap((part, index) => [...(index % 2 ? [skippable] : []), zstdCompressSync(part)]))
+        const source = memorySource(file, pieceBytes)
+        const lines: [number, string][] = []
+        let consumed = 0
+        for (const piece of await lineRanges(source, strideBytes)) {
+          for await (const block of readLines(source, {
+            ...piece,
+            maxLineBytes: 1 << 20,
+            damaged: ({ message }) => assert.fail(message),
+          })) {
+            lines.push(...block.lines.map(({ offset, bytes }): [number, string] => [offset, bytes.toString()]))
+            consumed += block.consumed
+          }
+        }
+        assert.deepEqual(lines, expectedLines(parts.join('')))
+        assert.equal(consumed, file.length)
+      },
+    ),
+    { numRuns: 100 },
+  )
+})
+
+test('a zstd file is cut where all frames say how much they hold, and only then', async () => {
+  const [one, two] = ['a\n'.repeat(500), 'b\n'.repeat(500)]
+  const sized = Buffer.concat([zstdCompressSync(one), zstdCompressSync(two)])
+  const ranges = await lineRanges(memorySource(sized, 7), 10)
+  assert.deepEqual(
+    ranges.map(({ decoded }) => decoded),
+    [
+      [0, 1000],
+      [1000, 2000],
+    ],
+  )
+  const unsized = await buffer(Readable.from([Buffer.from(one)]).pipe(createZstdCompress()))
+  assert.deepEqual(await lineRanges(memorySource(Buffer.concat([sized, unsized]), 7), 10), [{}])
+  assert.deepEqual(await lineRanges(memorySource(sized.subarray(0, -3), 7), 10), [{}], 'cut short')
+  assert.deepEqual(await lineRanges(memorySource(sized, 7, 'https://example.org/a.zst'), 10), [{}], 'not over a network')
 })
 
 test('any cut of a plain file into ranges gives every line once', async () => {

@@ -1,0 +1,140 @@
+// The layouts in which known corpora are published, each a source of records with its fields named:
+// The Pile (Gao et al. 2020, arxiv.org/abs/2101.00027), C4 (Raffel et al. 2019, arxiv.org/abs/1910.10683), RedPajama 1 and 2
+// (Weber et al. 2024, arxiv.org/abs/2411.12372), Dolma (Soldaini et al. 2024, arxiv.org/abs/2402.00159) and FineWeb (Penedo
+// et al. 2024, arxiv.org/abs/2406.17557).
+
+import { z } from 'zod'
+import type { Document, Json } from '../src/core/document.ts'
+import type { Source } from '../src/core/stage.ts'
+import { inputPaths, listOf } from './batches.ts'
+import { type Attributes, jsonLines, type Said } from './jsonl.ts'
+import { parquetRows } from './parquet.ts'
+import { isObject, type JsonObject, recordFields } from './record-fields.ts'
+
+const fields = z.strictObject(recordFields)
+
+export const pileOptions = z.strictObject({ path: inputPaths })
+export type PileOptions = z.input<typeof pileOptions>
+
+/** The Pile: `.jsonl.zst` with `text` and `meta.pile_set_name`, which names the subset. */
+export function pile(options: PileOptions): Source<Document> {
+  const paths = listOf(pileOptions.parse(options).path)
+  return jsonLines({
+    name: 'pile',
+    paths,
+    fields: fields.parse({ subset: 'meta.pile_set_name', columns: ['meta.pile_set_name'] }),
+    options: {},
+  })
+}
+
+export const c4Options = z.strictObject({ path: inputPaths })
+export type C4Options = z.input<typeof c4Options>
+
+/** C4: `.json.gz` with `text`, `url` and `timestamp`. */
+export function c4(options: C4Options): Source<Document> {
+  const paths = listOf(c4Options.parse(options).path)
+  return jsonLines({ name: 'c4', paths, fields: fields.parse({ date: 'timestamp' }), options: {} })
+}
+
+export const redPajamaOptions = z.strictObject({ path: inputPaths })
+export type RedPajamaOptions = z.input<typeof redPajamaOptions>
+
+/** RedPajama 1: `.jsonl` or `.jsonl.zst` with `text` and `meta`. `red_pajama_subset` names the subset, or else the folder. */
+export function redPajama(options: RedPajamaOptions): Source<Document> {
+  const paths = listOf(redPajamaOptions.parse(options).path)
+  const layout = { url: 'meta.url', date: 'meta.timestamp', subset: 'red_pajama_subset', folderAsSubset: true }
+  return jsonLines({ name: 'redPajama', paths, fields: fields.parse(layout), options: {} })
+}
+
+export const redPajama2Options = z.strictObject({
+  path: inputPaths,
+  signals: z
+    .boolean()
+    .default(false)
+    .describe('reads the quality signals of quality_signals/ too: one number a document becomes an annotation'),
+})
+export type RedPajama2Options = z.input<typeof redPajama2Options>
+
+/**
+ * RedPajama 2: `documents/<snapshot>/<shard>/<language>_<bucket>.json.gz`, and line by line beside them
+ * `quality_signals/…/<language>_<bucket>.signals.json.gz`. The subset is the bucket: head, middle, tail.
+ */
+export function redPajama2(options: RedPajama2Options): Source<Document> {
+  const { path, signals } = redPajama2Options.parse(options)
+  const layout = { text: 'raw_content', date: 'date_download', language: 'language', languageScore: 'language_score', subset: 'bucket' }
+  const attributes = signals ? [qualitySignals] : []
+  return jsonLines({ name: 'redPajama2', paths: listOf(path), fields: fields.parse(layout), options: { signals }, attributes })
+}
+
+export const dolmaOptions = z.strictObject({
+  path: inputPaths,
+  attributes: z
+    .array(z.string().regex(/^[^/]+$/, 'name a folder below attributes/'))
+    .default([])
+    .describe('folders below attributes/ that are read too: one number a document becomes an annotation'),
+})
+export type DolmaOptions = z.input<typeof dolmaOptions>
+
+/**
+ * Dolma: `documents/….json.gz` with `id`, `text`, `source`, `added`, `created` and `metadata`, and line by line beside them
+ * `attributes/<name>/….json.gz`. The subset is `source`.
+ */
+export function dolma(options: DolmaOptions): Source<Document> {
+  const { path, attributes } = dolmaOptions.parse(options)
+  const layout = { url: 'metadata.url', date: 'created', subset: 'source' }
+  return jsonLines({
+    name: 'dolma',
+    paths: listOf(path),
+    fields: fields.parse(layout),
+    options: { attributes },
+    attributes: attributes.map(dolmaAttributes),
+  })
+}
+
+export const fineWebOptions = z.strictObject({ path: inputPaths })
+export type FineWebOptions = z.input<typeof fineWebOptions>
+
+/** FineWeb: Parquet with `text`, `id`, `dump`, `url`, `date`, `file_path`, `language`, `language_score`, `token_count`. The subset is `dump`. */
+export function fineWeb(options: FineWebOptions): Source<Document> {
+  const paths = listOf(fineWebOptions.parse(options).path)
+  const layout = { language: 'language', languageScore: 'language_score', subset: 'dump' }
+  return parquetRows({ name: 'fineWeb', paths, fields: fields.parse(layout), options: {} })
+}
+
+// ---- what lies beside the documents ----
+
+const qualitySignals: Attributes = {
+  urlOf: (documents) => beside(documents, 'quality_signals')?.replace(/(\.jsonl?)(\.gz|\.zst)?$/, '.signals$1$2'),
+  read: ({ id, quality_signals: signals }, _record, ordinal) => {
+    const row = typeof id === 'string' ? /\/(\d+)$/.exec(id)?.[1] : undefined
+    if (row !== undefined && Number(row) !== ordinal) return undefined
+    const spans: Json | undefined = typeof signals === 'string' ? JSON.parse(signals) : signals
+    return isObject(spans) ? saidBySpans(spans) : undefined
+  },
+}
+
+function dolmaAttributes(name: string): Attributes {
+  return {
+    urlOf: (documents) => beside(documents, `attributes/${encodeURIComponent(name)}`),
+    read: ({ id, attributes }, record) => (id === record.id && isObject(attributes) ? saidBySpans(attributes) : undefined),
+  }
+}
+
+/** The file of the same name in another folder beside `documents`. */
+function beside(url: string, folder: string): string | undefined {
+  const at = url.lastIndexOf('/documents/')
+  return at === -1 ? undefined : `${url.slice(0, at)}/${folder}/${url.slice(at + '/documents/'.length)}`
+}
+
+/** `[[start, end, value], …]` by name: a single span's value is an annotation, several spans are metadata. */
+function saidBySpans(spans: JsonObject): Said {
+  const annotations: Record<string, number | string> = {}
+  const metadata: Record<string, Json> = {}
+  for (const [name, list] of Object.entries(spans)) {
+    if (!Array.isArray(list) || list.length === 0) continue
+    const value: Json = list.length === 1 && Array.isArray(list[0]) ? list[0][2] : null
+    if (typeof value === 'number' || typeof value === 'string') annotations[name] = value
+    else if (list.length > 1) metadata[name] = list
+  }
+  return { annotations, metadata }
+}

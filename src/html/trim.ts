@@ -6,15 +6,15 @@ import type { Mode } from './content.ts'
 import { isFurniture, isLabel } from './furniture.ts'
 
 /** The blocks without what frames the text. */
-export function trimBlocks(blocks: readonly Block[], title: string | undefined, mode: Mode): Block[] {
+export function trimBlocks(blocks: readonly Block[], title: string | undefined, mode: Mode | 'whole'): Block[] {
   const kept = blocks.filter((block) => isText(block, mode))
-  return kept.slice(startOfText(kept, title), mode === 'recall' ? kept.length : endOfText(kept))
+  return kept.slice(startOfText(kept, title), mode === 'recall' || mode === 'whole' ? kept.length : endOfText(kept))
 }
 
-function isText(block: Block, mode: Mode): boolean {
+function isText(block: Block, mode: Mode | 'whole'): boolean {
   if (block.kind === 'code' || block.kind === 'row') return true
   if (isLabel(block.text, block.kind !== 'paragraph')) return false
-  return mode === 'recall' || !(isFurniture(block.text) || isLink(block))
+  return mode === 'recall' || !(isFurniture(block.text) || (mode !== 'whole' && isLink(block)))
 }
 
 /** A line that is one link. Links in lists may be what a list is about. */

@@ -6,14 +6,14 @@ import type { Partition, PlanContext, SourceContext } from '../src/core/stage.ts
 import { expandInputs } from '../src/io/inputs.ts'
 import { openBytes } from '../src/io/open-bytes.ts'
 import { decodeBody, mediaType, parseHttpResponse } from '../src/warc/http.ts'
-import { isGzipFile, readWarc } from '../src/warc/reader.ts'
+import { isSplittable, readWarc } from '../src/warc/reader.ts'
 import { field, recordDate, recordUrl, type WarcRecord } from '../src/warc/record.ts'
 import { Batches } from './batches.ts'
 
 /** Inputs that are asked for their size at once. */
 const PROBES = 8
 
-/** A partition an input, or several of a large one with a gzip member a record. */
+/** A partition an input, or several of a large one that is compressed record by record. */
 export async function warcPartitions(urls: readonly string[], context: PlanContext): Promise<Partition[]> {
   const planned: Partition[][] = new Array(urls.length)
   let next = 0
@@ -40,7 +40,7 @@ export async function warcFilePartitions(
 async function partitionsOf(url: string, context: PlanContext): Promise<Partition[]> {
   const source = await openBytes(url, { signal: context.signal })
   const whole: Partition = { source: url, bytes: source.size, version: source.version }
-  if (source.size < context.partitionBytes * 2 || !(await isGzipFile(source))) return [whole]
+  if (source.size < context.partitionBytes * 2 || !(await isSplittable(source))) return [whole]
   return ranges(source.size, context.partitionBytes).map((range) => ({ ...whole, range }))
 }
 

@@ -3,11 +3,12 @@
 import { z } from 'zod'
 import type { Document } from '../src/core/document.ts'
 import type { Source } from '../src/core/stage.ts'
+import { ARCHIVE_EXTENSIONS } from '../src/warc/reader.ts'
 import { inputPaths, listOf } from './batches.ts'
 import { maxRecordBytes } from './warc.ts'
 import { readRecords, textOf, warcFilePartitions } from './warc-records.ts'
 
-const WET_EXTENSIONS = ['.wet', '.wet.gz', '.warc', '.warc.gz']
+const WET_EXTENSIONS = ['.wet', '.wet.gz', '.wet.zst', '.wet.lz4', ...ARCHIVE_EXTENSIONS]
 
 export const wetOptions = z.strictObject({ path: inputPaths, maxRecordBytes })
 export type WetOptions = z.input<typeof wetOptions>
@@ -18,7 +19,7 @@ export function wet(options: WetOptions): Source<Document> {
   return {
     kind: 'source',
     name: 'wet',
-    version: 1,
+    version: 2,
     options: settings,
     partitions: (context) => warcFilePartitions(listOf(path), WET_EXTENSIONS, context),
     read: (partition, context) => readRecords(partition, context, settings.maxRecordBytes, textOf),

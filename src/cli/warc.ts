@@ -1,4 +1,4 @@
-// sluice warc ls|cat|check|pack: WARC files at the command line.
+// sluice warc ls|cat|check|pack: web archives at the command line.
 
 import { readFile, stat } from 'node:fs/promises'
 import { extname } from 'node:path'
@@ -12,32 +12,41 @@ import { openBytes } from '../io/open-bytes.ts'
 import { checkDigests, type DigestResult } from '../warc/digest.ts'
 import { decodeBody, mediaType, parseHttpResponse } from '../warc/http.ts'
 import type { WarcDamage } from '../warc/plain-records.ts'
-import { readWarc, type WarcLayout } from '../warc/reader.ts'
+import { ARCHIVE_EXTENSIONS, readWarc, type WarcLayout } from '../warc/reader.ts'
 import { field, recordDate, recordUrl, type WarcRecord } from '../warc/record.ts'
 import { WarcWriter } from '../warc/writer.ts'
 import { printable } from './printable.ts'
 
-const EXTENSIONS = ['.warc', '.warc.gz', '.wet', '.wet.gz', '.wat', '.wat.gz']
+const EXTENSIONS = [...ARCHIVE_EXTENSIONS, ...['.wet', '.wat'].flatMap((kind) => ['', '.gz', '.zst', '.lz4'].map((end) => kind + end))]
 const MAX_RECORD_BYTES = 1 << 30
 
 export const command = new Command('warc')
   .addHelpText(
     'after',
-    examples(
-      'sluice warc ls crawl.warc.gz',
-      'sluice warc check crawl.warc.gz',
-      'sluice warc pack site/ -o site.warc.gz --base-url https://docs.example.org/',
-    ),
+    `
+Reads WARC (WET, WAT), ARC and WACZ; plain, gzip, zstd (with its dictionary) or lz4, a record a member or the whole file
+in one: told apart by their bytes, whatever they are called.
+
+A record's offset is where it can be read at, alone: cat --offset. Records that share a gzip member or a frame are
+numbered from its offset on instead. What cannot be read is listed as DAMAGE with its bytes and a code, and reading goes
+on at the next record. Exit codes: 0 all was read, 1 something is damaged or wrong.
+${examples(
+  'sluice warc ls crawl.warc.gz',
+  "sluice warc ls --json --type response 'crawls/*.arc.gz' | jq -r .url",
+  'sluice warc cat crawl.wacz --url https://example.org/ > page.html',
+  'sluice warc check crawl.warc.zst',
+  'sluice warc pack site/ -o site.warc.gz --base-url https://docs.example.org/',
+)}`,
   )
   .addCommand(
     new Command('ls')
-      .summary('list the records of WARC files')
+      .summary('list the records of archives')
       .description(
-        'Lists the records of WARC files, one a line: offset, stored bytes, type, digest check, status and media type, date, URL. Damage is listed where it lies.',
+        'Lists the records of archives, one a line: offset, stored bytes, type, digest check, status and media type, date, URL. Damage is listed where it lies.',
       )
       .argument('<file...>', 'files, folders, patterns or http(s) URLs')
       .option('--json', 'one JSON object a record or damage')
-      .option('--type <type>', 'only records of this type: response, request, conversion, …')
+      .option('--type <type>', 'only records of this type: response, resource, revisit, conversion, …')
       .addHelpText('after', examples('sluice warc ls crawl.warc.gz', "sluice warc ls --json --type response 'crawls/*.warc.gz' | jq .url"))
       .action(list),
   )
@@ -58,9 +67,9 @@ export const command = new Command('warc')
   )
   .addCommand(
     new Command('check')
-      .summary('verify gzip members, lengths and digests')
+      .summary('verify checksums, lengths and digests')
       .description(
-        'Reads WARC files whole and verifies gzip checksums, record lengths and digests. Lists what is damaged by byte range, then counts. Exits with 1 where anything is wrong.',
+        'Reads archives whole and verifies checksums of the compression, record lengths and digests. Lists what is damaged by byte range, then counts. Exits with 1 where anything is wrong.',
       )
       .argument('<file...>', 'files, folders, patterns or http(s) URLs')
       .option('--json', 'one JSON object a file')
@@ -289,19 +298,22 @@ async function inspect(source: ByteSource): Promise<Report> {
       })
   }
   const layout = layouts.at(-1) ?? 'empty'
-  if (layout === 'gzip-shared')
+  const [compression, shared] = layout.split('-')
+  if (shared !== undefined)
     damaged.push({
       offset: 0,
       length: source.size,
-      code: 'SLUICE_WARC_SHARED_GZIP',
-      message: 'records share a gzip member: the file can be read from its start only, not by offset and not in parallel',
+      code: `SLUICE_WARC_SHARED_${compression.toUpperCase()}`,
+      message: `records share a ${compression} member: the file can be read from its start only, not by offset and not in parallel`,
     })
   return { file: displayName(source.url), bytes: source.size, layout, records, types, digests, damaged }
 }
 
-/** A file of another format is a finding like any other: the files behind it are checked all the same. */
+const UNREADABLE = ['SLUICE_WARC_FORMAT', 'SLUICE_WARC_DICTIONARY']
+
+/** A file that cannot be read at all is a finding like any other: the files behind it are checked all the same. */
 function refused({ url, size }: ByteSource, error: unknown): Report {
-  if (!(error instanceof SluiceError && error.code === 'SLUICE_WARC_FORMAT')) throw error
+  if (!(error instanceof SluiceError && UNREADABLE.includes(error.code))) throw error
   const damage = { offset: 0, length: size, code: error.code, message: error.message }
   return { file: displayName(url), bytes: size, layout: 'other', records: 0, types: {}, digests: NO_DIGESTS, damaged: [damage] }
 }

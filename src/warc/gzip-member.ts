@@ -1,6 +1,10 @@
-// One gzip member at the front of a buffer: RFC 1952 header, deflate body, CRC-32 and length, all checked.
+// gzip members of an archive: RFC 1952 header, deflate body, CRC-32 and length, all checked.
 
-import { crc32, inflateRawSync } from 'node:zlib'
+import { constants, crc32, createInflateRaw, inflateRawSync } from 'node:zlib'
+import { systemCode } from '../core/errors.ts'
+import type { ByteWindow } from '../io/byte-window.ts'
+import { Decoder } from '../io/decoder.ts'
+import type { MemberFailure, MemberFormat, MemberResult } from './member.ts'
 
 /** With deflate, the only method there is. */
 export const GZIP_MAGIC = Buffer.from([0x1f, 0x8b, 8])
@@ -9,14 +13,21 @@ const LARGEST_CHUNK_BYTES = 4 << 20
 /** Header and trailer of the smallest member. */
 const SMALLEST_MEMBER_BYTES = 18
 
-export interface GzipMember {
-  readonly content: Buffer
-  /** Of the whole member, trailer included. */
-  readonly storedBytes: number
-}
+/** Compressed bytes that a record's first line must come out of. */
+const PEEK_BYTES = 2048
+const STREAM_PIECE_BYTES = 1 << 16
+/** A header with its file name and comment is no longer. */
+const MAX_HEAD_BYTES = 1 << 20
 
-/** `partial`: the buffer ends within the member, or its content is larger than asked for. */
-export type MemberResult = GzipMember | 'partial' | 'corrupt'
+export const gzipMembers: MemberFormat = {
+  name: 'gzip',
+  magic: GZIP_MAGIC,
+  code: 'SLUICE_WARC_GZIP',
+  mayBegin: hasGzipMagic,
+  decode: inflateMember,
+  peek: peekMember,
+  stream: streamMember,
+}
 
 /** True where a gzip member with deflate may begin. */
 export function hasGzipMagic(bytes: Buffer, start = 0): boolean {
@@ -24,7 +35,7 @@ export function hasGzipMagic(bytes: Buffer, start = 0): boolean {
 }
 
 /** Bytes of the member's header, -1 where the buffer ends within it. Extra fields (Internet Archive's `sl`, wget's) are passed over. */
-export function gzipHeadBytes(bytes: Buffer, start = 0): number {
+function gzipHeadBytes(bytes: Buffer, start = 0): number {
   if (bytes.length < start + 10) return -1
   const flags = bytes[start + 3]
   let position = start + 10
@@ -39,8 +50,7 @@ export function gzipHeadBytes(bytes: Buffer, start = 0): number {
   return position > bytes.length ? -1 : position - start
 }
 
-/** @param maxContentBytes a member that holds more is `partial`: read it as a stream */
-export function inflateMember(bytes: Buffer, maxContentBytes: number): MemberResult {
+function inflateMember(bytes: Buffer, maxContentBytes: number): MemberResult {
   const headBytes = gzipHeadBytes(bytes)
   if (headBytes === -1) return 'partial'
   const inflated = inflate(bytes.subarray(headBytes), maxContentBytes, likelyContentBytes(bytes))
@@ -69,7 +79,7 @@ function inflate(bytes: Buffer, maxOutputLength: number, likelyBytes: number): {
     if (isInfo(result)) return { content: result.buffer, taken: result.engine.bytesWritten }
     throw new TypeError('inflateRawSync gave no engine')
   } catch (error) {
-    const code = error instanceof Error && 'code' in error ? error.code : undefined
+    const code = systemCode(error)
     if (code === 'Z_BUF_ERROR' || code === 'ERR_BUFFER_TOO_LARGE') return 'partial'
     if (code === 'Z_DATA_ERROR') return 'corrupt'
     throw error
@@ -78,4 +88,50 @@ function inflate(bytes: Buffer, maxOutputLength: number, likelyBytes: number): {
 
 function isInfo(result: unknown): result is { buffer: Buffer; engine: { bytesWritten: number } } {
   return typeof result === 'object' && result !== null && 'engine' in result && 'buffer' in result
+}
+
+function peekMember(bytes: Buffer, start: number): Buffer {
+  const headBytes = gzipHeadBytes(bytes, start)
+  if (headBytes === -1) return Buffer.alloc(0)
+  const body = start + headBytes
+  try {
+    return inflateRawSync(bytes.subarray(body, body + PEEK_BYTES), { finishFlush: constants.Z_SYNC_FLUSH })
+  } catch {
+    return Buffer.alloc(0) // no deflate data: one of the many places that look like a gzip header
+  }
+}
+
+async function* streamMember(window: ByteWindow, fail: (failure: MemberFailure) => void): AsyncGenerator<Buffer> {
+  let headBytes = gzipHeadBytes(window.buffer)
+  while (headBytes === -1 && window.buffer.length < MAX_HEAD_BYTES && (await window.grow())) headBytes = gzipHeadBytes(window.buffer)
+  if (headBytes === -1) return fail({ kind: window.isEnded ? 'truncated' : 'corrupt' })
+  window.advance(headBytes)
+  const decoder = new Decoder(createInflateRaw({ chunkSize: STREAM_PIECE_BYTES }))
+  let checksum = 0,
+    length = 0
+  try {
+    while (!decoder.isDone) {
+      const before = decoder.taken
+      const hasInput = window.buffer.length > 0 || (await window.grow())
+      const chunks = hasInput ? await decoder.push(window.buffer.subarray(0, STREAM_PIECE_BYTES)) : await decoder.finish()
+      window.advance(decoder.error ? 0 : decoder.taken - before) // before the content goes out: who takes it asks how far this is
+      for (const chunk of chunks) {
+        checksum = crc32(chunk, checksum)
+        length += chunk.length
+        yield chunk
+      }
+      if (decoder.error) return fail(failureOf(decoder.error))
+      if (!hasInput) break
+    }
+  } finally {
+    decoder.close()
+  }
+  if (!(await window.fill(8))) return fail({ kind: 'truncated' })
+  const isGood = checksum === window.buffer.readUInt32LE(0) && length % 2 ** 32 === window.buffer.readUInt32LE(4)
+  if (!isGood) return fail({ kind: 'checksum' })
+  window.advance(8)
+}
+
+function failureOf(error: Error): MemberFailure {
+  return systemCode(error) === 'Z_BUF_ERROR' ? { kind: 'truncated' } : { kind: 'corrupt', detail: error.message }
 }

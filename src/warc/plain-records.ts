@@ -1,8 +1,8 @@
-// Records one after another in decompressed bytes: a plain WARC file, or the content of a gzip member that holds more
-// than one. Behind damage it goes on at the next header.
+// Records one after another in decompressed bytes: a plain WARC or ARC file, or the content of a gzip member that holds
+// more than one. Behind damage it goes on at the next header.
 
 import type { ByteWindow } from '../io/byte-window.ts'
-import { field, type HeadResult, headEnd, MAX_HEAD_BYTES, parseWarcHead, startsWithWarc, type WarcHead, type WarcRecord } from './record.ts'
+import { field, type HeadResult, type RecordFormat, type WarcHead, type WarcRecord } from './record.ts'
 
 export interface WarcDamage {
   readonly offset: number
@@ -13,6 +13,7 @@ export interface WarcDamage {
 }
 
 export interface PlainOptions {
+  readonly format: RecordFormat
   /** Records that start there or behind are another reader's. */
   readonly end: number
   readonly maxRecordBytes: number
@@ -23,7 +24,8 @@ export interface PlainOptions {
 
 const CR = 13,
   LF = 10
-const HEAD_LINE = '\nWARC/'
+/** To see whether a record follows: in ARC files its URL must be there. */
+const LOOK_AHEAD_BYTES = 1 << 12
 
 /** Offsets and lengths are the window's. */
 export async function* plainRecords(window: ByteWindow, options: PlainOptions): AsyncGenerator<WarcRecord> {
@@ -31,14 +33,14 @@ export async function* plainRecords(window: ByteWindow, options: PlainOptions): 
     await skipLineEnds(window)
     if (window.buffer.length === 0 || window.offset >= options.end) return
     const start = window.offset
-    const head = await completeHead(window)
+    const head = await completeHead(window, options.format)
     if (typeof head === 'string' || Number.isNaN(head.contentBytes)) {
       const [code, message] = headDamage(head)
-      await nextHead(window, 1)
+      await nextHead(window, 1, options.format)
       options.damaged({ offset: start, length: window.offset - start, code, message })
     } else if (head.contentBytes > options.maxRecordBytes) {
       const isPossible = start + head.headBytes + head.contentBytes <= options.size
-      await (isPossible ? window.skip(head.headBytes + head.contentBytes) : nextHead(window, head.headBytes))
+      await (isPossible ? window.skip(head.headBytes + head.contentBytes) : nextHead(window, head.headBytes, options.format))
       const code = isPossible ? 'SLUICE_WARC_RECORD_TOO_LARGE' : 'SLUICE_WARC_LENGTH'
       const message = isPossible
         ? `the record holds ${head.contentBytes} bytes: more than ${options.maxRecordBytes} are not read`
@@ -57,13 +59,13 @@ async function wholeRecord(window: ByteWindow, head: WarcHead, options: PlainOpt
   const bytes = head.headBytes + head.contentBytes
   const isWhole = await window.fill(bytes)
   const gap = isWhole ? await lineEndsAt(window, bytes) : undefined
-  if (gap && (gap.lineFeeds >= 2 || gap.isAtEnd || startsWithWarc(window.buffer, bytes + gap.bytes))) {
+  if (gap && (gap.lineFeeds >= options.format.lineFeeds || gap.isAtEnd || options.format.startsAt(window.buffer, bytes + gap.bytes))) {
     const record = makeRecord(head, window.buffer, start, bytes + gap.bytes)
     window.advance(bytes + gap.bytes)
     return record
   }
   const available = window.buffer.length - head.headBytes
-  await nextHead(window, head.headBytes)
+  await nextHead(window, head.headBytes, options.format)
   const isCut = !isWhole && window.isEnded && window.buffer.length === 0
   options.damaged({
     offset: start,
@@ -89,17 +91,17 @@ export function makeRecord(head: WarcHead, content: Buffer, offset: number, leng
   }
 }
 
-async function completeHead(window: ByteWindow): Promise<HeadResult> {
-  let head = parseWarcHead(window.buffer)
-  while (head === 'incomplete' && (await window.grow())) head = parseWarcHead(window.buffer)
+async function completeHead(window: ByteWindow, { parseHead }: RecordFormat): Promise<HeadResult> {
+  let head = parseHead(window.buffer)
+  while (head === 'incomplete' && (await window.grow())) head = parseHead(window.buffer)
   return head
 }
 
 function headDamage(head: HeadResult): [code: string, message: string] {
-  if (head === 'not-warc') return ['SLUICE_WARC_GARBAGE', 'no WARC record begins here']
+  if (head === 'no-head') return ['SLUICE_WARC_GARBAGE', 'no record begins here']
   if (head === 'bad-version') return ['SLUICE_WARC_VERSION', 'the first line of the record names no WARC version']
   if (head === 'incomplete') return ['SLUICE_WARC_TRUNCATED', 'the header of the record is cut short']
-  return ['SLUICE_WARC_NO_LENGTH', 'the record has no usable Content-Length']
+  return ['SLUICE_WARC_NO_LENGTH', 'the record has no usable length']
 }
 
 async function skipLineEnds(window: ByteWindow): Promise<void> {
@@ -118,7 +120,7 @@ async function lineEndsAt(window: ByteWindow, start: number): Promise<{ bytes: n
     for (; end < window.buffer.length; end++) {
       if (window.buffer[end] === LF) lineFeeds++
       else if (window.buffer[end] !== CR) {
-        await window.fill(end + 5) // for the look at what follows
+        await window.fill(end + LOOK_AHEAD_BYTES)
         return { bytes: end - start, lineFeeds, isAtEnd: false }
       }
     }
@@ -126,35 +128,16 @@ async function lineEndsAt(window: ByteWindow, start: number): Promise<{ bytes: n
   }
 }
 
-/** Moves to the next header at `from` or behind, or to the end. A header counts where its length and type are there. */
-export async function nextHead(window: ByteWindow, from: number): Promise<void> {
+/** Moves to the next header at `from` or behind, or to the end. */
+export async function nextHead(window: ByteWindow, from: number, { findHead }: RecordFormat): Promise<void> {
   let position = from
   for (;;) {
-    const { buffer } = window
-    const at = headLine(buffer, position)
-    const end = at === -1 ? -1 : headEnd(buffer, at)
-    if (end !== -1) {
-      // Where several first lines stand before one end, headers were cut off. To try all of them would take for ever on
-      // a file that is made of them: the first and the last will do.
-      for (const start of [at, at + buffer.subarray(at, end).lastIndexOf(HEAD_LINE) + 1]) {
-        const head = parseWarcHead(buffer, start)
-        if (typeof head !== 'string' && !Number.isNaN(head.contentBytes) && field(head.fields, 'warc-type') !== undefined)
-          return window.advance(start)
-      }
-      position = end
-      continue
-    }
-    // No header ends in the buffer. What may be the beginning of one stays there, with the line feed before it.
-    const done = Math.max(0, at === -1 ? buffer.length - HEAD_LINE.length + 1 : Math.max(at - 1, buffer.length - MAX_HEAD_BYTES))
+    const { at, isFound } = findHead(window.buffer, position)
+    if (isFound) return window.advance(at)
+    // What may be the beginning of a header stays, with the line feed before it.
+    const done = Math.max(0, at - 1)
     window.advance(done)
     if (done > 0) position = Math.max(1, position - done)
     if (!(await window.grow())) return window.advance(window.buffer.length)
   }
-}
-
-/** Where a line begins as the first one of a header does, at `from` or behind; -1 where none does. */
-function headLine(bytes: Buffer, from: number): number {
-  if (from === 0 && startsWithWarc(bytes)) return 0
-  const feed = bytes.indexOf(HEAD_LINE, Math.max(0, from - 1), 'latin1')
-  return feed === -1 ? -1 : feed + 1
 }

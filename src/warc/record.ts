@@ -5,9 +5,9 @@
 export type Fields = readonly (readonly [name: string, value: string])[]
 
 export interface WarcRecord {
-  /** `1.1` */
+  /** `1.1`; of ARC files `ARC/1` or `ARC/2` */
   readonly version: string
-  /** `warc-type`, lower case: response, request, conversion, … ; `unknown` where the header has none. */
+  /** `warc-type`, lower case: response, request, conversion, … ; `unknown` where the header has none. ARC: `arc_header`, `response`. */
   readonly type: string
   readonly fields: Fields
   /** The header as stored, empty line included. */
@@ -15,11 +15,11 @@ export interface WarcRecord {
   /** The content block, `content-length` bytes: a view into what was read, which nobody overwrites. */
   readonly block: Buffer
   /**
-   * Byte offset of the gzip member or, in a plain file, of the record. A record that is not the first of its member has the
-   * member's offset plus its own in the decompressed member: unique, but no place to start reading at.
+   * Byte offset of the gzip member or frame or, in a plain file, of the record. The n-th record behind the first one of a
+   * member has the member's offset plus n: unique, but no place to start reading at.
    */
   readonly offset: number
-  /** Bytes from `offset` to the next record, as stored. */
+  /** Bytes from `offset` to the next record, as stored; of records that share a member, their part of its bytes, roughly. */
   readonly length: number
 }
 
@@ -32,15 +32,34 @@ export interface WarcHead {
   readonly contentBytes: number
 }
 
-export type HeadResult = WarcHead | 'incomplete' | 'not-warc' | 'bad-version'
+export type HeadResult = WarcHead | 'incomplete' | 'no-head' | 'bad-version'
+
+/** What is to be known of WARC and of ARC, to find their records in decompressed bytes. */
+export interface RecordFormat {
+  /** Whether a record may begin there; what is cut off of its head is not missed as far as possible. */
+  readonly startsAt: (bytes: Buffer, start?: number) => boolean
+  readonly parseHead: (bytes: Buffer, start?: number) => HeadResult
+  /** The first whole head at `from` or behind. Where none is, `at` is where one may begin that is not all there yet. */
+  readonly findHead: (bytes: Buffer, from: number) => { readonly at: number; readonly isFound: boolean }
+  /** Behind a record's content. */
+  readonly lineFeeds: number
+}
 
 /** A longer header is none. */
-export const MAX_HEAD_BYTES = 1 << 20
+const MAX_HEAD_BYTES = 1 << 20
 
+const HEAD_LINE = '\nWARC/'
 const MAGIC = [0x77, 0x61, 0x72, 0x63, 0x2f] // "warc/"
 
+export const warcRecords: RecordFormat = {
+  parseHead: parseWarcHead,
+  findHead: findWarcHead,
+  startsAt: startsWithWarc,
+  lineFeeds: 2,
+}
+
 /** Whether a record may begin here. Its letters may be of either case: JHOVE's suite says so. */
-export function startsWithWarc(bytes: Buffer, start = 0): boolean {
+function startsWithWarc(bytes: Buffer, start = 0): boolean {
   return bytes.length >= start + 5 && couldBeWarc(bytes, start)
 }
 
@@ -51,15 +70,40 @@ function couldBeWarc(bytes: Buffer, start: number): boolean {
 }
 
 /** Parses the header that begins at `start`. */
-export function parseWarcHead(bytes: Buffer, start = 0): HeadResult {
-  if (!couldBeWarc(bytes, start)) return 'not-warc'
+function parseWarcHead(bytes: Buffer, start = 0): HeadResult {
+  if (!couldBeWarc(bytes, start)) return 'no-head'
   const end = headEnd(bytes, start)
-  if (end === -1) return bytes.length - start > MAX_HEAD_BYTES ? 'not-warc' : 'incomplete'
+  if (end === -1) return bytes.length - start > MAX_HEAD_BYTES ? 'no-head' : 'incomplete'
   const lines = headLines(bytes, start, end)
   const version = /^WARC\/(\d+\.\d+)$/i.exec(lines[0])
   if (!version) return 'bad-version'
   const fields = parseFields(lines, 1)
   return { version: version[1], fields, headBytes: end - start, contentBytes: contentLength(fields) }
+}
+
+/** A header counts where its length and type are there. */
+function findWarcHead(bytes: Buffer, from: number): { at: number; isFound: boolean } {
+  for (let position = from; ; ) {
+    const at = headLine(bytes, position)
+    if (at === -1) return { at: Math.max(0, bytes.length - HEAD_LINE.length + 2), isFound: false }
+    const end = headEnd(bytes, at)
+    if (end === -1) return { at: Math.max(at, bytes.length - MAX_HEAD_BYTES), isFound: false }
+    // Where several first lines stand before one end, headers were cut off. To try all of them would take for ever on
+    // a file that is made of them: the first and the last will do.
+    for (const start of [at, at + bytes.subarray(at, end).lastIndexOf(HEAD_LINE) + 1]) {
+      const head = parseWarcHead(bytes, start)
+      if (typeof head !== 'string' && !Number.isNaN(head.contentBytes) && field(head.fields, 'warc-type') !== undefined)
+        return { at: start, isFound: true }
+    }
+    position = end
+  }
+}
+
+/** Where a line begins as the first one of a header does, at `from` or behind; -1 where none does. */
+function headLine(bytes: Buffer, from: number): number {
+  if (from === 0 && startsWithWarc(bytes)) return 0
+  const feed = bytes.indexOf(HEAD_LINE, Math.max(0, from - 1), 'latin1')
+  return feed === -1 ? -1 : feed + 1
 }
 
 /** First value of a field, or undefined. @param name in lower case */

@@ -47,10 +47,37 @@ test('check passes good files and exits with 1 on damaged ones, with byte ranges
   assert.deepEqual([report.records, report.layout, report.damaged[0].code], [9, 'gzip-shared', 'SLUICE_WARC_SHARED_GZIP'])
 })
 
-test('check goes on behind a file of another format', () => {
-  const { status, stdout } = sluice('check', `${fixtures}archive.arc`, `${fixtures}good.warc.gz`)
+test('check goes on behind a file that cannot be read', () => {
+  const { status, stdout } = sluice('check', `${fixtures}other.warc`, `${fixtures}bad-dictionary.warc.zst`, `${fixtures}good.warc.gz`)
   assert.equal(status, 1)
-  assert.match(stdout, /archive\.arc: DAMAGED\n.*SLUICE_WARC_FORMAT[\s\S]*good\.warc\.gz: ok/)
+  assert.match(stdout, /other\.warc: DAMAGED\n.*SLUICE_WARC_FORMAT[\s\S]*zst: DAMAGED\n.*SLUICE_WARC_DICTIONARY[\s\S]*good\.warc\.gz: ok/)
+})
+
+test('every format is listed, printed and checked alike', () => {
+  for (const name of [
+    'good.warc',
+    'good.warc.gz',
+    'dictionary.warc.zst',
+    'good.warc.lz4',
+    'good.wacz',
+    'good.arc',
+    'good.arc.gz',
+    'good.arc.zst',
+  ]) {
+    const checked = sluice('check', `${fixtures}${name}`)
+    assert.equal(checked.status, 0, checked.stdout)
+    const listed = sluice('ls', '--json', '--type', 'response', `${fixtures}${name}`).stdout.trim().split('\n')
+    const { offset, url, status, mime, date } = JSON.parse(listed[0])
+    assert.match(url, /^https?:\/\/example\.org\/one$/)
+    assert.deepEqual([status, mime, date.slice(0, 2)], [200, 'text/html', '20'], name)
+    assert.match(sluice('cat', `${fixtures}${name}`, '--offset', String(offset)).stdout, /^<!doctype html>/, name)
+  }
+})
+
+test('help says what is read, what an offset is, and how each subcommand is used', () => {
+  const { stdout } = sluice('--help')
+  for (const word of ['WARC', 'ARC', 'WACZ', 'zstd', 'lz4', 'DAMAGE', 'Examples:', 'Exit codes']) assert.ok(stdout.includes(word), word)
+  for (const name of ['ls', 'cat', 'check', 'pack']) assert.match(sluice(name, '--help').stdout, /Examples:/)
 })
 
 test('cat prints the decoded payload, the headers, or the record as stored', () => {
@@ -68,7 +95,8 @@ test('mistakes are answered with a code and advice', () => {
     [['cat', `${fixtures}good.warc.gz`, '--offset', '7'], 'SLUICE_WARC_NO_RECORD'],
     [['cat', `${fixtures}good.warc.gz`], 'SLUICE_USAGE'],
     [['ls', `${fixtures}missing.warc.gz`], 'SLUICE_INPUT_MISSING'],
-    [['ls', `${fixtures}archive.arc`], 'SLUICE_WARC_FORMAT'],
+    [['ls', `${fixtures}other.warc`], 'SLUICE_WARC_FORMAT'],
+    [['ls', `${fixtures}bad-dictionary.warc.zst`], 'SLUICE_WARC_DICTIONARY'],
     [['ls', '/dev/null'], 'SLUICE_INPUT_MISSING'],
     [['cat', fixtures, '--offset', '0'], 'SLUICE_USAGE'],
     [['pack', fixtures, '-o', join(folder, 'x.warc'), '--base-url', 'mailto:x'], 'SLUICE_USAGE'],

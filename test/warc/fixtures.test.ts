@@ -26,7 +26,8 @@ async function read(name: string, maxRecordBytes = 1 << 20) {
     damaged: ({ offset, length, code }) => damages.push(`${offset}+${length} ${code.replace('SLUICE_WARC_', '')}`),
   }))
     records.push(record)
-  return { records, urls: records.map((record) => recordUrl(record)?.replace('https://example.org/', '') ?? record.type), damages, layout }
+  const nameOf = (record: WarcRecord) => recordUrl(record)?.replace(/^https?:\/\/example.org\//, '') ?? record.type
+  return { records, urls: records.map(nameOf), damages, layout, size: source.size }
 }
 
 function responseOf(record: WarcRecord): HttpResponse {
@@ -36,6 +37,7 @@ function responseOf(record: WarcRecord): HttpResponse {
 }
 
 const all = ['warcinfo', 'one', 'one', 'gone', 'dot.png', 'saved', 'one', 'one', 'two']
+const allOfArc = ['filedesc://archive.arc', 'one', 'with space', 'dns:example.org', 'short', 'two']
 
 /** By file: URLs (types where there is none) and damage, as offset+length and code. */
 const expected: Readonly<Record<string, readonly [urls: readonly string[], damages: readonly string[]]>> = {
@@ -80,6 +82,34 @@ const expected: Readonly<Record<string, readonly [urls: readonly string[], damag
   'bad-encoding.warc.gz': [['bad', 'one'], []],
   'nothing.warc': [[], ['0+40 GARBAGE']],
   'other.warc.gz': [[], ['0+47 GARBAGE']],
+  'over-members.warc.gz': [['warcinfo', 'one', 'two'], []],
+  'good.warc.zst': [all, []],
+  'dictionary.warc.zst': [all, []],
+  'plain-dictionary.warc.zst': [all, []],
+  'whole-file.warc.zst': [all, []],
+  'skippable-between.warc.zst': [['warcinfo', 'one'], []],
+  'over-frames.warc.zst': [['warcinfo', 'one', 'two'], []],
+  'large.warc.zst': [['warcinfo', 'large', 'one'], []],
+  'bad-frame.warc.zst': [['warcinfo', 'two'], ['230+435 ZSTD']],
+  'truncated.warc.zst': [['warcinfo', 'one'], ['665+376 TRUNCATED']],
+  'good.warc.lz4': [all, []],
+  'whole-file.warc.lz4': [all, []],
+  'large.warc.lz4': [['warcinfo', 'large', 'one'], []],
+  'bad-frame.warc.lz4': [['warcinfo', 'two'], ['274+503 CHECKSUM']],
+  'truncated.warc.lz4': [['warcinfo', 'one'], ['777+444 TRUNCATED']],
+  'good.wacz': [[...all, 'warcinfo', 'one'], []],
+  'deflated.wacz': [[...all, 'warcinfo', 'one'], []],
+  'truncated.wacz': [all, ['0+47 GARBAGE', '2962+295 GARBAGE']],
+  'no-archive.wacz': [[], ['0+133 ZIP']],
+  'good.arc': [allOfArc, []],
+  'good.arc.gz': [allOfArc, []],
+  'good.arc.zst': [allOfArc, []],
+  'whole-file.arc.gz': [allOfArc, []],
+  'version-1.1.arc': [['filedesc://archive.arc', 'one'], []],
+  'version-2.arc': [['filedesc://archive.arc', 'one'], []],
+  'length-too-long.arc': [['filedesc://archive.arc', 'two', 'dns:example.org'], ['140+261 LENGTH']],
+  'length-bad.arc': [['filedesc://archive.arc', 'two'], ['140+260 NO_LENGTH']],
+  'truncated.arc.gz': [['filedesc://archive.arc', 'one'], ['373+176 TRUNCATED']],
 }
 
 for (const [name, [urls, damages]] of Object.entries(expected))
@@ -88,36 +118,96 @@ for (const [name, [urls, damages]] of Object.entries(expected))
     assert.deepEqual({ urls: found.urls, damages: found.damages }, { urls, damages })
   })
 
-test('every fixture is tested, and an ARC file is refused', async () => {
-  const names = readdirSync(folder).filter((name) => name !== 'make.ts' && name !== 'archive.arc')
-  assert.deepEqual(names.sort(), Object.keys(expected).sort())
-  await assert.rejects(
-    read('archive.arc'),
-    (error) => error instanceof SluiceError && error.code === 'SLUICE_WARC_FORMAT' && error.fix !== undefined,
-  )
+/** What cannot be read at all ends in an error with advice. */
+const refused: Readonly<Record<string, string>> = {
+  'bad-dictionary.warc.zst': 'SLUICE_WARC_DICTIONARY',
+  'other.warc': 'SLUICE_WARC_FORMAT', // xz
+}
+
+for (const [name, code] of Object.entries(refused))
+  test(`${name} is refused`, async () => {
+    await assert.rejects(read(name), (error) => error instanceof SluiceError && error.code === code && error.fix !== undefined)
+  })
+
+test('every fixture is tested', () => {
+  const names = readdirSync(folder).filter((name) => name !== 'make.ts')
+  assert.deepEqual(names.sort(), [...Object.keys(expected), ...Object.keys(refused)].sort())
 })
 
-test('the same records in a plain file, a member each and one member for all are the same but for their places', async () => {
+test('the same records are the same in every compression, but for their places', async () => {
   const contents = async (name: string) =>
     (await read(name)).records.map(({ type, fields, block }) => [type, fields, block.toString('latin1')])
-  const plain = await contents('good.warc')
-  assert.deepEqual(await contents('good.warc.gz'), plain)
-  assert.deepEqual(await contents('whole-file.warc.gz'), plain)
+  const layouts: Record<string, readonly (WarcLayout | undefined)[]> = {}
+  for (const [plain, ...others] of [
+    ['good.warc', 'good.warc.gz', 'whole-file.warc.gz', 'good.warc.zst', 'dictionary.warc.zst', 'plain-dictionary.warc.zst'],
+    ['good.warc', 'whole-file.warc.zst', 'good.warc.lz4', 'whole-file.warc.lz4'],
+    ['good.arc', 'good.arc.gz', 'good.arc.zst', 'whole-file.arc.gz'],
+    ['large.warc.zst', 'large.warc.lz4'],
+  ]) {
+    const want = await contents(plain)
+    for (const name of others) {
+      assert.deepEqual(await contents(name), want, name)
+      layouts[name] = [(await read(name)).layout]
+    }
+  }
   assert.deepEqual(
-    [(await read('good.warc')).layout, (await read('good.warc.gz')).layout, (await read('whole-file.warc.gz')).layout],
-    ['plain', 'gzip', 'gzip-shared'],
+    ['good.warc.gz', 'whole-file.warc.gz', 'good.warc.zst', 'whole-file.warc.zst', 'good.warc.lz4', 'whole-file.warc.lz4'].flatMap(
+      (name) => layouts[name],
+    ),
+    ['gzip', 'gzip-shared', 'zstd', 'zstd-shared', 'lz4', 'lz4-shared'],
   )
 })
 
-test('offsets and lengths tile a file', async () => {
-  for (const name of ['good.warc', 'good.warc.gz']) {
-    const { records } = await read(name)
+test('records of an ARC file have the fields that WARC has for the same', async () => {
+  const [header, one, , , short] = (await read('good.arc')).records
+  assert.deepEqual([header.type, header.version, recordUrl(header)], ['arc_header', 'ARC/1', 'filedesc://archive.arc'])
+  const fieldsOf = ({ fields }: WarcRecord) => Object.fromEntries(fields)
+  assert.deepEqual(fieldsOf(one), {
+    'warc-type': 'response',
+    'warc-target-uri': 'http://example.org/one',
+    'warc-date': '2008-04-30T20:48:25Z',
+    'warc-ip-address': '192.0.2.7',
+    'content-type': 'text/html',
+    'content-length': '198',
+  })
+  assert.equal(fieldsOf(short)['content-type'], '') // Alexa's lines have none
+  assert.match(responseOf(one).body.toString(), /^<!doctype html>/)
+  const [, second] = (await read('version-2.arc')).records
+  assert.deepEqual(
+    [second.version, fieldsOf(second)['arc-result-code'], fieldsOf(second)['arc-offset'], fieldsOf(second)['arc-location']],
+    ['ARC/2', '200', '152', undefined],
+  )
+})
+
+test('offsets and lengths tile a file, and each is a place to read that record at', async () => {
+  for (const name of ['good.warc', 'good.warc.gz', 'good.warc.zst', 'good.warc.lz4', 'good.arc', 'good.arc.gz']) {
+    const { records, size } = await read(name)
     let next = 0
     for (const { offset, length } of records) {
       assert.equal(offset, next, name)
       next += length
     }
-    assert.equal(next, (await openBytes(folder + name)).size)
+    assert.equal(next, size)
+  }
+  for (const name of ['good.wacz', 'dictionary.warc.zst', 'good.warc.lz4', 'good.arc.gz']) {
+    const source = await openBytes(folder + name)
+    for (const { offset, block } of (await read(name)).records) {
+      const found = await Array.fromAsync(readWarc(source, { range: [offset, offset + 1], damaged: ({ message }) => assert.fail(message) }))
+      assert.deepEqual(
+        found.map((record) => [record.offset, record.block.equals(block)]),
+        [[offset, true]],
+        `${name} at ${offset}`,
+      )
+    }
+  }
+})
+
+test('records that share a member have offsets of their own, and its bytes among them', async () => {
+  for (const name of ['whole-file.warc.gz', 'two-per-member.warc.gz', 'whole-file.warc.zst', 'whole-file.warc.lz4', 'deflated.wacz']) {
+    const { records, size } = await read(name)
+    assert.equal(new Set(records.map(({ offset }) => offset)).size, records.length, name)
+    const bytes = records.reduce((sum, { length }) => sum + length, 0)
+    assert.ok(bytes <= size && bytes > size - 300, `${name}: ${bytes} of ${size}`)
   }
 })
 

@@ -1,6 +1,8 @@
 // Which row of the input matrix stands for a bucket of n-grams. Pruned models keep a few rows of many buckets: a bitmap says
 // which, and counting its bits finds the row. lid.176.ftz: 2,000,000 buckets in 0.5 MB, a tenth of a table's 8 MB.
 
+import { type Allocate, allocatePlain } from './word-table.ts'
+
 /** Rows by bucket, counted from the first row after the words. */
 export interface BucketRows {
   readonly buckets: number
@@ -16,17 +18,32 @@ export function allBuckets(buckets: number): BucketRows {
 }
 
 /** @param pairs i32[n, 2]: a bucket below `buckets` and its row; the last one of a bucket counts */
-export function someBuckets(buckets: number, pairs: Int32Array): BucketRows {
-  const bitmap = new Uint32Array(2 * Math.ceil(buckets / 32))
+export function someBuckets(buckets: number, pairs: Int32Array, allocate: Allocate = allocatePlain): BucketRows {
+  const bitmapBytes = allocate(8 * Math.ceil(buckets / 32))
+  const bitmap = new Uint32Array(bitmapBytes.buffer, bitmapBytes.byteOffset, bitmapBytes.length / 4)
   for (let i = 0; i < pairs.length; i += 2) bitmap[2 * (pairs[i] >>> 5)] |= 1 << (pairs[i] & 31)
   let before = 0
   for (let i = 0; i < bitmap.length; i += 2) {
     bitmap[i + 1] = before
     before += bitsIn(bitmap[i])
   }
-  const rows = new Int32Array(before)
+  const rowBytes = allocate(4 * before)
+  const rows = new Int32Array(rowBytes.buffer, rowBytes.byteOffset, before)
   for (let i = 0; i < pairs.length; i += 2) rows[rankOf(bitmap, pairs[i])] = pairs[i + 1]
   return { buckets, bitmap, rows }
+}
+
+/** i32[n, 2]: the buckets that have a row, in ascending order, with it. Null: all of them have, each its own. */
+export function bucketPairs({ buckets, bitmap, rows }: BucketRows): Int32Array | null {
+  if (bitmap === null) return null
+  const pairs = new Int32Array(2 * rows.length)
+  let rank = 0
+  for (let bucket = 0; bucket < buckets; bucket++) {
+    if (((bitmap[2 * (bucket >>> 5)] >>> (bucket & 31)) & 1) === 0) continue
+    pairs[2 * rank] = bucket
+    pairs[2 * rank + 1] = rows[rank++]
+  }
+  return pairs
 }
 
 /** The row of a bucket, or -1. */

@@ -14,18 +14,19 @@ export interface Matrix {
 export class DenseMatrix implements Matrix {
   readonly rows: number
   readonly columns: number
-  readonly #data: Float32Array
+  /** f32[rows × columns] */
+  readonly data: Float32Array
 
   /** @param data f32[rows × columns], kept */
   constructor(data: Float32Array, rows: number, columns: number) {
-    this.#data = data
+    this.data = data
     this.rows = rows
     this.columns = columns
   }
 
   /** Four rows at a time: a quarter of the loads and stores of `into`. */
   addRows(rows: Int32Array, count: number, into: Float64Array): void {
-    const data = this.#data
+    const data = this.data
     const columns = this.columns
     let at = 0
     for (; at + 4 <= count; at += 4) {
@@ -42,7 +43,7 @@ export class DenseMatrix implements Matrix {
   }
 
   dot(row: number, vector: Float64Array): number {
-    const data = this.#data
+    const data = this.data
     const columns = this.columns
     const base = row * columns
     let sum = 0
@@ -62,23 +63,34 @@ export interface Quantizer {
 
 export const CENTROIDS = 256
 
+/** Each row's length as one of 256. */
+export interface QuantizedNorms {
+  /** u8[rows] */
+  readonly codes: Uint8Array
+  /** f32[256] */
+  readonly centroids: Float32Array
+}
+
 export class QuantizedMatrix implements Matrix {
   readonly rows: number
   readonly columns: number
-  readonly #codes: Uint8Array
-  readonly #quantizer: Quantizer
-  readonly #norms: Float32Array
+  readonly codes: Uint8Array
+  readonly quantizer: Quantizer
+  readonly norms: QuantizedNorms | null
+  /** f32[rows] */
+  readonly #scales: Float32Array
 
   /**
    * @param codes u8[rows × pieces], kept
-   * @param norms f32[rows], by which the rows are scaled
+   * @param norms by which the rows are scaled; null: by 1
    */
-  constructor(codes: Uint8Array, quantizer: Quantizer, norms: Float32Array) {
-    this.rows = norms.length
+  constructor(codes: Uint8Array, quantizer: Quantizer, rows: number, norms: QuantizedNorms | null) {
+    this.codes = codes
+    this.quantizer = quantizer
+    this.norms = norms
+    this.rows = rows
     this.columns = quantizer.columns
-    this.#codes = codes
-    this.#quantizer = quantizer
-    this.#norms = norms
+    this.#scales = norms === null ? new Float32Array(rows).fill(1) : Float32Array.from(norms.codes, (code) => norms.centroids[code])
   }
 
   addRows(rows: Int32Array, count: number, into: Float64Array): void {
@@ -86,29 +98,28 @@ export class QuantizedMatrix implements Matrix {
   }
 
   addRow(row: number, into: Float64Array): void {
-    const { columns, pieces, pieceColumns, centroids } = this.#quantizer
-    const norm = this.#norms[row]
+    const { columns, pieces, pieceColumns, centroids } = this.quantizer
+    const norm = this.#scales[row]
     for (let piece = 0, column = 0; piece < pieces; piece++) {
       const width = Math.min(pieceColumns, columns - column)
-      const from = piece * CENTROIDS * pieceColumns + this.#codes[row * pieces + piece] * width
+      const from = piece * CENTROIDS * pieceColumns + this.codes[row * pieces + piece] * width
       for (let i = 0; i < width; i++) into[column++] += norm * centroids[from + i]
     }
   }
 
   dot(row: number, vector: Float64Array): number {
-    const { columns, pieces, pieceColumns, centroids } = this.#quantizer
+    const { columns, pieces, pieceColumns, centroids } = this.quantizer
     let sum = 0
     for (let piece = 0, column = 0; piece < pieces; piece++) {
       const width = Math.min(pieceColumns, columns - column)
-      const from = piece * CENTROIDS * pieceColumns + this.#codes[row * pieces + piece] * width
+      const from = piece * CENTROIDS * pieceColumns + this.codes[row * pieces + piece] * width
       for (let i = 0; i < width; i++) sum += vector[column++] * centroids[from + i]
     }
-    return sum * this.#norms[row]
+    return sum * this.#scales[row]
   }
 
-  /** The same rows as floats: 4 bytes a number instead of about half a byte, and several times as fast to add. */
-  decode(): DenseMatrix {
-    const data = new Float32Array(this.rows * this.columns)
+  /** The same rows as floats: 4 bytes a number instead of about half a byte, and several times as fast to add. @param data where to */
+  decode(data: Float32Array = new Float32Array(this.rows * this.columns)): DenseMatrix {
     const row = new Float64Array(this.columns)
     for (let i = 0; i < this.rows; i++) {
       row.fill(0)

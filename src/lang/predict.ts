@@ -2,17 +2,10 @@
 // to the labels. Bojanowski et al. 2017, arxiv.org/abs/1607.04606; details as Dictionary::getLine and computeSubwords have
 // them. Rows of a word are added up once and kept: most words of a text are among the last some ten thousand.
 
-import { BestLabels } from './best-labels.ts'
 import { rowOfBucket } from './bucket-rows.ts'
 import type { FastTextModel } from './fasttext-model.ts'
-import { createScorer, type ScoreLabels } from './label-scores.ts'
+import { createRanker, type Prediction, type RankLabels } from './label-scores.ts'
 import { HASH_BASIS, HASH_PRIME, hashBytes, WordTable } from './word-table.ts'
-
-export interface Prediction {
-  readonly label: string
-  /** Probability by the model, plus up to 1e-5 as the reference has it. */
-  readonly score: number
-}
 
 const CACHED_WORDS = 1 << 16
 const CACHED_BYTES = 1 << 20
@@ -35,7 +28,7 @@ const NO_WORD = -1
 /** Predicts one text after another, with buffers and a cache of its own: about 6 MB for 16 dimensions, one a thread. */
 export class FastTextPredictor {
   readonly #model: FastTextModel
-  readonly #scoreLabels: ScoreLabels
+  readonly #rank: RankLabels
   readonly #cache = new WordTable(CACHED_WORDS, CACHED_BYTES)
   /** By number in the cache: the sum of a word's rows, and how many they are. Sums are rounded before their first use, so that a
    * score does not depend on what was asked before. */
@@ -47,16 +40,15 @@ export class FastTextPredictor {
   #bytes = new Uint8Array(1 << 16)
   /** Rows that are still to be added, cut where it is full: a word may be as long as the text. */
   readonly #rows = new Int32Array(1 << 10)
-  #best = new BestLabels(1)
   /** Hashes of the text's words, where the model knows n-grams of them. */
   #hashes: number[] = []
 
   constructor(model: FastTextModel) {
     this.#model = model
-    this.#scoreLabels = createScorer(model)
-    this.#cachedSums = new Float32Array(CACHED_WORDS * model.dimensions)
-    this.#hidden = new Float64Array(model.dimensions)
-    this.#wordSum = new Float64Array(model.dimensions)
+    this.#rank = createRanker(model)
+    this.#cachedSums = new Float32Array(CACHED_WORDS * model.settings.dim)
+    this.#hidden = new Float64Array(model.settings.dim)
+    this.#wordSum = new Float64Array(model.settings.dim)
   }
 
   /**
@@ -71,17 +63,7 @@ export class FastTextPredictor {
     if (rows === 0) return []
     const hidden = this.#hidden
     for (let i = 0; i < hidden.length; i++) hidden[i] /= rows
-    const best = this.#bestOf(Math.min(most, this.#model.labels.length))
-    this.#scoreLabels(hidden, smallest, best)
-    const predictions: Prediction[] = []
-    for (; best.size > 0; best.dropWorst()) predictions.push({ label: this.#model.labels[best.worstLabel], score: best.worstScore })
-    return predictions.reverse()
-  }
-
-  /** Empty, as the last text left it. */
-  #bestOf(most: number): BestLabels {
-    if (this.#best.most !== most) this.#best = new BestLabels(most)
-    return this.#best
+    return this.#rank(hidden, most, smallest)
   }
 
   /** Fills `#hidden` with the sum of the text's rows and gives their number. */
@@ -90,7 +72,7 @@ export class FastTextPredictor {
     const end = 1 + this.#encoder.encodeInto(text, bytes.subarray(1)).written
     bytes[end] = NEWLINE
     this.#hidden.fill(0)
-    const keepsHashes = this.#model.wordNgrams > 1
+    const keepsHashes = this.#model.settings.wordNgrams > 1
     let rows = 0
     let isOver = false
     for (let at = 1; at < end && !isOver; at++) {
@@ -124,7 +106,7 @@ export class FastTextPredictor {
   #addEndOfText(): number {
     const hash = hashBytes(END_OF_TEXT, 0, END_OF_TEXT.length)
     const word = this.#model.dictionary.find(END_OF_TEXT, 0, END_OF_TEXT.length, hash)
-    if (this.#model.wordNgrams > 1) this.#hashes.push(hash)
+    if (this.#model.settings.wordNgrams > 1) this.#hashes.push(hash)
     if (word < 0 || word >= this.#model.wordCount) return 0
     this.#rows[0] = word
     this.#model.input.addRows(this.#rows, 1, this.#hidden)
@@ -163,13 +145,13 @@ export class FastTextPredictor {
 
   /** Fills `#wordSum` with the sum of a word's rows and gives their number, or NO_WORD for a label. */
   #sumWord(bytes: Uint8Array, start: number, end: number, hash: number): number {
-    const { dictionary, wordCount, input, characterNgrams } = this.#model
+    const { dictionary, wordCount, input, settings } = this.#model
     this.#wordSum.fill(0)
     const word = dictionary.find(bytes, start, end, hash)
     if (word >= wordCount || (word < 0 && startsWith(bytes, start, end, UNKNOWN_LABEL))) return NO_WORD
     let rows = 0
     if (word >= 0) this.#rows[rows++] = word
-    if (characterNgrams.maximum > 0 && !isEndOfText(bytes, start, end)) return this.#sumCharacterNgrams(bytes, start, end, rows)
+    if (settings.maxn > 0 && !isEndOfText(bytes, start, end)) return this.#sumCharacterNgrams(bytes, start, end, rows)
     input.addRows(this.#rows, rows, this.#wordSum)
     return rows
   }
@@ -181,8 +163,8 @@ export class FastTextPredictor {
    * @returns with these
    */
   #sumCharacterNgrams(bytes: Uint8Array, start: number, end: number, waiting: number): number {
-    const { ngramRows, wordCount, input, characterNgrams } = this.#model
-    const { minimum, maximum } = characterNgrams
+    const { ngramRows, wordCount, input, settings } = this.#model
+    const { minn, maxn } = settings
     const rows = this.#rows
     const first = start - 1
     const stop = end + 1
@@ -193,11 +175,11 @@ export class FastTextPredictor {
     for (let from = first; from < stop; from++) {
       if (isContinuation(bytes[from])) continue
       let hash = HASH_BASIS
-      for (let at = from, length = 1; at < stop && length <= maximum; length++) {
+      for (let at = from, length = 1; at < stop && length <= maxn; length++) {
         do hash = Math.imul(hash ^ ((bytes[at] << 24) >> 24), HASH_PRIME)
         while (++at < stop && isContinuation(bytes[at]))
         // A border alone says nothing.
-        if (length < minimum || (length === 1 && (from === first || at === stop))) continue
+        if (length < minn || (length === 1 && (from === first || at === stop))) continue
         const row = rowOfBucket(ngramRows, (hash >>> 0) % ngramRows.buckets)
         if (row >= 0) rows[count++] = wordCount + row
         if (count < rows.length) continue
@@ -212,13 +194,13 @@ export class FastTextPredictor {
 
   /** h·116049371 + next, modulo 2^64, of signed hashes: `high` and `low` are the halves. */
   #addWordNgrams(): number {
-    const { ngramRows, wordCount, input, wordNgrams } = this.#model
+    const { ngramRows, wordCount, input, settings } = this.#model
     const hashes = this.#hashes
     let rows = 0
     for (let from = 0; from < hashes.length; from++) {
       let high = hashes[from] >> 31
       let low = hashes[from] >>> 0
-      for (let i = from + 1; i < hashes.length && i < from + wordNgrams; i++) {
+      for (let i = from + 1; i < hashes.length && i < from + settings.wordNgrams; i++) {
         const product = BigInt(high >>> 0) * 0x100000000n + BigInt(low)
         const next = BigInt.asUintN(64, product * 116049371n + BigInt(hashes[i]))
         high = Number(next >> 32n) | 0

@@ -12,6 +12,11 @@ export function hashBytes(bytes: Uint8Array, start: number, end: number): number
   return hash
 }
 
+/** Where tables and matrices get their memory, zeroed and aligned to 8 bytes. */
+export type Allocate = (bytes: number) => Uint8Array
+
+export const allocatePlain: Allocate = (bytes) => new Uint8Array(bytes)
+
 export class WordTable {
   #count = 0
   readonly #maximum: number
@@ -22,13 +27,23 @@ export class WordTable {
   readonly #bytes: Uint8Array
 
   /** Takes up to so many words of so many bytes in all. */
-  constructor(maximumWords: number, maximumBytes: number) {
+  constructor(maximumWords: number, maximumBytes: number, allocate: Allocate = allocatePlain) {
     const slots = 2 ** Math.ceil(Math.log2(2 * maximumWords + 2))
     this.#maximum = maximumWords
     this.#mask = slots - 1
-    this.#slots = new Int32Array(slots)
-    this.#ends = new Int32Array(maximumWords + 1)
-    this.#bytes = new Uint8Array(maximumBytes)
+    this.#slots = int32s(allocate(4 * slots))
+    this.#ends = int32s(allocate(4 * (maximumWords + 1)))
+    this.#bytes = allocate(maximumBytes)
+  }
+
+  /** What the kernel of kernels/wasm/fasttext.ts looks words up in. */
+  get storage() {
+    return { slots: this.#slots, ends: this.#ends, bytes: this.#bytes }
+  }
+
+  /** The bytes of a word, borrowed. */
+  wordAt(word: number): Uint8Array {
+    return this.#bytes.subarray(this.#ends[word], this.#ends[word + 1])
   }
 
   get count(): number {
@@ -71,4 +86,8 @@ export class WordTable {
     this.#count = 0
     this.#slots.fill(0)
   }
+}
+
+function int32s(bytes: Uint8Array): Int32Array {
+  return new Int32Array(bytes.buffer, bytes.byteOffset, bytes.length / 4)
 }

@@ -12,8 +12,11 @@ test('a quantized matrix adds and multiplies like its decoded rows', () => {
       const number = (i: number) => Math.sin(seed + i)
       const codes = Uint8Array.from({ length: 9 * pieces }, (_, i) => 1000 * number(i))
       const centroids = Float32Array.from({ length: columns * CENTROIDS }, (_, i) => number(i))
-      const norms = Float32Array.from({ length: 9 }, (_, i) => number(i))
-      const quantized = new QuantizedMatrix(codes, { columns, pieces, pieceColumns, centroids }, norms)
+      const norms = {
+        codes: Uint8Array.from({ length: 9 }, (_, i) => i),
+        centroids: Float32Array.from({ length: CENTROIDS }, (_, i) => number(i)),
+      }
+      const quantized = new QuantizedMatrix(codes, { columns, pieces, pieceColumns, centroids }, 9, norms)
       const decoded = quantized.decode()
       const rows = Int32Array.of(8, 0, 3, 3, 1, 7, 2)
       const vector = Float64Array.from({ length: columns }, (_, i) => number(-i))

@@ -6,12 +6,13 @@ import { z } from 'zod'
 import type { Document } from '../src/core/document.ts'
 import { hash128 } from '../src/core/identity.ts'
 import { type Barrier, type CollectContext, type CollectRun, type MergeContext, named } from '../src/core/stage.ts'
+import { checkIndex, EarlierBuilds, type IndexDefinition, indexOption, publishSegment } from '../src/dedup/build-index.ts'
 import { collectRecords } from '../src/dedup/collect.ts'
 import { createTextHasher } from '../src/dedup/kernel.ts'
 import { collectedRuns, mergeRuns, previousRuns } from '../src/dedup/merge.ts'
-import { RecordWriter } from '../src/dedup/records.ts'
+import { RecordWriter, RunFile, readBlocks, readRuns } from '../src/dedup/records.ts'
 import { keepOption, preference, writeDescending } from '../src/dedup/survivor.ts'
-import { applyVerdicts, noSurvivor, partitionStarts, VerdictWriter } from '../src/dedup/verdicts.ts'
+import { applyVerdicts, earlierSurvivor, noSurvivor, partitionStarts, VerdictWriter } from '../src/dedup/verdicts.ts'
 import { simplify } from '../src/text/simplify.ts'
 
 export const exactDedupOptions = z.strictObject({
@@ -28,6 +29,7 @@ export const exactDedupOptions = z.strictObject({
     .enum(['input', 'row'])
     .default('input')
     .describe('of equally preferred, the first in the input, or, as the reference, of the lowest row in its partition'),
+  index: indexOption,
 })
 export type ExactDedupOptions = z.input<typeof exactDedupOptions>
 type Resolved = z.output<typeof exactDedupOptions>
@@ -37,26 +39,41 @@ const ranges = 16
 /** ordinal, size, survivor. */
 const verdictWords = 3
 
+/** The hashes of what stays: a segment of the index. */
+const SEGMENT_FILE = 'segment'
+
 /**
- * Keeps one document of each group of equals, with the annotation `exact_group_size`. Reason: `exact_duplicate`.
- * A document without a URL has no duplicates by URL.
+ * Keeps one document of each group of equals, with the annotation `exact_group_size`. Reasons: `exact_duplicate`, and
+ * `exact_earlier` for what the index has. A document without a URL has no duplicates by URL.
  */
 export function exactDedup(options: ExactDedupOptions = {}): Barrier<Document> {
   const resolved = exactDedupOptions.parse(options)
+  const { by, hash, index } = resolved
+  const definition: IndexDefinition = { stage: 'exactDedup', parameters: { by, hash }, words: recordWords(resolved), sections: ranges }
   return {
     kind: 'barrier',
-    dropsDuplicates: true,
     ...named('exactDedup', { options: resolved }),
-    collect: async (context) => collect(context, resolved),
+    collect: async (context) => {
+      if (index !== undefined) await checkIndex(index, definition)
+      return collect(context, resolved)
+    },
     merges: [
-      { name: 'groups', tasks: ranges, run: (context, range) => findGroups(context, range, resolved) },
-      { name: 'verdicts', tasks: 1, run: gatherVerdicts },
+      {
+        name: 'groups',
+        tasks: ranges,
+        run: async (context, range) => findGroups(context, range, resolved, await EarlierBuilds.open(index, definition, context.build)),
+      },
+      { name: 'verdicts', tasks: 1, run: (context) => gatherVerdicts(context, resolved) },
     ],
-    apply: (context) => applyVerdicts(context, { reason: 'exact_duplicate', annotation: 'exact_group_size' }),
+    apply: (context) =>
+      applyVerdicts(context, { reason: 'exact_duplicate', earlierReason: 'exact_earlier', annotation: 'exact_group_size' }),
+    publish: async ({ merged, build }) => {
+      if (index !== undefined) await publishSegment(index, definition, build, join(merged, SEGMENT_FILE))
+    },
   }
 }
 
-/** Records are hash, preference (descending), row. */
+/** Records are hash, preference (descending), row; in the index hash, 0, 0, build, which comes before all of its hash. */
 const hashWords = ({ hash }: Resolved) => (hash === 'xxh128' ? 4 : 2)
 const recordWords = (options: Resolved) => hashWords(options) + 3
 
@@ -86,22 +103,27 @@ function hash128Words(text: string): number[] {
   return [0, 8, 16, 24].map((at) => Number.parseInt(hex.slice(at, at + 8), 16))
 }
 
-/** One range of hashes over all partitions: who is in a group of at least two, sorted by ordinal. */
-async function findGroups(context: MergeContext, range: number, options: Resolved): Promise<void> {
+/** One range of hashes over all partitions: who does not stay, or not alone, sorted by ordinal; and the hashes of what stays. */
+async function findGroups(context: MergeContext, range: number, options: Resolved, earlier: EarlierBuilds): Promise<void> {
   const starts = partitionStarts(context.collected)
   const key = hashWords(options)
   const words = recordWords(options)
   const { memoryBytes, signal } = context
   const writer = new RecordWriter(join(context.folder, groupsName(range)), verdictWords, 1, memoryBytes / 2)
-  const group = { members: new Uint32Array(16), size: 0 }
-  const hash = new Uint32Array(key)
+  const segment = new RunFile(join(context.folder, hashesName(range)), words)
+  const group = { members: new Uint32Array(16), size: 0, isEarlier: false }
+  const hash = new Uint32Array(words)
   const record = new Uint32Array(verdictWords)
   const finishGroup = () => {
-    const { members, size } = group
+    const { members, size, isEarlier } = group
     group.size = 0
-    if (size < 2) return
+    group.isEarlier = false
+    if (size === 0) return
+    const survivor = isEarlier ? earlierSurvivor : options.keep === 'none' && size > 1 ? noSurvivor : members[0]
+    if (survivor === members[0] && options.index !== undefined) segment.append(0, hash)
+    if (size === 1 && !isEarlier) return
     record[1] = size
-    record[2] = options.keep === 'none' ? noSurvivor : members[0]
+    record[2] = survivor
     for (let i = 0; i < size; i++) {
       record[0] = members[i]
       writer.add(0, record)
@@ -109,20 +131,27 @@ async function findGroups(context: MergeContext, range: number, options: Resolve
     if (writer.isFull) writer.flush()
   }
   const orderWords = options.ties === 'input' ? words - 1 : words
-  await mergeRuns(collectedRuns(context, range), { words, orderWords, memoryBytes: memoryBytes / 2, signal }, (records, at, partition) => {
-    if (!startsWith(records, at, hash)) finishGroup()
+  const sources = [...earlier.sources(range), ...collectedRuns(context, range, earlier.count)]
+  await mergeRuns(sources, { words, orderWords, memoryBytes: memoryBytes / 2, signal }, (records, at, source) => {
+    if (!hasHash(records, at, hash, key)) finishGroup()
     for (let w = 0; w < key; w++) hash[w] = records[at + w]
+    if (source < earlier.count) {
+      group.isEarlier ||= earlier.isEarlier(source, records[at + words - 1])
+      return
+    }
     if (group.size === group.members.length) group.members = grown(group.members)
-    group.members[group.size++] = starts[partition] + records[at + words - 1]
+    group.members[group.size++] = starts[source - earlier.count] + records[at + words - 1]
   })
   finishGroup()
   writer.close()
+  segment.close()
 }
 
+const hashesName = (range: number) => `hashes-${range}`
 const groupsName = (range: number) => `groups-${range}`
 
-function startsWith(records: Uint32Array, at: number, hash: Uint32Array): boolean {
-  for (let w = 0; w < hash.length; w++) if (records[at + w] !== hash[w]) return false
+function hasHash(records: Uint32Array, at: number, hash: Uint32Array, key: number): boolean {
+  for (let w = 0; w < key; w++) if (records[at + w] !== hash[w]) return false
   return true
 }
 
@@ -132,7 +161,8 @@ function grown(members: Uint32Array<ArrayBuffer>): Uint32Array<ArrayBuffer> {
   return larger
 }
 
-async function gatherVerdicts(context: MergeContext): Promise<void> {
+async function gatherVerdicts(context: MergeContext, options: Resolved): Promise<void> {
+  if (options.index !== undefined) gatherSegment(context, recordWords(options))
   const verdicts = new VerdictWriter(context.folder, partitionStarts(context.collected))
   const sources = previousRuns(
     context,
@@ -143,4 +173,13 @@ async function gatherVerdicts(context: MergeContext): Promise<void> {
     verdicts.add(records[at], records[at + 1], records[at + 2]),
   )
   verdicts.close()
+}
+
+function gatherSegment(context: MergeContext, words: number): void {
+  const segment = new RunFile(join(context.folder, SEGMENT_FILE), words)
+  for (let range = 0; range < ranges; range++)
+    for (const run of readRuns(join(context.previous ?? '', hashesName(range))))
+      for (const records of readBlocks(run))
+        for (let at = 0; at < records.length; at += words) segment.append(range, records.subarray(at, at + words))
+  segment.close()
 }

@@ -1,12 +1,14 @@
 // Drops near-duplicates by MinHash and banding. Broder 1997; as datatrove 0.10 does it (Penedo et al. 2024, FineWeb,
 // arxiv.org/abs/2406.17557), whose signatures and clusters it gives. Which document of a cluster stays is a choice here.
 
+import { join } from 'node:path'
 import { z } from 'zod'
 import type { Document } from '../src/core/document.ts'
 import { type Barrier, type CollectContext, type CollectRun, named } from '../src/core/stage.ts'
+import { checkIndex, EarlierBuilds, type IndexDefinition, indexOption, publishSegment } from '../src/dedup/build-index.ts'
 import { collectRecords } from '../src/dedup/collect.ts'
 import { createSigner, fineWebParameters } from '../src/dedup/minhash.ts'
-import { bandWords, findClusters, findPairs } from '../src/dedup/pairs.ts'
+import { bandWords, findClusters, findPairs, SEGMENT_FILE, writeSegment } from '../src/dedup/pairs.ts'
 import { RecordWriter } from '../src/dedup/records.ts'
 import { hasPreference, keepOption, preference } from '../src/dedup/survivor.ts'
 import { applyVerdicts } from '../src/dedup/verdicts.ts'
@@ -29,27 +31,55 @@ export const minhashDedupOptions = z
       .default('english')
       .describe('spaCy’s English tokenizer, as the reference, or what blanks separate'),
     keep: keepOption,
+    index: indexOption,
   })
   .refine((o) => o.bands * o.hashesPerBand <= 1024, { path: ['bands'], error: 'bands × hashesPerBand exceeds 1024: lower one of them' })
 export type MinhashDedupOptions = z.input<typeof minhashDedupOptions>
 type Resolved = z.output<typeof minhashDedupOptions>
 
 /**
- * Keeps one document of each cluster of near-duplicates, with the annotation `minhash_cluster_size`.
- * Reason: `minhash_duplicate`. A document of fewer words than a shingle has no duplicates.
+ * Keeps one document of each cluster of near-duplicates, with the annotation `minhash_cluster_size`. Reasons:
+ * `minhash_duplicate`, and `minhash_earlier` where the index has a near-duplicate of any of the cluster. A document of fewer
+ * words than a shingle has no duplicates.
  */
 export function minhashDedup(options: MinhashDedupOptions = {}): Barrier<Document> {
   const resolved = minhashDedupOptions.parse(options)
+  const { bands, keep, index } = resolved
+  const definition = indexDefinition(resolved)
   return {
     kind: 'barrier',
     ...named('minhashDedup', { options: resolved }),
-    collect: async (context) => collect(context, resolved),
+    collect: async (context) => {
+      if (index !== undefined) await checkIndex(index, definition)
+      return collect(context, resolved)
+    },
     merges: [
-      { name: 'pairs', tasks: resolved.bands, run: findPairs },
-      { name: 'clusters', tasks: 1, run: (context) => findClusters(context, resolved.bands, resolved.keep) },
+      {
+        name: 'pairs',
+        tasks: bands,
+        run: async (context, band) => findPairs(context, band, await EarlierBuilds.open(index, definition, context.build)),
+      },
+      {
+        name: 'clusters',
+        tasks: 1,
+        run: async (context) => {
+          const dropped = await findClusters(context, bands, keep)
+          if (index !== undefined) await writeSegment(context, bands, dropped)
+        },
+      },
     ],
-    apply: (context) => applyVerdicts(context, { reason: 'minhash_duplicate', annotation: 'minhash_cluster_size' }),
+    apply: (context) =>
+      applyVerdicts(context, { reason: 'minhash_duplicate', earlierReason: 'minhash_earlier', annotation: 'minhash_cluster_size' }),
+    publish: async ({ merged, build }) => {
+      if (index !== undefined) await publishSegment(index, definition, build, join(merged, SEGMENT_FILE))
+    },
   }
+}
+
+/** Bands mean the same only for the same signatures. */
+function indexDefinition({ shingleWords, bands, hashesPerBand, seed, hash, precision, words }: Resolved): IndexDefinition {
+  const parameters = { shingleWords, bands, hashesPerBand, seed, hash, precision, words }
+  return { stage: 'minhashDedup', parameters, words: bandWords, sections: bands }
 }
 
 function collect(context: CollectContext, options: Resolved): CollectRun<Document> {

@@ -31,6 +31,7 @@ const rules: Record<string, readonly string[]> = {
     'src/audit',
     'src/train',
     'src/model',
+    'src/dedup',
     'src/tokenizer',
     'src/executors',
     'src/engine',

@@ -140,6 +140,8 @@ export interface Partition {
   readonly range?: readonly [start: number, end: number]
   /** The same range in the decompressed stream, where a compressed input is cut at its frames. */
   readonly decoded?: readonly [start: number, end: number]
+  /** Rows [first, end) of a list of records that the plan has made, where only some records of the inputs are read. */
+  readonly records?: { readonly list: string; readonly rows: readonly [first: number, end: number] }
 }
 
 export interface PlanContext {
@@ -155,6 +157,8 @@ export interface Damage {
   /** An error code: `SLUICE_WARC_…`. */
   readonly code: string
   readonly message: string
+  /** Its input, where the partition reads several. */
+  readonly source?: string
 }
 
 export interface SourceContext {

@@ -17,11 +17,9 @@ export interface Source {
   readonly ordinal: number
 }
 
-/** The runs of one section of what was collected; sources are the partitions. */
-export function collectedRuns(context: MergeContext, section: number): Source[] {
-  const sources: Source[] = []
-  for (const [ordinal, { path }] of context.collected.entries()) for (const run of readRuns(path, section)) sources.push({ run, ordinal })
-  return sources
+/** The runs of one section of what was collected; sources are the partitions, numbered from `first` on. */
+export function collectedRuns(context: MergeContext, section: number, first = 0): Source[] {
+  return context.collected.flatMap(({ path }, partition) => readRuns(path, section).map((run) => ({ run, ordinal: first + partition })))
 }
 
 /** The runs of the files that the previous step wrote; sources are the files. */

@@ -5,22 +5,29 @@ import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Document } from '../core/document.ts'
 import { SluiceError } from '../core/errors.ts'
-import type { ApplyContext, ApplyRun, MergeContext } from '../core/stage.ts'
+import { type ApplyContext, type ApplyRun, drop, type MergeContext } from '../core/stage.ts'
+import { applyEach } from './apply.ts'
 import { RunFile, readRun, readRuns } from './records.ts'
 
-/** row, documents in the group, the survivor's partition and row (none: all ones). */
+/** row, documents in the group, the survivor's partition and row (the same twice where no document of this run survives). */
 const words = 4
+/** In the place of a survivor: none of the group stays, or one of an earlier build does. */
 export const noSurvivor = 0xffffffff
+export const earlierSurvivor = 0xfffffffe
 
 /** Ordinals of documents over all partitions: [partitions + 1] first ordinal of each, then their number. */
 export function partitionStarts(collected: MergeContext['collected']): Float64Array {
   const starts = new Float64Array(collected.length + 1)
   for (const [i, { rows }] of collected.entries()) starts[i + 1] = starts[i] + rows
   const documents = starts[collected.length]
-  if (documents > noSurvivor)
-    throw new SluiceError('SLUICE_DEDUP_TOO_MANY', `${documents} documents are to be deduplicated, at most ${noSurvivor} are possible`, {
-      fix: 'deduplicate by crawl or by year first',
-    })
+  if (documents > earlierSurvivor)
+    throw new SluiceError(
+      'SLUICE_DEDUP_TOO_MANY',
+      `${documents} documents are to be deduplicated, at most ${earlierSurvivor} are possible`,
+      {
+        fix: 'deduplicate by crawl or by year first',
+      },
+    )
   return starts
 }
 
@@ -51,12 +58,13 @@ export class VerdictWriter {
   add(ordinal: number, size: number, survivor: number): void {
     const starts = this.#starts
     while (ordinal >= starts[this.#partition + 1]) this.#partition++
-    const partition = survivor === noSurvivor ? noSurvivor : partitionOf(starts, survivor)
+    const isDocument = survivor < earlierSurvivor
+    const partition = isDocument ? partitionOf(starts, survivor) : survivor
     const record = this.#record
     record[0] = ordinal - starts[this.#partition]
     record[1] = size
     record[2] = partition
-    record[3] = survivor === noSurvivor ? noSurvivor : survivor - starts[partition]
+    record[3] = isDocument ? survivor - starts[partition] : survivor
     this.#file.append(this.#partition, record)
   }
 
@@ -68,30 +76,25 @@ export class VerdictWriter {
 export interface Application {
   /** Of the drop. */
   readonly reason: string
+  /** Of the drop of what an earlier build has. */
+  readonly earlierReason: string
   /** Annotation of kept documents: how many there were, 1 for those without duplicates. */
   readonly annotation: string
 }
 
 /** Drops what the verdicts of the context's partition say, and annotates what stays. */
-export async function applyVerdicts(context: ApplyContext, { reason, annotation }: Application): Promise<ApplyRun<Document>> {
+export async function applyVerdicts(context: ApplyContext, application: Application): Promise<ApplyRun<Document>> {
+  const { reason, earlierReason, annotation } = application
   const records = readSection(join(context.merged, 'verdicts'), context.partition)
   let at = 0
-  const sizeAt = (row: number): number => {
+  return applyEach(context, (document, row) => {
     while (at < records.length && records[at] < row) at += words
-    if (at === records.length || records[at] !== row) return 1
-    return records[at + 2] === context.partition && records[at + 3] === row ? records[at + 1] : 0
-  }
-  return {
-    process: (batch, rows) => {
-      const kept: Document[] = []
-      for (const [i, document] of batch.entries()) {
-        const size = sizeAt(rows[i])
-        if (size === 0 && !context.drop(document, reason)) continue
-        kept.push(size === 0 ? document : { ...document, annotations: { ...document.annotations, [annotation]: size } })
-      }
-      return kept
-    },
-  }
+    const isInGroup = at < records.length && records[at] === row
+    const partition = isInGroup ? records[at + 2] : context.partition
+    if (partition === earlierSurvivor) return drop(earlierReason)
+    if (isInGroup && (partition !== context.partition || records[at + 3] !== row)) return drop(reason)
+    return { ...document, annotations: { ...document.annotations, [annotation]: isInGroup ? records[at + 1] : 1 } }
+  })
 }
 
 /** All records of a partition, of the file that a `RunFile` wrote; empty where there are none. */

@@ -13,6 +13,7 @@ export interface MergeRequest {
   readonly folder: string
   readonly previous?: string
   readonly memoryBytes: number
+  readonly build: string
 }
 
 export async function runMergeTask(plan: Plan, { phase, step, task, ...request }: MergeRequest, signal: AbortSignal): Promise<void> {

@@ -6,6 +6,7 @@ import { mkdir, readdir, readFile, rename, rm } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { z } from 'zod'
 import { SluiceError } from '../core/errors.ts'
+import { hash128 } from '../core/identity.ts'
 import { writeWhole } from '../io/write-whole.ts'
 import { freezePlan, type Phase, type Plan } from './plan.ts'
 import type { Seal } from './run-folder.ts'
@@ -23,6 +24,11 @@ const manifest = z.looseObject({ pipeline: z.string(), shards: z.array(shard) })
 export interface Output {
   readonly path: string
   readonly shards: readonly z.infer<typeof shard>[]
+}
+
+/** Names what a pipeline publishes: every run into the same last output is the same build. */
+export function buildOf({ pipeline }: Plan): string {
+  return `${pipeline.name}-${hash128(resolve(pipeline.sink.path)).slice(0, 12)}`
 }
 
 /** Output folders of a phase. */

@@ -9,7 +9,7 @@ import { SluiceError } from '../core/errors.ts'
 import { writeWhole } from '../io/write-whole.ts'
 import { ErrorRate } from './error-rate.ts'
 import type { MergeRequest } from './merge-task.ts'
-import { claimOutputs, publish, publishedDigests, sinkPaths } from './output.ts'
+import { buildOf, claimOutputs, publish, publishedDigests, sinkPaths } from './output.ts'
 import type { ErasedBarrier } from './pipeline.ts'
 import { freezePlan, type Phase, type Plan, type PlannedPartition, partitionBytes, phaseHash, planPartitions } from './plan.ts'
 import { basisOf, makeRequests, mergedFolder, type RequestOptions } from './requests.ts'
@@ -101,6 +101,7 @@ class Runner {
     const summary = chainSummaries(seals.map((seal) => seal.summary))
     assertCloses(summary, 'the run')
     const outputs = await publish(this.#plan, seals)
+    await this.#publishBarriers(seals)
     await writeWhole(join(this.#folder.path, 'summary.json'), JSON.stringify(summary))
     await writeWhole(join(this.#folder.path, 'manifest.json'), JSON.stringify({ ...freezePlan(this.#plan), outputs }, undefined, 2))
     this.#reporter.finished?.()
@@ -177,6 +178,16 @@ class Runner {
     return seal
   }
 
+  /** What a cleaned run has published stays as it is. */
+  async #publishBarriers(seals: readonly Seal[]): Promise<void> {
+    for (const { end, index } of this.#plan.phases) {
+      if (end.kind !== 'barrier' || !end.publish) continue
+      const folder = this.#folder.phase(index, seals[index].hash)
+      const merged = mergedFolder(folder, end.merges[end.merges.length - 1].name, seals[index].tasks)
+      if (existsSync(merged)) await end.publish({ merged, build: buildOf(this.#plan) })
+    }
+  }
+
   /**
    * A marker counts only while what it promises is still there: in the attempt's folder or published, and where the sinks
    * write now.
@@ -243,7 +254,8 @@ class Runner {
         const working = `${final}.${randomBytes(4).toString('hex')}`
         await mkdir(working, { recursive: true })
         const { memoryBytes } = this.#options
-        const common = { phase: phase.index, phaseHash: hash, step: index, collected, folder: working, previous, memoryBytes }
+        const build = buildOf(this.#plan)
+        const common = { phase: phase.index, phaseHash: hash, step: index, collected, folder: working, previous, memoryBytes, build }
         const tasks = Array.from({ length: step.tasks }, (_, task) => task)
         await this.#sideBySide(tasks, (task) => this.#executor.runMerge({ ...common, task }))
         await rename(working, final)

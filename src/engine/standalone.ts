@@ -132,7 +132,7 @@ async function* mergeAndApply(
     const merged = join(folder, step.name)
     await mkdir(merged)
     for (let task = 0; task < step.tasks; task++)
-      await step.run({ ...context, collected: [{ path, rows }], folder: merged, previous }, task)
+      await step.run({ ...context, build: 'standalone', collected: [{ path, rows }], folder: merged, previous }, task)
     previous = merged
   }
   const run = await barrier.apply({ ...context, merged: previous ?? folder, partition: 0 })

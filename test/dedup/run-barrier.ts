@@ -15,6 +15,8 @@ export interface Outcome<T> {
 
 export interface BarrierSettings {
   readonly memoryBytes?: number
+  /** Where given, what the barrier publishes is published under this name. */
+  readonly build?: string
   /** Documents a call of `process`. */
   readonly batch?: number
   /** Called with the folder of the last merge step, before anything is removed. */
@@ -26,7 +28,7 @@ export async function runBarrier<T extends Item>(
   partitions: T[][],
   settings: BarrierSettings = {},
 ): Promise<Outcome<T>> {
-  const { memoryBytes = 64 << 20, batch = 7, inspect } = settings
+  const { memoryBytes = 64 << 20, batch = 7, build = 'test', inspect } = settings
   const root = mkdtempSync(join(tmpdir(), 'sluice-barrier-'))
   const dropped = new Map<string, string>()
   const { signal } = new AbortController()
@@ -55,7 +57,8 @@ export async function runBarrier<T extends Item>(
     for (const step of barrier.merges) {
       const folder = join(root, step.name)
       mkdirSync(folder)
-      for (let task = 0; task < step.tasks; task++) await step.run({ seed: 0, signal, memoryBytes, collected, folder, previous }, task)
+      for (let task = 0; task < step.tasks; task++)
+        await step.run({ seed: 0, build, signal, memoryBytes, collected, folder, previous }, task)
       previous = folder
     }
     await inspect?.(previous ?? '')
@@ -67,6 +70,7 @@ export async function runBarrier<T extends Item>(
       await run.close?.()
       kept.push(out)
     }
+    if (settings.build !== undefined) await barrier.publish?.({ merged: previous ?? '', build })
     return { kept, dropped }
   } finally {
     rmSync(root, { recursive: true })

@@ -2,7 +2,7 @@
 // as browsers are: crawlers store what servers sent, and some (Common Crawl) decode the body and leave the headers.
 
 import { brotliDecompressSync, constants, gunzipSync, inflateRawSync, inflateSync, zstdDecompressSync } from 'node:zlib'
-import { type Fields, field, headEnd, headLines, parseFields } from './record.ts'
+import { type Fields, headEnd, headLines, parseFields } from './record.ts'
 
 export interface HttpResponse {
   /** 0 where the first line has no status. */
@@ -20,11 +20,11 @@ export interface DecodedBody {
 
 /** @returns undefined where the block is no HTTP response */
 export function parseHttpResponse(block: Buffer): HttpResponse | undefined {
-  if (block.toString('latin1', 0, 5) !== 'HTTP/') return undefined
+  if (!/^http\//i.test(block.toString('latin1', 0, 5))) return undefined
   const foundEnd = headEnd(block, 0)
   const end = foundEnd === -1 ? block.length : foundEnd
   const lines = headLines(block, 0, end)
-  const status = /^HTTP\/[\d.]+\s+(\d{3})(?!\d)/.exec(lines[0])
+  const status = /^HTTP\/[\d.]+\s+(\d{3})(?!\d)/i.exec(lines[0])
   return { status: status ? Number(status[1]) : 0, fields: parseFields(lines, 1), body: block.subarray(end) }
 }
 
@@ -34,17 +34,30 @@ export function mediaType(contentType: string | undefined): string {
   return (end === -1 ? (contentType ?? '') : (contentType ?? '').slice(0, end)).trim().toLowerCase()
 }
 
-/** @param maxBytes a body that grows larger is a problem, not a memory */
+/**
+ * Takes off transfer encodings, then content encodings, each in reverse order.
+ *
+ * @param maxBytes a body that grows larger is a problem, not a memory
+ */
 export function decodeBody(response: HttpResponse, maxBytes: number): DecodedBody {
-  const isChunked = /\bchunked\b/i.test(field(response.fields, 'transfer-encoding') ?? '')
-  let bytes = isChunked ? joinChunks(response.body) : response.body
-  const encodings = (field(response.fields, 'content-encoding') ?? '').toLowerCase().split(',').reverse()
-  for (const encoding of encodings) {
-    const decoded = decodeContent(bytes, encoding.trim(), maxBytes)
-    if (decoded.problem !== undefined) return decoded
-    bytes = decoded.bytes
-  }
+  let bytes = response.body
+  for (const name of ['transfer-encoding', 'content-encoding'])
+    for (const encoding of codings(response.fields, name)) {
+      if (encoding === 'chunked') bytes = joinChunks(bytes)
+      else {
+        const decoded = decodeContent(bytes, encoding, maxBytes)
+        if (decoded.problem !== undefined) return decoded
+        bytes = decoded.bytes
+      }
+    }
   return { bytes }
+}
+
+/** Of all fields with this name, the one applied last first. */
+function codings(fields: Fields, name: string): string[] {
+  const names: string[] = []
+  for (const entry of fields) if (entry[0] === name) names.push(...entry[1].toLowerCase().split(','))
+  return names.map((coding) => coding.replace(/;.*/s, '').trim()).reverse()
 }
 
 /**

@@ -1,49 +1,46 @@
-// Documents from text files: each file is one.
+// Documents from text files, each of which is one. The front matter of Markdown becomes metadata.
 
 import { z } from 'zod'
 import type { Document } from '../src/core/document.ts'
 import type { Source } from '../src/core/stage.ts'
-import { inputPaths, listOf } from './batches.ts'
-import { filePartitions, readFiles } from './file-items.ts'
-
-export const maxFileBytes = z
-  .int()
-  .min(1)
-  .max(512 << 20)
-  .default(128 << 20)
-  .describe('larger files count as damage')
+import { decodeText } from './decode-text.ts'
+import { extensionList, type FileContent, fileOptions, fileSource, type Made } from './file-items.ts'
+import { splitFrontMatter } from './front-matter.ts'
 
 export const textFilesOptions = z.strictObject({
-  path: inputPaths,
-  extensions: z
-    .array(z.string().startsWith('.'))
-    .min(1)
-    .default(['.txt', '.md', '.markdown', '.rst'])
-    .describe('which files of a folder are read'),
-  maxFileBytes,
+  ...fileOptions,
+  extensions: extensionList.default(['.txt', '.md', '.markdown', '.mdx', '.rst', '.text', '.org', '.adoc', '.tex']),
+  frontMatter: z.boolean().default(true).describe('takes the YAML between --- lines at the top of Markdown files out of the text'),
 })
 export type TextFilesOptions = z.input<typeof textFilesOptions>
 
-/** A document a file, UTF-8 (invalid bytes become U+FFFD) or UTF-16 with a byte order mark. */
+/**
+ * A document a file, in the file's own encoding. Its metadata: `file`, `bytes`, `modified`, `encoding` where it is not UTF-8,
+ * `front_matter`, whose `date` becomes the document's. Ignored: `empty_file`, `binary_file`.
+ */
 export function textFiles(options: TextFilesOptions): Source<Document> {
-  const { path, ...settings } = textFilesOptions.parse(options)
-  const paths = listOf(path)
-  return {
-    kind: 'source',
+  const { frontMatter, ...settings } = textFilesOptions.parse(options)
+  return fileSource({
     name: 'textFiles',
-    version: 1,
-    options: settings,
-    partitions: (context) => filePartitions(paths, settings.extensions, context),
-    read: (partition, context) =>
-      readFiles(paths, settings.extensions, settings.maxFileBytes, partition, context, ({ item, bytes }) => {
-        const text = decodeText(bytes)
-        return text === '' ? undefined : { ...item, text }
-      }),
-  }
+    version: 2,
+    settings,
+    options: { frontMatter },
+    make: (content) => documentOf(content, frontMatter),
+  })
 }
 
-function decodeText(bytes: Buffer): string {
-  const mark = bytes.length >= 2 ? bytes.readUInt16BE(0) : 0
-  const encoding = mark === 0xfffe ? 'utf-16le' : mark === 0xfeff ? 'utf-16be' : 'utf-8'
-  return new TextDecoder(encoding).decode(bytes)
+const MARKDOWN = /\.(?:md|markdown|mdx)$/i
+
+function documentOf({ item, path, facts, bytes }: FileContent, frontMatter: boolean): Made<Document> {
+  const decoded = decodeText(bytes)
+  if (!decoded) return { ignored: 'binary_file' }
+  const { encoding } = decoded
+  const { text, matter } = frontMatter && MARKDOWN.test(path) ? splitFrontMatter(decoded.text) : { text: decoded.text, matter: undefined }
+  if (text === '') return { ignored: 'empty_file' }
+  return {
+    ...item,
+    date: typeof matter?.date === 'string' ? matter.date : undefined,
+    metadata: { ...item.metadata, ...facts, ...(encoding === 'utf-8' ? {} : { encoding }), ...(matter && { front_matter: matter }) },
+    text,
+  }
 }

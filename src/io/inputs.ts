@@ -6,6 +6,7 @@ import { basename, dirname, join, posix, relative, resolve, sep } from 'node:pat
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { SluiceError, systemCode } from '../core/errors.ts'
 import { diskError } from './disk-errors.ts'
+import { entriesBelow, type FilePatterns, pathMatcher } from './file-tree.ts'
 import { listS3, parseS3, s3Exists, s3Url } from './s3-source.ts'
 
 export interface Input {
@@ -20,17 +21,19 @@ export interface Input {
  * All inputs: names in the order given; what one folder or pattern stands for sorted by path (UTF-16 order).
  *
  * @param extensions which files of a folder count, lower case with the dot; a file named outright counts whatever it is called
+ * @param patterns which of them, and of what a pattern stands for, do
  * @throws SluiceError SLUICE_INPUT_MISSING where a name stands for nothing, SLUICE_INPUT_SCHEME where nobody can read it
  */
-export async function expandInputs(names: readonly string[], extensions: readonly string[]): Promise<Input[]> {
+export async function expandInputs(names: readonly string[], extensions: readonly string[], patterns?: FilePatterns): Promise<Input[]> {
   const inputs = new Map<string, Input>()
   for (const name of names)
-    for (const input of await expandInput(name, extensions)) if (!inputs.has(input.url)) inputs.set(input.url, input)
+    for (const input of await expandInput(name, extensions, patterns)) if (!inputs.has(input.url)) inputs.set(input.url, input)
   return [...inputs.values()]
 }
 
-async function expandInput(name: string, extensions: readonly string[]): Promise<Input[]> {
-  if (isS3(name)) return await s3Inputs(name, extensions)
+async function expandInput(name: string, extensions: readonly string[], patterns?: FilePatterns): Promise<Input[]> {
+  const takes = patterns ? pathMatcher(patterns) : () => true
+  if (isS3(name)) return (await s3Inputs(name, extensions)).filter(({ path }) => takes(path))
   if (isRemote(name)) return [remoteInput(checkedUrl(name))]
   const path = localPath(name)
   const found = await statOrUndefined(path)
@@ -41,17 +44,27 @@ async function expandInput(name: string, extensions: readonly string[]): Promise
       fix: 'write its data into a file first',
     })
   const base = found?.isDirectory() ? path : fixedPart(path)
-  const paths = found?.isDirectory() ? await filesOf(path, extensions) : await filesOfGlob(path)
-  if (paths.length > 0) return paths.map((file) => localInput(file, base))
+  const paths = found?.isDirectory() ? await filesOf(path, extensions, patterns) : await filesOfGlob(path)
+  const inputs = paths.map((file) => localInput(file, base)).filter((input) => takes(input.path))
+  if (inputs.length > 0) return inputs
   if (found?.isDirectory())
-    throw new SluiceError('SLUICE_INPUT_MISSING', `the folder ${name} holds no ${extensions.join(', ')} file`, {
-      where: { folder: path },
-      fix: 'name the files, or a pattern such as folder/**/*.txt',
-    })
+    throw new SluiceError(
+      'SLUICE_INPUT_MISSING',
+      `the folder ${name} holds no ${listed(extensions)} file${patterns ? ' that the patterns let pass' : ''}`,
+      {
+        where: { folder: path },
+        fix: 'name the files, or a pattern such as folder/**/*.txt',
+      },
+    )
   throw new SluiceError('SLUICE_INPUT_MISSING', `there is no input ${name}`, {
     where: { path },
     fix: 'check the path; patterns may use *, ** and {a,b}',
   })
+}
+
+/** For a message. */
+function listed(extensions: readonly string[]): string {
+  return extensions.length > 8 ? `${extensions.slice(0, 8).join(', ')}, …` : extensions.join(', ')
 }
 
 function localInput(file: string, base: string): Input {
@@ -103,8 +116,8 @@ function hasExtension(path: string, extensions: readonly string[]): boolean {
   return extensions.some((extension) => path.toLowerCase().endsWith(extension))
 }
 
-async function filesOf(folder: string, extensions: readonly string[]): Promise<string[]> {
-  const entries = await readdir(folder, { withFileTypes: true, recursive: true })
+async function filesOf(folder: string, extensions: readonly string[], patterns?: FilePatterns): Promise<string[]> {
+  const entries = patterns ? await entriesBelow(folder, patterns) : await readdir(folder, { withFileTypes: true, recursive: true })
   return (await filePaths(entries)).filter((path) => hasExtension(path, extensions))
 }
 

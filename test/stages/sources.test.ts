@@ -5,10 +5,9 @@ import { join } from 'node:path'
 import { after, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { gzipSync, zstdCompressSync } from 'node:zlib'
-import type { Item } from '../../src/core/document.ts'
 import { SluiceError } from '../../src/core/errors.ts'
 import { documentId } from '../../src/core/identity.ts'
-import type { Damage, Partition, Source } from '../../src/core/stage.ts'
+import type { Damage } from '../../src/core/stage.ts'
 import { commonCrawl } from '../../stages/common-crawl.ts'
 import { c4, pile } from '../../stages/corpora.ts'
 import { htmlFiles } from '../../stages/html-files.ts'
@@ -17,6 +16,7 @@ import { textFiles } from '../../stages/text-files.ts'
 import { warc } from '../../stages/warc.ts'
 import { wet } from '../../stages/wet.ts'
 import { serve } from '../io/faulty-server.ts'
+import { readAll } from './read-source.ts'
 
 const fixtures = fileURLToPath(new URL('../../fixtures/warc/', import.meta.url))
 const folder = await mkdtemp(join(tmpdir(), 'sluice-sources-'))
@@ -27,53 +27,6 @@ async function put(name: string, content: string | Buffer): Promise<string> {
   await mkdir(join(path, '..'), { recursive: true })
   await writeFile(path, content)
   return path
-}
-
-interface Found<T> {
-  readonly items: T[]
-  readonly ignored: Record<string, number>
-  readonly damages: Damage[]
-  readonly partitions: Partition[]
-  readonly begun: [string, number][]
-  consumed: number
-}
-
-async function readAll<T extends Item>(
-  source: Source<T>,
-  partitionBytes = 1 << 26,
-  quarantined: readonly string[] = [],
-): Promise<Found<T>> {
-  const { signal } = new AbortController()
-  const found: Found<T> = {
-    items: [],
-    ignored: {},
-    damages: [],
-    partitions: await source.partitions({ signal, partitionBytes }),
-    begun: [],
-    consumed: 0,
-  }
-  for (const partition of found.partitions) {
-    const batches = source.read(partition, {
-      signal,
-      batchBytes: 1000,
-      begin: (url, offset) => {
-        found.begun.push([url, offset])
-        return !quarantined.includes(documentId(url, offset))
-      },
-      damaged: (damage) => found.damages.push(damage),
-      ignored: (reason, count = 1) => {
-        found.ignored[reason] = (found.ignored[reason] ?? 0) + count
-      },
-      consumed: (bytes) => {
-        found.consumed += bytes
-      },
-    })
-    for await (const batch of batches) {
-      assert.ok(batch.length > 0, 'an empty batch')
-      found.items.push(...batch)
-    }
-  }
-  return found
 }
 
 const codes = (damages: readonly Damage[]) => damages.map(({ code, offset }) => `${offset} ${code}`)
@@ -212,6 +165,7 @@ test('a plain file cut into ranges gives the same documents', async () => {
 test('the layouts of The Pile and C4, and fields by path', async () => {
   const pilePath = await put('00.jsonl.zst', zstdCompressSync('{"text":"t","meta":{"pile_set_name":"Pile-CC","more":1}}\n'))
   assert.deepEqual((await readAll(pile({ path: pilePath }))).items[0].metadata, { pile_set_name: 'Pile-CC' })
+  assert.equal((await readAll(pile({ path: pilePath }))).items[0].subset, 'Pile-CC')
   const c4Path = await put(
     'c4-train.00000-of-01024.json.gz',
     gzipSync('{"text":"t","url":"https://example.org/","timestamp":"2019-04-25T12:57:54Z"}\n'),
@@ -244,7 +198,7 @@ test('textFiles gives a document a file, in order, with ids that do not depend o
   assert.deepEqual(
     items.map(({ text, metadata }) => [metadata.file, text]),
     [
-      ['notes/a/latin.txt', 'caf\ufffd'],
+      ['notes/a/latin.txt', 'café'],
       ['notes/a/readme.md', '# a'],
       ['notes/a/wide.txt', 'wide'],
       ['notes/b/readme.md', '# b'],

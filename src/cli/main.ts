@@ -4,6 +4,7 @@
 import { Command } from 'commander'
 import { describeError, packError, SluiceError } from '../core/errors.ts'
 import { packageVersion } from '../core/version.ts'
+import { onNotice } from '../io/notices.ts'
 import { exitCodes } from './exit-codes.ts'
 
 interface CommandFile {
@@ -18,6 +19,7 @@ const commands: Record<string, { summary: string; load: () => Promise<CommandFil
   stage: { summary: 'try one stage on JSON-lines documents from standard input', load: () => import('./stage.ts') },
   warc: { summary: 'list, print, check and pack web archives: WARC, ARC, WACZ', load: () => import('./warc.ts') },
   tokenizer: { summary: 'train a tokenizer, encode and decode', load: () => import('./tokenizer.ts') },
+  classifier: { summary: 'train, test, ask and shrink fastText classifiers', load: () => import('./classifier.ts') },
   train: { summary: 'train a model on token shards', load: () => import('./train.ts') },
   sample: { summary: 'write text with a trained model', load: () => import('./sample.ts') },
   audit: { summary: 'what a run kept, dropped and why: table on the terminal, report in HTML', load: () => import('./audit.ts') },
@@ -52,6 +54,8 @@ const SYSTEM_ADVICE: Record<string, string> = {
   EISDIR: 'this path is a folder, not a file',
   EMFILE: 'raise the limit of open files (ulimit -n), or use fewer --threads',
 }
+
+onNotice((message) => process.stderr.write(`${message}\n`))
 
 try {
   await addCommands(process.argv[2], process.argv.slice(3))

@@ -52,6 +52,7 @@ export function exactDedup(options: ExactDedupOptions = {}): Barrier<Document> {
   const definition: IndexDefinition = { stage: 'exactDedup', parameters: { by, hash }, words: recordWords(resolved), sections: ranges }
   return {
     kind: 'barrier',
+    dropsDuplicates: true,
     ...named('exactDedup', { options: resolved }),
     collect: async (context) => {
       if (index !== undefined) await checkIndex(index, definition)

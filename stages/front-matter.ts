@@ -18,7 +18,7 @@ export function splitFrontMatter(text: string): { readonly text: string; readonl
 
 function parsedYaml(yaml: string): JsonObject | undefined {
   try {
-    const parsed: Json = JSON.parse(JSON.stringify(parse(yaml, { logLevel: 'silent', maxAliasCount: 100 }) ?? null))
+    const parsed: Json = JSON.parse(JSON.stringify(parse(yaml, { logLevel: 'error', maxAliasCount: 100 }) ?? null))
     return isObject(parsed) ? parsed : undefined
   } catch {
     return undefined

@@ -48,6 +48,7 @@ export function minhashDedup(options: MinhashDedupOptions = {}): Barrier<Documen
   const definition = indexDefinition(resolved)
   return {
     kind: 'barrier',
+    dropsDuplicates: true,
     ...named('minhashDedup', { options: resolved }),
     collect: async (context) => {
       if (index !== undefined) await checkIndex(index, definition)

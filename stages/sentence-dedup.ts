@@ -36,6 +36,7 @@ export function sentenceDedup(options: SentenceDedupOptions = {}): Barrier<Docum
   const resolved = sentenceDedupOptions.parse(options)
   return {
     kind: 'barrier',
+    dropsDuplicates: true,
     ...named('sentenceDedup', { options: resolved }),
     collect: async (context) => collect(context, resolved),
     merges: repeatMerges({ ...resolved, keep: 'first' }),

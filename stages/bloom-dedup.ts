@@ -54,6 +54,7 @@ export function bloomDedup(options: BloomDedupOptions = {}): Barrier<Document> {
   const resolved = bloomDedupOptions.parse(options)
   return {
     kind: 'barrier',
+    dropsDuplicates: true,
     ...named('bloomDedup', { options: resolved }),
     collect: async (context) => collect(context, resolved),
     merges: [{ name: 'filter', tasks: 1, run: (context) => findOld(context, resolved) }],

@@ -31,6 +31,7 @@ export function lineDedup(options: LineDedupOptions = {}): Barrier<Document> {
   const resolved = lineDedupOptions.parse(options)
   return {
     kind: 'barrier',
+    dropsDuplicates: true,
     ...named('lineDedup', { options: resolved }),
     collect: async (context) => collect(context, resolved),
     merges: repeatMerges({ keep: resolved.keep, ties: 'input' }),

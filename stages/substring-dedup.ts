@@ -33,6 +33,7 @@ export function substringDedup(options: SubstringDedupOptions = {}): Barrier<Doc
   const resolved = substringDedupOptions.parse(options)
   return {
     kind: 'barrier',
+    dropsDuplicates: true,
     ...named('substringDedup', { options: resolved }),
     collect: (context) => collect(context, resolved),
     merges: repeatMerges({ keep: resolved.keep, ties: 'input' }),

@@ -1,30 +1,62 @@
-// A crawl of Common Crawl by its name: its list of files is read when the run is planned. https://commoncrawl.org/get-started
+// A crawl of Common Crawl by its name: all of it, some of its files, or the records that its URL index selects. Lists of
+// files and the index are read when the run is planned. https://commoncrawl.org/get-started
 
+import { homedir } from 'node:os'
+import { join } from 'node:path'
 import { gunzipSync } from 'node:zlib'
 import { z } from 'zod'
-import type { Document, WebPage } from '../src/core/document.ts'
+import type { Document, Item, WebPage } from '../src/core/document.ts'
 import { SluiceError } from '../src/core/errors.ts'
-import type { Partition, PlanContext, Source } from '../src/core/stage.ts'
-import { readBytes } from '../src/io/byte-source.ts'
+import type { Partition, PlanContext, Source, SourceContext } from '../src/core/stage.ts'
+import { type CacheOptions, readBytes } from '../src/io/byte-source.ts'
+import { isRemote, isS3 } from '../src/io/inputs.ts'
 import { openBytes } from '../src/io/open-bytes.ts'
+import type { WarcRecord } from '../src/warc/record.ts'
+import { crawlWhere, readPlaces, selectRecords } from './crawl-index.ts'
+import { readPlaced } from './crawl-records.ts'
 import { maxRecordBytes } from './warc.ts'
-import { pageOf, readRecords, textOf, warcPartitions } from './warc-records.ts'
+import { type Converted, pageOf, readRecords, textOf, warcPartitions } from './warc-records.ts'
 
-export const commonCrawlOptions = z.strictObject({
-  crawl: z
-    .string()
-    .regex(/^[\w-]+(?:\/[\w-]+)*$/, 'a crawl is named like CC-MAIN-2024-22 or CC-NEWS/2024/05')
-    .describe('name of the crawl: CC-MAIN-2024-22, CC-NEWS/2024/05'),
-  kind: z.enum(['warc', 'wet']).default('warc').describe('warc: pages as they were fetched; wet: the text that Common Crawl extracted'),
-  segments: z
-    .int()
-    .min(1)
-    .optional()
-    .describe('the first so many files of the crawl, about 1 GB each as warc and 100 MB as wet; all of them without it'),
-  paths: z.array(z.string().min(1)).min(1).optional().describe('files by their paths (crawl-data/…), in place of the list of the crawl'),
-  baseUrl: z.url().default('https://data.commoncrawl.org').describe('server or mirror'),
-  maxRecordBytes,
-})
+export const commonCrawlOptions = z
+  .strictObject({
+    crawl: z
+      .string()
+      .regex(/^[\w-]+(?:\/[\w-]+)*$/, 'a crawl is named like CC-MAIN-2024-22 or CC-NEWS/2024/05')
+      .describe('name of the crawl: CC-MAIN-2024-22, CC-NEWS/2024/05'),
+    kind: z.enum(['warc', 'wet']).default('warc').describe('warc: pages as they were fetched; wet: the text that Common Crawl extracted'),
+    segments: z
+      .int()
+      .min(1)
+      .optional()
+      .describe('the first so many files of the crawl, about 1 GB each as warc and 100 MB as wet; all of them without it'),
+    paths: z.array(z.string().min(1)).min(1).optional().describe('files by their paths (crawl-data/…), in place of the list of the crawl'),
+    where: crawlWhere
+      .optional()
+      .describe('only the pages that the URL index of the crawl says fulfil all of these conditions, each fetched alone by its byte range'),
+    baseUrl: z
+      .url({ protocol: /^(https?|s3)$/, error: 'give an http(s):// or s3:// address' })
+      .default('https://data.commoncrawl.org')
+      .describe('server or mirror; s3://commoncrawl reads the bucket itself, with AWS credentials'),
+    cache: z
+      .string()
+      .min(1)
+      .optional()
+      .describe('folder that keeps what was fetched, for later runs: no byte comes twice while it is there'),
+    cacheBytes: z
+      .int()
+      .min(1 << 20)
+      .default(50e9)
+      .describe('size of that folder; what was used longest ago goes first'),
+    maxRecordBytes,
+  })
+  .refine(({ segments, paths, where }) => [segments, paths, where].filter((choice) => choice !== undefined).length <= 1, {
+    error: 'segments, paths and where each choose what is read: give one of them',
+    path: ['where'],
+  })
+  .refine(({ kind, where }) => kind === 'warc' || where === undefined, {
+    error: "the URL index knows no WET files: leave kind: 'wet' out, and take the text with extractText",
+    path: ['kind'],
+  })
 export type CommonCrawlOptions = z.input<typeof commonCrawlOptions>
 type Settings = z.output<typeof commonCrawlOptions>
 
@@ -33,31 +65,94 @@ export function commonCrawl(options: CommonCrawlOptions & { kind: 'wet' }): Sour
 export function commonCrawl(options: CommonCrawlOptions & { kind?: 'warc' }): Source<WebPage>
 export function commonCrawl(options: CommonCrawlOptions): Source<Document> | Source<WebPage> {
   const settings = commonCrawlOptions.parse(options)
-  const { crawl, kind, maxRecordBytes } = settings
+  const { crawl, kind, where, maxRecordBytes } = settings
   const partitions = async (context: PlanContext) => await planPartitions(settings, context)
-  const common = { kind: 'source' as const, name: 'commonCrawl', version: 1, options: { crawl, kind, maxRecordBytes }, partitions }
-  if (kind === 'wet') return { ...common, read: (partition, context) => readRecords(partition, context, maxRecordBytes, textOf) }
-  return {
-    ...common,
-    read: (partition, context) =>
-      readRecords(partition, context, maxRecordBytes, (record, source) => pageOf(record, source, maxRecordBytes)),
-  }
+  const named = { crawl, kind, maxRecordBytes, ...(where && { where: definedOf(where) }) }
+  const common = { kind: 'source' as const, name: 'commonCrawl', version: 1, options: named, partitions }
+  if (kind === 'wet') return { ...common, read: (partition, context) => readPartition(partition, context, settings, textOf) }
+  const page = (record: WarcRecord, source: string) => pageOf(record, source, maxRecordBytes)
+  return { ...common, read: (partition, context) => readPartition(partition, context, settings, page) }
 }
 
+/** Without the conditions that are not there: options are JSON. */
+function definedOf(where: NonNullable<Settings['where']>) {
+  return Object.fromEntries(Object.entries(where).flatMap(([name, value]) => (value === undefined ? [] : [[name, value]])))
+}
+
+async function* readPartition<T extends Item>(
+  partition: Partition,
+  context: SourceContext,
+  settings: Settings,
+  convert: (record: WarcRecord, source: string) => Converted<T>,
+): AsyncGenerator<T[]> {
+  const { maxRecordBytes } = settings
+  const cache = cacheOf(settings)
+  if (!partition.records) return yield* readRecords(partition, context, maxRecordBytes, convert, cache)
+  const places = (await readPlaces(listFolder(settings), partition.records)).map(({ file, ...place }) => ({
+    ...place,
+    url: urlOf(settings, file),
+  }))
+  yield* readPlaced(places, context, { maxRecordBytes, cache, convert })
+}
+
+// ---- the plan ----
+
 async function planPartitions(settings: Settings, context: PlanContext): Promise<Partition[]> {
-  const base = settings.baseUrl.replace(/\/+$/, '')
-  const paths = settings.paths ?? (await readPathList(`${base}/crawl-data/${settings.crawl}/${settings.kind}.paths.gz`, context.signal))
-  const files = paths.slice(0, settings.segments)
+  const { crawl, kind, paths, segments, where } = settings
+  const cache = cacheOf(settings)
+  if (where) {
+    const files = await readPathList(settings, 'cc-index-table', context.signal)
+    const indexFiles = files.filter((path) => /\/subset=warc\/[^/]+\.parquet$/.test(path)).map((path) => urlOf(settings, path))
+    const selection = { crawl, where, indexFiles, cache, folder: listFolder(settings), urlOf: (path: string) => urlOf(settings, path) }
+    return await selectRecords(selection, context)
+  }
+  const files = (paths ?? (await readPathList(settings, kind, context.signal))).slice(0, segments)
   return await warcPartitions(
-    files.map((path) => new URL(path, `${base}/`).href),
+    files.map((path) => urlOf(settings, path)),
     context,
+    cache,
   )
 }
 
-async function readPathList(url: string, signal: AbortSignal): Promise<string[]> {
-  const list = await readBytes(await openBytes(url, { signal }))
+/** Of a path of the crawl; a whole URL stays what it is. */
+function urlOf({ baseUrl }: Settings, path: string): string {
+  const base = baseUrl.replace(/\/+$/, '')
+  if (isRemote(path)) return path
+  return isS3(base) ? `${base}/${path.replace(/^\/+/, '')}` : new URL(path, `${base}/`).href
+}
+
+function cacheOf({ cache, cacheBytes }: Settings): CacheOptions | undefined {
+  return cache === undefined ? undefined : { folder: join(cache, 'objects'), maxBytes: cacheBytes }
+}
+
+/** Lists of records outlive a run, so that a plan, its run and every worker agree, and the next night has them already. */
+function listFolder({ cache }: Settings): string {
+  return join(cache ?? join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'sluice'), 'crawl-index')
+}
+
+async function readPathList(settings: Settings, list: Settings['kind'] | 'cc-index-table', signal: AbortSignal): Promise<string[]> {
+  const { crawl, baseUrl } = settings
+  const url = urlOf(settings, `crawl-data/${crawl}/${list}.paths.gz`)
+  let bytes: Buffer
   try {
-    return gunzipSync(list).toString('utf8').split('\n').filter(Boolean)
+    bytes = await readBytes(await openBytes(url, { signal }))
+  } catch (error) {
+    if (!(error instanceof SluiceError) || error.code !== 'SLUICE_INPUT_MISSING') throw error
+    throw new SluiceError(
+      'SLUICE_INPUT_MISSING',
+      `${baseUrl} has no ${list === 'cc-index-table' ? 'URL index of' : 'list of files of'} ${crawl}`,
+      {
+        where: { url },
+        fix:
+          list === 'cc-index-table' && !crawl.startsWith('CC-MAIN-')
+            ? 'only crawls named CC-MAIN-… have an index: leave `where` out'
+            : 'crawls are named by year and week (CC-MAIN-2024-22; https://commoncrawl.org/get-started lists them), news by year and month (CC-NEWS/2024/05)',
+        cause: error,
+      },
+    )
+  }
+  try {
+    return gunzipSync(bytes).toString('utf8').split('\n').filter(Boolean)
   } catch (cause) {
     throw new SluiceError('SLUICE_CRAWL_LIST', 'the list of the crawl cannot be read: it is no gzip file', {
       where: { url },

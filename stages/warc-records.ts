@@ -3,6 +3,8 @@
 import type { Document, Item, Metadata, WebPage } from '../src/core/document.ts'
 import { documentId } from '../src/core/identity.ts'
 import type { Partition, PlanContext, SourceContext } from '../src/core/stage.ts'
+import type { CacheOptions } from '../src/io/byte-source.ts'
+import { mapAhead } from '../src/io/host.ts'
 import { expandInputs } from '../src/io/inputs.ts'
 import { openBytes } from '../src/io/open-bytes.ts'
 import { decodeBody, mediaType, parseHttpResponse } from '../src/warc/http.ts'
@@ -10,18 +12,12 @@ import { isSplittable, readWarc } from '../src/warc/reader.ts'
 import { field, recordDate, recordUrl, type WarcRecord } from '../src/warc/record.ts'
 import { Batches } from './batches.ts'
 
-/** Inputs that are asked for their size at once. */
-const PROBES = 8
-
 /** A partition an input, or several of a large one that is compressed record by record. */
-export async function warcPartitions(urls: readonly string[], context: PlanContext): Promise<Partition[]> {
-  const planned: Partition[][] = new Array(urls.length)
-  let next = 0
-  const probe = async () => {
-    for (let index = next++; index < urls.length; index = next++) planned[index] = await partitionsOf(urls[index], context)
-  }
-  await Promise.all(Array.from({ length: Math.min(PROBES, urls.length) }, probe))
-  return planned.flat()
+export async function warcPartitions(urls: readonly string[], context: PlanContext, cache?: CacheOptions): Promise<Partition[]> {
+  const planned: Partition[] = []
+  const plan = (url: string, signal: AbortSignal) => partitionsOf(url, { ...context, signal }, cache)
+  for await (const partitions of mapAhead(urls, (url) => url, plan, context.signal)) planned.push(...partitions)
+  return planned
 }
 
 /** Of files, folders and patterns, in order. */
@@ -37,8 +33,8 @@ export async function warcFilePartitions(
   )
 }
 
-async function partitionsOf(url: string, context: PlanContext): Promise<Partition[]> {
-  const source = await openBytes(url, { signal: context.signal })
+async function partitionsOf(url: string, context: PlanContext, cache?: CacheOptions): Promise<Partition[]> {
+  const source = await openBytes(url, { signal: context.signal, cache })
   const whole: Partition = { source: url, bytes: source.size, version: source.version }
   if (source.size < context.partitionBytes * 2 || !(await isSplittable(source))) return [whole]
   return ranges(source.size, context.partitionBytes).map((range) => ({ ...whole, range }))
@@ -58,8 +54,9 @@ export async function* readRecords<T extends Item>(
   context: SourceContext,
   maxRecordBytes: number,
   convert: (record: WarcRecord, source: string) => Converted<T>,
+  cache?: CacheOptions,
 ): AsyncGenerator<T[]> {
-  const source = await openBytes(partition.source, { version: partition.version, signal: context.signal })
+  const source = await openBytes(partition.source, { version: partition.version, signal: context.signal, cache })
   const batches = new Batches<T>(context.batchBytes)
   const damaged: SourceContext['damaged'] = (damage) => {
     context.damaged(damage)

@@ -13,16 +13,16 @@ export interface OptionText {
 const property = z.looseObject({ type: z.union([z.string(), z.array(z.string())]).optional(), description: z.string().optional() })
 const schemaShape = z.looseObject({ properties: z.record(z.string(), property).optional() })
 
-/** The options in order; none where it is no object schema. */
+/** The options in order, those within an option behind it (`where.host`); none where it is no object schema. */
 export function describeOptions(schema: unknown): OptionText[] {
-  if (!(schema instanceof z.ZodType)) return []
-  const { properties = {} } = schemaShape.parse(z.toJSONSchema(schema, { io: 'input', unrepresentable: 'any' }))
-  return Object.entries(properties).map(([name, { description = '', default: standard, ...rest }]) => ({
-    name,
-    kind: kindOf(rest),
-    description,
-    standard: standard === undefined ? undefined : JSON.stringify(standard),
-  }))
+  return schema instanceof z.ZodType ? optionsOf(z.toJSONSchema(schema, { io: 'input', unrepresentable: 'any' }), '') : []
+}
+
+function optionsOf(schema: unknown, prefix: string): OptionText[] {
+  return Object.entries(schemaShape.parse(schema).properties ?? {}).flatMap(([name, { description = '', default: standard, ...rest }]) => [
+    { name: prefix + name, kind: kindOf(rest), description, standard: standard === undefined ? undefined : JSON.stringify(standard) },
+    ...optionsOf(rest, `${prefix}${name}.`),
+  ])
 }
 
 function kindOf({ type, enum: choices, anyOf }: Record<string, unknown>): string {

@@ -100,7 +100,7 @@ function sourceContext({ request, receipts, host }: TaskScope, quarantined: Quar
       summary.damaged++
       summary.damagedBytes += damage.length
       if (summary.damages.length < NOTES)
-        summary.damages.push({ ...damage, message: redact(damage.message), source: request.partition.input.source })
+        summary.damages.push({ source: request.partition.input.source, ...damage, message: redact(damage.message) })
     },
     ignored: (reason, count = 1) => {
       summary.records += count

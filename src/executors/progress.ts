@@ -5,6 +5,7 @@ import pino from 'pino'
 import type { Marker } from '../engine/run-folder.ts'
 import type { Executor, PhaseStart, Reporter } from '../engine/runner.ts'
 import type { Summary } from '../engine/summary.ts'
+import { onNotice } from '../io/notices.ts'
 
 const BAR_MS = 200
 const LINE_MS = 5000
@@ -98,6 +99,7 @@ function barReporter(executor: Executor): Reporter & Disposable {
     })
   }
   const timer = setInterval(draw, BAR_MS)
+  const notices = onNotice((message) => bars.log(`${message}\n`))
   return {
     phaseStarted: (info) => {
       state = begin(executor, info)
@@ -117,6 +119,7 @@ function barReporter(executor: Executor): Reporter & Disposable {
     },
     [Symbol.dispose]: () => {
       clearInterval(timer)
+      notices[Symbol.dispose]()
       draw()
       bars.stop()
     },
@@ -132,6 +135,7 @@ function lineReporter(executor: Executor): Reporter & Disposable {
     if (state) log.info({ phase: state.title, tasks: state.total, done: state.done, ...rates(state, executor) }, 'progress')
   }
   const timer = setInterval(tick, LINE_MS)
+  const notices = onNotice((message) => log.info(message))
   return {
     phaseStarted: (info) => {
       state = begin(executor, info)
@@ -143,7 +147,10 @@ function lineReporter(executor: Executor): Reporter & Disposable {
       log.info({ phase: state?.title, ...brief(summary), isNew }, isNew ? 'phase done' : 'phase was done before')
       state = undefined
     },
-    [Symbol.dispose]: () => clearInterval(timer),
+    [Symbol.dispose]: () => {
+      clearInterval(timer)
+      notices[Symbol.dispose]()
+    },
   }
 }
 

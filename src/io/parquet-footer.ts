@@ -33,7 +33,16 @@ const schemaElement = { name: 4, children: 5 }
 const keyValue = { key: 1, value: 2 }
 const rowGroup = { columns: 1, numRows: 3, sorting: 4, fileOffset: 5, ordinal: 7 }
 const columnChunk = { fileOffset: 2, metaData: 3, offsetIndex: [4, 5], columnIndex: [6, 7] }
-const columnMetaData = { path: 3, totalCompressedSize: 7, dataPage: 9, indexPage: 10, dictionaryPage: 11, bloomFilter: [14, 15] }
+const columnMetaData = {
+  path: 3,
+  totalCompressedSize: 7,
+  dataPage: 9,
+  indexPage: 10,
+  dictionaryPage: 11,
+  statistics: 12,
+  bloomFilter: [14, 15],
+}
+const statistics = { max: 5, min: 6 }
 
 export interface ParquetFacts {
   readonly rows: number
@@ -119,6 +128,22 @@ export function singleGroup(
   for (const field of [rowGroup.sorting, rowGroup.fileOffset, rowGroup.ordinal]) single.delete(field)
   single.set(rowGroup.columns, listOf(movedChunks))
   return { ranges, footer: footerBytes(columns ? withColumns(footer, columns) : footer, [single], {}) }
+}
+
+/**
+ * Whether a row group may hold one of the values, by the least and the greatest of the column as the writer noted them.
+ * True where it noted none.
+ *
+ * @param values UTF-8
+ */
+export function mayHold(footer: ThriftStruct, index: number, column: string, values: readonly Uint8Array[]): boolean {
+  const group = structs(footer, fileMetaData.rowGroups)[index]
+  const chunk = structs(group, rowGroup.columns).find((chunk) => columnOf(chunk) === column)
+  const noted = chunk && struct(struct(chunk, columnChunk.metaData), columnMetaData.statistics)
+  const min = noted?.get(statistics.min)
+  const max = noted?.get(statistics.max)
+  if (min?.type !== BINARY || max?.type !== BINARY) return true
+  return values.some((value) => Buffer.compare(min.value, value) <= 0 && Buffer.compare(value, max.value) <= 0)
 }
 
 function chunkStart(chunk: ThriftStruct): number {

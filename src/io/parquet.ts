@@ -202,7 +202,7 @@ export async function* readParquet(input: string | ByteSource, options: ReadParq
   }
 }
 
-interface OpenParquet {
+export interface OpenParquet {
   readonly source: ByteSource
   /** From the Thrift struct to the end of the file. */
   readonly footer: Buffer
@@ -220,7 +220,7 @@ async function readGroup({ source, tree, facts }: OpenParquet, rowGroup: number,
   if (rows === 0 || columns?.length === 0) return []
   const { ranges, footer } = decoded(source.url, () => singleGroup(tree, rowGroup, columns), { rowGroup })
   const parts: Uint8Array[] = [parquetMagic]
-  for (const [start, end] of ranges) parts.push(await readBytes(source, start, end))
+  for (const [start, end] of adjoining(ranges)) parts.push(await readBytes(source, start, end))
   const { readParquet: decode } = await import('parquet-wasm')
   return decoded(
     source.url,
@@ -232,9 +232,37 @@ async function readGroup({ source, tree, facts }: OpenParquet, rowGroup: number,
   )
 }
 
+/**
+ * One row group with some of its columns, as a Parquet file of its own: the bytes of the columns as they are.
+ *
+ * @throws SluiceError `SLUICE_PARQUET_INVALID`, and what reading the input throws
+ */
+export async function* rowGroupFile(
+  { source, tree }: OpenParquet,
+  rowGroup: number,
+  columns: readonly string[],
+): AsyncGenerator<Uint8Array> {
+  const { ranges, footer } = decoded(source.url, () => singleGroup(tree, rowGroup, columns), { rowGroup })
+  yield parquetMagic
+  for (const [start, end] of adjoining(ranges)) yield* source.read(start, end)
+  yield footer
+}
+
+/** Ranges of which one begins where another ends, as one: a request each. */
+function adjoining(ranges: readonly (readonly [start: number, end: number])[]): [start: number, end: number][] {
+  const joined: [number, number][] = []
+  for (const [start, end] of ranges) {
+    const last = joined.at(-1)
+    if (last?.[1] === start) last[1] = end
+    else joined.push([start, end])
+  }
+  return joined
+}
+
 const TAIL_BYTES = 8
 
-async function openParquet(input: string | ByteSource): Promise<OpenParquet> {
+/** Reads the end of a file. */
+export async function openParquet(input: string | ByteSource): Promise<OpenParquet> {
   const source = typeof input === 'string' ? await openBytes(input) : input
   if (source.size < TAIL_BYTES + parquetMagic.length) throw invalid(source.url, `it has only ${source.size} bytes`)
   const tail = await readBytes(source, source.size - TAIL_BYTES)

@@ -2,6 +2,7 @@
 // log10 probabilities, those of KenLM (Heafield 2011) on the same file.
 
 import { z } from 'zod'
+import { shareAcrossThreads } from '../core/share.ts'
 import { readBytes } from '../io/byte-source.ts'
 import { openFile } from '../io/file-source.ts'
 import { localPath } from '../io/inputs.ts'
@@ -19,7 +20,6 @@ import {
   TEXT_BYTES,
 } from './memory.ts'
 import { readArpa } from './read-arpa.ts'
-import { shareAcrossThreads } from './share.ts'
 
 /** Of a text: each line is a sentence, <s> before it and </s> behind. */
 export interface TextScore {

@@ -7,8 +7,42 @@ import { isFurniture, isLabel } from './furniture.ts'
 
 /** The blocks without what frames the text. */
 export function trimBlocks(blocks: readonly Block[], title: string | undefined, mode: Mode | 'whole'): Block[] {
-  const kept = blocks.filter((block) => isText(block, mode))
+  const kept = withoutCopies(blocks.filter((block) => isText(block, mode)))
   return kept.slice(startOfText(kept, title), mode === 'recall' || mode === 'whole' ? kept.length : endOfText(kept))
+}
+
+const LONG_CHARACTERS = 100
+/** One long block that comes again may be a refrain; so many in the same order are a copy, made for another width of the screen. */
+const COPIED_BLOCKS = 3
+
+function withoutCopies(blocks: readonly Block[]): Block[] {
+  const first = new Map<string, number>()
+  const kept: Block[] = []
+  for (let i = 0; i < blocks.length; i++) {
+    const { text } = blocks[i]
+    if (text.length >= LONG_CHARACTERS) {
+      const length = copyLength(blocks, i, first.get(text))
+      if (length > 0) {
+        i += length - 1
+        continue
+      }
+      if (!first.has(text)) first.set(text, i)
+    }
+    kept.push(blocks[i])
+  }
+  return kept
+}
+
+/** How many blocks from `at` say again what those from `original` say; 0 where they are too few for a copy. */
+function copyLength(blocks: readonly Block[], at: number, original: number | undefined): number {
+  if (original === undefined) return 0
+  let length = 0
+  let long = 0
+  while (at + length < blocks.length && original + length < at && blocks[at + length].text === blocks[original + length].text) {
+    if (blocks[at + length].text.length >= LONG_CHARACTERS) long++
+    length++
+  }
+  return long >= COPIED_BLOCKS ? length : 0
 }
 
 function isText(block: Block, mode: Mode | 'whole'): boolean {

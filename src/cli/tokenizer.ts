@@ -1,22 +1,17 @@
 // `sluice tokenizer`: trains a tokenizer on files or JSON lines, encodes and decodes JSON lines, describes a tokenizer.
 
-import { createReadStream } from 'node:fs'
-import { stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
-import { createInterface } from 'node:readline'
-import { Readable } from 'node:stream'
 import { Command, InvalidArgumentError, Option } from 'commander'
 import { z } from 'zod'
 import { trainTokenizerOptions } from '../../stages/train-tokenizer.ts'
 import { SluiceError } from '../core/errors.ts'
-import { decompress, type StreamDamage } from '../io/decompress.ts'
-import { openFile } from '../io/file-source.ts'
 import { writeWhole } from '../io/write-whole.ts'
 import { serializeRanks, serializeTokenizerJson } from '../tokenizer/formats.ts'
 import { type PatternName, PieceBuffer, patternName, patternNames, patternSources, preTokenizer } from '../tokenizer/pretokenize.ts'
 import { type LoadedTokenizer, loadTokenizer } from '../tokenizer/tokenizer.ts'
 import { trainTokenizerOn } from '../tokenizer/train.ts'
 import { WordCounter } from '../tokenizer/words.ts'
+import { checkReadable, jsonLines, lineId, Progress, print, textLine, textsOf } from './text-input.ts'
 
 export const command = new Command('tokenizer').addHelpText(
   'after',
@@ -95,7 +90,7 @@ async function countWords(files: readonly string[], pattern: PatternName): Promi
   const words = new WordCounter()
   const progress = new Progress()
   let characters = 0
-  for await (const text of textsOf(files)) {
+  for await (const text of textsOf(files, lastWordEnd)) {
     pieces.clear()
     preTokenize(text, pieces)
     words.add(pieces)
@@ -106,52 +101,11 @@ async function countWords(files: readonly string[], pattern: PatternName): Promi
   return words
 }
 
-async function* textsOf(files: readonly string[]): AsyncGenerator<string> {
-  if (files.length === 0) for await (const { value } of jsonLines(process.stdin, 'standard input', textLine)) yield value.text
-  for (const file of files) {
-    if (!/\.jsonl(\.gz|\.zst)?$/.test(file)) yield* partsOf(file)
-    else for await (const { value } of jsonLines(Readable.from(bytesOf(file)), file, textLine)) yield value.text
-  }
-}
-
-/** A file in parts, cut where every pattern cuts: in front of a blank that follows a letter. */
-async function* partsOf(file: string): AsyncGenerator<string> {
-  const decoder = new TextDecoder('utf-8', { ignoreBOM: true })
-  let text = ''
-  for await (const chunk of bytesOf(file)) {
-    text += decoder.decode(chunk, { stream: true })
-    const cut = lastWordEnd(text)
-    if (cut > 0) yield text.slice(0, cut)
-    text = text.slice(cut)
-  }
-  text += decoder.decode()
-  if (text !== '') yield text
-}
-
-/** What a file holds, decompressed. A pipe is read as it comes. */
-async function* bytesOf(file: string): AsyncGenerator<Buffer> {
-  const { isFIFO } = await checkReadable(file)
-  if (isFIFO) return yield* createReadStream(file)
-  const source = await openFile(file, {})
-  const refuse = ({ code, message, offset }: StreamDamage) => {
-    throw new SluiceError(code, message, { where: { file, byte: offset }, fix: 'fetch or make the file again' })
-  }
-  for await (const { chunk } of decompress(source, refuse)) yield chunk
-}
-
-/** Offset of the last blank that follows a letter; 0 where there is none. */
+/** Where every pattern cuts: offset of the last blank that follows a letter; 0 where there is none. */
 function lastWordEnd(text: string): number {
   let at = text.length - 1
   while (at > 0 && !(/\s/.test(text[at]) && /\p{L}/u.test(text[at - 1]))) at--
   return Math.max(0, at)
-}
-
-async function checkReadable(file: string): Promise<{ isFIFO: boolean }> {
-  try {
-    return { isFIFO: (await stat(file)).isFIFO() }
-  } catch (cause) {
-    throw new SluiceError('SLUICE_FILE_MISSING', `no such file or folder: ${file}`, { where: { file }, fix: 'check the path', cause })
-  }
 }
 
 // ---- encode and decode ----
@@ -234,53 +188,7 @@ command
 
 // ---- lines in and out ----
 
-const id = z.union([z.string(), z.number()]).nullish()
-const textLine = z.object({ id, text: z.string() })
-const tokensLine = z.object({ id, tokens: z.array(z.int().min(0)) })
-
-/** Parsed lines of a stream, empty ones left out. */
-async function* jsonLines<T>(input: NodeJS.ReadableStream, name: string, schema: z.ZodType<T>): AsyncGenerator<{ value: T; line: number }> {
-  let line = 0
-  // \r\n and \n end a line; readline knows no others once they are given together.
-  for await (const text of createInterface({ input, crlfDelay: Infinity })) {
-    line++
-    if (text.trim() === '') continue
-    yield { value: parseLine(text, schema, { input: name, line }), line }
-  }
-}
-
-function parseLine<T>(text: string, schema: z.ZodType<T>, where: { input: string; line: number }): T {
-  let json: unknown
-  try {
-    json = JSON.parse(text)
-  } catch (cause) {
-    throw new SluiceError('SLUICE_JSONL_LINE', 'a line is not JSON', { where, fix: 'give one JSON object a line', cause })
-  }
-  const parsed = schema.safeParse(json)
-  if (parsed.success) return parsed.data
-  throw new SluiceError('SLUICE_JSONL_LINE', `a line has not the fields it needs:\n${z.prettifyError(parsed.error)}`, { where })
-}
-
-/** One JSON line on standard output; waits where the reader is slower. */
-async function print(value: object): Promise<void> {
-  if (!process.stdout.write(`${JSON.stringify(value)}\n`)) await new Promise((resolve) => process.stdout.once('drain', resolve))
-}
-
-/** One line on standard error, at most twice a second; on a terminal in place. */
-class Progress {
-  #shownMs = performance.now()
-
-  show(describe: () => string): void {
-    const now = performance.now()
-    if (now - this.#shownMs < (process.stderr.isTTY ? 500 : 5000)) return
-    this.#shownMs = now
-    process.stderr.write(process.stderr.isTTY ? `\r\x1b[K${describe()}` : `${describe()}\n`)
-  }
-
-  done(text: string): void {
-    process.stderr.write(process.stderr.isTTY ? `\r\x1b[K${text}\n` : `${text}\n`)
-  }
-}
+const tokensLine = z.object({ id: lineId, tokens: z.array(z.int().min(0)) })
 
 function wholeNumber(text: string): number {
   const value = Number(text)

@@ -37,6 +37,7 @@ interface Limits {
   /** Share of the root's sentences that an inner element must hold to be taken in its place; above 1 none is. */
   readonly heartShare: number
   readonly keepsCaptions: boolean
+  readonly keepsBylines: boolean
 }
 
 const LIMITS: Readonly<Record<Mode, Limits>> = {
@@ -47,6 +48,7 @@ const LIMITS: Readonly<Record<Mode, Limits>> = {
     prefersNamed: true,
     heartShare: 0.85,
     keepsCaptions: false,
+    keepsBylines: false,
   },
   balanced: {
     boilerplateShare: 0.35,
@@ -55,8 +57,17 @@ const LIMITS: Readonly<Record<Mode, Limits>> = {
     prefersNamed: true,
     heartShare: 0.95,
     keepsCaptions: false,
+    keepsBylines: false,
   },
-  recall: { boilerplateShare: 0.2, doubtfulCharacters: -1, linkDensity: 0.75, prefersNamed: false, heartShare: 2, keepsCaptions: true },
+  recall: {
+    boilerplateShare: 0.2,
+    doubtfulCharacters: -1,
+    linkDensity: 0.75,
+    prefersNamed: false,
+    heartShare: 2,
+    keepsCaptions: true,
+    keepsBylines: true,
+  },
 }
 
 const NAVIGATION = tagSet('nav footer aside menu search')
@@ -236,7 +247,7 @@ function isBoilerplate(part: Part, limits: Limits, comments: boolean): boolean {
   if ((hint & BOILERPLATE) !== 0 && (tag !== ARTICLE || share < 0.1))
     return (hint & (CONTENT | ARTICLE_TEXT)) !== 0 ? share < 0.15 : isMinor
   if ((hint & CAPTION) !== 0) return share < 0.15 && !limits.keepsCaptions
-  if ((hint & BYLINE) !== 0) return part.sentences < 300 && share < 0.2
+  if ((hint & BYLINE) !== 0) return !limits.keepsBylines && part.sentences < 300 && share < 0.2
   if ((hint & DOUBTFUL) === 0 || (hint & ARTICLE_TEXT) !== 0 || limits.doubtfulCharacters < 0) return false
   return share < 0.1 && (part.sentences < limits.doubtfulCharacters || part.isLinked)
 }

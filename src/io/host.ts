@@ -7,8 +7,6 @@ import { notify } from './notices.ts'
 
 const FIRST_LIMIT = 4
 export const MOST_REQUESTS = 32
-/** Bad answers within this time are one burst: they halve the limit once. */
-const BURST_MS = 1000
 /** A first byte that takes so long, and so many times the shortest seen, is a server at its limit. */
 const SLOW_MS = 1000
 const SLOW_FACTOR = 8
@@ -49,18 +47,19 @@ export class Host {
     }
   }
 
-  /** A good answer, whose first byte took so long. */
-  answered(firstByteMs: number): void {
+  /** A good answer begins. @param askedAt of performance.now() */
+  answered(askedAt: number): void {
     this.#tellEnd()
+    const firstByteMs = performance.now() - askedAt
     this.#fastestMs = Math.min(this.#fastestMs, firstByteMs)
-    if (firstByteMs > SLOW_MS && firstByteMs > SLOW_FACTOR * this.#fastestMs) this.#shrink()
+    if (firstByteMs > SLOW_MS && firstByteMs > SLOW_FACTOR * this.#fastestMs) this.#shrink(askedAt)
     else if (this.#active >= this.limit) this.#limit = Math.min(MOST_REQUESTS, this.#limit + 1 / this.#limit)
   }
 
-  /** The host asked for less: 429, 503, or no answer in time. `retryAfterMs` holds back every request to it. */
-  pushedBack(retryAfterMs: number): void {
+  /** The host asks for less: 429, 503, or no answer in time. `retryAfterMs` holds back every request to it. */
+  pushedBack(askedAt: number, retryAfterMs: number): void {
     this.#pausedUntil = Math.max(this.#pausedUntil, performance.now() + retryAfterMs)
-    this.#shrink()
+    this.#shrink(askedAt)
   }
 
   async pauseOver(signal?: AbortSignal): Promise<void> {
@@ -87,10 +86,10 @@ export class Host {
     this.#noticedAt = Number.NEGATIVE_INFINITY
   }
 
-  #shrink(): void {
-    const now = performance.now()
-    if (now - this.#shrunkAt < BURST_MS) return
-    this.#shrunkAt = now
+  /** Once for all that was asked before: those requests knew no better. */
+  #shrink(askedAt: number): void {
+    if (askedAt < this.#shrunkAt) return
+    this.#shrunkAt = performance.now()
     this.#limit = Math.max(1, this.#limit / 2)
   }
 }

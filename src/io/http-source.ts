@@ -56,6 +56,8 @@ export interface Target {
 type Headers = Readonly<Record<string, string>>
 
 export interface Answer {
+  /** Of performance.now(). */
+  readonly askedAt: number
   readonly status: number
   readonly header: (name: string) => string | undefined
   readonly body: Dispatcher.ResponseData['body']
@@ -203,22 +205,32 @@ class HttpClient {
   async #get(headers: Headers): Promise<Answer> {
     await this.#host.pauseOver(this.#signal)
     const { address, headers: signed } = await this.#target.request(headers)
-    const start = performance.now()
-    const response = await dispatcher(this.#target.maxRedirections).request({
-      origin: address.origin,
-      path: address.pathname + address.search,
-      method: 'GET',
-      headers: { 'user-agent': `sluice/${packageVersion}`, 'accept-encoding': 'identity', ...signed },
-      bodyTimeout: this.#policy.idleTimeoutMs,
-      headersTimeout: this.#policy.idleTimeoutMs,
-      signal: this.#signal,
-    })
-    if (response.statusCode < 400) this.#host.answered(performance.now() - start)
+    const askedAt = performance.now()
+    const response = await this.#send(address, signed, askedAt)
     const header = (name: string) => {
       const value = response.headers[name]
       return Array.isArray(value) ? value[0] : value
     }
-    return { status: response.statusCode, header, body: response.body }
+    return { askedAt, status: response.statusCode, header, body: response.body }
+  }
+
+  async #send(address: URL, headers: Headers, askedAt: number): Promise<Dispatcher.ResponseData> {
+    try {
+      const response = await dispatcher(this.#target.maxRedirections).request({
+        origin: address.origin,
+        path: address.pathname + address.search,
+        method: 'GET',
+        headers: { 'user-agent': `sluice/${packageVersion}`, 'accept-encoding': 'identity', ...headers },
+        bodyTimeout: this.#policy.idleTimeoutMs,
+        headersTimeout: this.#policy.idleTimeoutMs,
+        signal: this.#signal,
+      })
+      if (response.statusCode < 400) this.#host.answered(askedAt)
+      return response
+    } catch (error) {
+      if (systemCode(error)?.endsWith('_TIMEOUT')) this.#host.pushedBack(askedAt, 0)
+      throw error
+    }
   }
 
   /** Waits where the failure is one that passes, else throws what a person can read. */
@@ -239,7 +251,6 @@ class HttpClient {
     const retryAfterMs = error instanceof TransientError ? error.retryAfterMs : 0
     if (failures >= this.#policy.attempts || retryAfterMs > LONGEST_RETRY_AFTER_MS)
       throw this.#error('SLUICE_HTTP_FAILED', `${what}, ${failures} times in a row`, position, 'run again later: it resumes', error)
-    if (isOverloaded(error, code)) this.#host.pushedBack(retryAfterMs)
     const backoffMs = Math.min(this.#policy.longestDelayMs, this.#policy.firstDelayMs * 2 ** (failures - 1))
     const spread = 0.75 + Math.random() / 2 // so that threads that failed together do not come back together
     const why = `${what}, attempt ${failures} of ${this.#policy.attempts}`
@@ -252,7 +263,9 @@ class HttpClient {
     const known = this.#target.refusal?.(answer, text)
     if (known === 'again') return new Again(status)
     if (known) return known
-    if (transientStatus.has(status)) return new TransientError(status, retryAfterMs(answer.header('retry-after')))
+    const pauseMs = retryAfterMs(answer.header('retry-after'))
+    if (busyStatus.has(status)) this.#host.pushedBack(answer.askedAt, Math.min(pauseMs, LONGEST_RETRY_AFTER_MS))
+    if (transientStatus.has(status)) return new TransientError(status, pauseMs)
     if (status === 404 || status === 410)
       return this.#error('SLUICE_INPUT_MISSING', `the server has no such file (status ${status})`, position, 'check the address')
     if (status === 401 || status === 403)
@@ -281,11 +294,9 @@ class HttpClient {
 
 /** The server asks to try again. */
 class TransientError extends SluiceError {
-  readonly status: number
   readonly retryAfterMs: number
   constructor(status: number, retryAfterMs: number) {
     super('SLUICE_HTTP_FAILED', `the server answered with status ${status}`)
-    this.status = status
     this.retryAfterMs = retryAfterMs
   }
 }
@@ -295,10 +306,6 @@ class Again extends SluiceError {
   constructor(status: number) {
     super('SLUICE_HTTP_FAILED', `the server answered with status ${status}, whatever was changed`)
   }
-}
-
-function isOverloaded(error: unknown, code: string): boolean {
-  return error instanceof TransientError ? busyStatus.has(error.status) : code.endsWith('_TIMEOUT')
 }
 
 /** @param value seconds, or a date */

@@ -3,11 +3,12 @@ import { randomFillSync } from 'node:crypto'
 import { test } from 'node:test'
 import { SluiceError } from '../../src/core/errors.ts'
 import { readBytes } from '../../src/io/byte-source.ts'
+import { onNotice } from '../../src/io/notices.ts'
 import { openBytes } from '../../src/io/open-bytes.ts'
 import { type Faults, serve } from './faulty-server.ts'
 
 const content = randomFillSync(Buffer.alloc(300_000))
-const http = { attempts: 4, firstDelayMs: 1, longestDelayMs: 5 }
+const http = { attempts: 4, firstDelayMs: 1, longestDelayMs: 5, idleTimeoutMs: 500 }
 
 async function readThrough(faults: Faults): Promise<Buffer> {
   await using server = await serve({ 'a.warc.gz': content }, faults)
@@ -26,6 +27,9 @@ test('the bytes are right whatever breaks on the way', async () => {
     { cuts: 1, cutBytes: 100_000, how: 'end' },
     { cuts: 1, cutBytes: 100_000, noEtag: true },
     { cuts: 1, cutBytes: 100_000, ignoresRanges: true },
+    { busy: 2, busyStatus: 429 },
+    { busyEvery: 2, cuts: 4, cutBytes: 50_000 },
+    { cuts: 1, cutBytes: 100_000, how: 'stall' },
     { cuts: 12, cutBytes: 30_000 }, // more than `attempts`, but each brings something
   ]
   for (const fault of faults) assert.ok((await readThrough(fault)).equals(content), JSON.stringify(fault))
@@ -45,11 +49,35 @@ test('a broken range goes on at the exact byte and insists on the same version',
   )
 })
 
-test('Retry-After is waited for', async () => {
-  await using server = await serve({ a: content }, { busy: 1, retryAfter: '1' })
-  const start = performance.now()
+test('Retry-After is waited for, in seconds or as a date', async () => {
+  for (const retryAfter of ['1', new Date(Date.now() + 3000).toUTCString()]) {
+    await using server = await serve({ a: content }, { busy: 1, retryAfter })
+    const start = performance.now()
+    await openBytes(`${server.url}a`, { http })
+    assert.ok(performance.now() - start >= 950, retryAfter)
+  }
+})
+
+test('the request that asks for the size brings along what is read first', async () => {
+  await using server = await serve({ a: content }, { cuts: 1, cutBytes: 1000 })
+  const source = await openBytes(`${server.url}a`, { http, first: [5000, 9000] })
+  assert.equal(source.size, content.length)
+  assert.ok((await readBytes(source, 5000, 9000)).equals(content.subarray(5000, 9000)))
+  assert.ok((await readBytes(source, 10, 20)).equals(content.subarray(10, 20)))
+  assert.deepEqual(
+    server.requests.map(({ range }) => range),
+    ['bytes=5000-8999', 'bytes=6000-8999', 'bytes=10-19'],
+  )
+})
+
+test('who waits for long is told, and told when it goes on', async () => {
+  const heard: string[] = []
+  using _notices = onNotice((message) => heard.push(message))
+  await using server = await serve({ a: content }, { busy: 2, retryAfter: '2' })
   await openBytes(`${server.url}a`, { http })
-  assert.ok(performance.now() - start >= 950)
+  await new Promise((resolve) => setTimeout(resolve, 20))
+  assert.match(heard[0], /^waiting for http:\/\/127.0.0.1:\d+: the server answered with status 503, attempt 2 of 4; again in 2 s$/)
+  assert.match(heard[1], /answers again, after 4 s$/)
 })
 
 test('an input that changes under the reader is refused, with no wrong byte handed out', async () => {

@@ -7,10 +7,12 @@ import { drop, type FilterDefinition, filterStage, keep, type Stage, type Verdic
 import { idFraction } from '../src/text/chance.ts'
 import { strip } from '../src/text/characters.ts'
 import { listVersion, readList } from '../src/text/lists.ts'
+import { variantOption } from './variant.ts'
 
 const list = z.union([z.array(z.string()), z.strictObject({ file: z.string() })])
 
 export const c4BadWordsOptions = z.strictObject({
+  variant: variantOption('c4@datatrove-0.10'),
   lists: z
     .record(z.string(), list)
     .describe('bad words by language code: { en: [...], de: { file: "bad-words/de" } }; one a line, lower case'),
@@ -36,11 +38,11 @@ const allowed = ['sm', 'グロ', '女の子', '性']
  * Drops documents with a bad word. Reasons: `document_removed_with_badwords`, and `missing_badwords_lang`, where the
  * reference stops with an error.
  */
-export function c4BadWords(options: C4BadWordsOptions): Stage<Document> {
+export function c4BadWords<T extends Document>(options: C4BadWordsOptions): Stage<T> {
   const limits = c4BadWordsOptions.parse(options)
   const versions = Object.fromEntries(Object.entries(limits.lists).map(([language, words]) => [language, listVersion(words)]))
-  const stage = (patterns: ReadonlyMap<string, RegExp>): Stage<Document> => filterStage('c4BadWords', definition(patterns))
-  const definition = (patterns: ReadonlyMap<string, RegExp>): FilterDefinition<Document, C4BadWords> => ({
+  const stage = (patterns: ReadonlyMap<string, RegExp>): Stage<T> => filterStage('c4BadWords', definition(patterns))
+  const definition = (patterns: ReadonlyMap<string, RegExp>): FilterDefinition<T, C4BadWords> => ({
     options: { ...limits, versions },
     measure: (document) => measureC4BadWords(document, patterns, limits),
     decide: (statistics) => decideC4BadWords(statistics, limits),

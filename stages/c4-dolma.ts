@@ -7,8 +7,10 @@ import { type Drop, drop, keep, mapStage, type Stage, type Verdict } from '../sr
 import type { HasText } from '../src/text/analysis.ts'
 import { codePointLength, splitBlanks, strip } from '../src/text/characters.ts'
 import { listVersion, readList } from '../src/text/lists.ts'
+import { variantOption } from './variant.ts'
 
 export const c4DolmaOptions = z.strictObject({
+  variant: variantOption('c4@dolma-1'),
   removeLinesWithNoEndingPunctuation: z.boolean().default(true).describe('takes out lines that do not end in . ? ! or "'),
   removeLinesWithTooFewWords: z.boolean().default(true).describe('takes out lines with fewer than 3 words'),
   dropJavascript: z.boolean().default(true).describe('drops documents with the word javascript'),
@@ -23,13 +25,13 @@ export type C4DolmaOptions = z.input<typeof c4DolmaOptions>
 type Choices = z.output<typeof c4DolmaOptions>
 
 /** Changes texts, and drops by what they hold. Reasons: `has_naughty_word`, `has_javascript`, `has_lorem_ipsum`, `has_curly_brace`. */
-export function c4Dolma(options: C4DolmaOptions = {}): Stage<Document> {
+export function c4Dolma<T extends Document>(options: C4DolmaOptions = {}): Stage<T> {
   const choices = c4DolmaOptions.parse(options)
-  return mapStage<Document, Document>('c4Dolma', {
+  return mapStage<T, T>('c4Dolma', {
     options: { ...choices, version: listVersion(choices.naughtyWords) },
     prepare: () => {
       const naughty = naughtyList(readList(choices.naughtyWords))
-      return (document, report): Document | Drop => {
+      return (document, report): T | Drop => {
         const attributes = measureC4Dolma(document, naughty)
         const statistics = countC4Dolma(attributes)
         report(statistics)

@@ -6,8 +6,10 @@ import type { Document } from '../src/core/document.ts'
 import { drop, filterStage, keep, type Stage, type Verdict } from '../src/core/stage.ts'
 import type { HasText } from '../src/text/analysis.ts'
 import { codePointLength } from '../src/text/characters.ts'
+import { variantOption } from './variant.ts'
 
 export const c4ParagraphOptions = z.strictObject({
+  variant: variantOption('c4@datatrove-0.10'),
   minParagraphs: z.int().min(1).default(3).describe('fewest paragraphs; the reference has no option for it'),
   minParagraphLen: z
     .int()
@@ -23,11 +25,11 @@ export type C4Paragraph = ReturnType<typeof measureC4Paragraph>
 export const c4ParagraphLimits = { n_paragraphs: ['minParagraphs'] } as const
 
 /** Drops documents without enough long lines. Reason: `< 3 paragraphs`, with the number asked for. */
-export function c4Paragraph(options: C4ParagraphOptions = {}): Stage<Document> {
+export function c4Paragraph<T extends Document>(options: C4ParagraphOptions = {}): Stage<T> {
   const limits = c4ParagraphOptions.parse(options)
   return filterStage('c4Paragraph', {
     options: limits,
-    measure: (document) => measureC4Paragraph(document, limits),
+    measure: (document: T) => measureC4Paragraph(document, limits),
     decide: (statistics) => decideC4Paragraph(statistics, limits),
   })
 }

@@ -7,8 +7,10 @@ import { type Drop, drop, keep, mapStage, type Stage, type Verdict } from '../sr
 import { documentLineBounds, documentTokens, type HasText } from '../src/text/analysis.ts'
 import { codePointLength, isBlank, strip } from '../src/text/characters.ts'
 import { splitSentences } from '../src/text/sentences.ts'
+import { variantOption } from './variant.ts'
 
 export const c4QualityOptions = z.strictObject({
+  variant: variantOption('c4@datatrove-0.10'),
   splitParagraph: z.boolean().default(true).describe('judges lines; false: judges sentences, and joins what is kept by blanks'),
   removeCitations: z.boolean().default(true).describe('takes [1], [edit] and [citation needed] out of lines'),
   filterNoTerminalPunct: z.boolean().default(true).describe('takes out lines that do not end in . ? ! " or \', or end in ...'),
@@ -41,13 +43,13 @@ export interface C4Quality extends Record<string, number> {
 }
 
 /** Takes lines out, and drops documents by what they hold. Reasons: `lorem_ipsum`, `curly_bracket`, `too_few_sentences`. */
-export function c4Quality(options: C4QualityOptions = {}): Stage<Document> {
+export function c4Quality<T extends Document>(options: C4QualityOptions = {}): Stage<T> {
   const limits = c4QualityOptions.parse(options)
-  return mapStage<Document, Document>('c4Quality', {
+  return mapStage<T, T>('c4Quality', {
     options: limits,
     prepare:
       () =>
-      (document, report): Document | Drop => {
+      (document, report): T | Drop => {
         const { statistics, text } = measureC4Quality(document, limits)
         report(statistics)
         const verdict = decideC4Quality(statistics, limits)

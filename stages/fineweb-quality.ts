@@ -7,8 +7,10 @@ import { drop, filterStage, keep, type Stage, type Verdict } from '../src/core/s
 import { documentCodePoints, documentTokens, type HasText } from '../src/text/analysis.ts'
 import { codePointLength, isBlank, lastCodePoint, TERMINAL_PUNCTUATION } from '../src/text/characters.ts'
 import { countRepeats } from '../src/text/repeats.ts'
+import { variantOption } from './variant.ts'
 
 export const fineWebQualityOptions = z.strictObject({
+  variant: variantOption('fineweb@datatrove-0.10'),
   linePunctThr: z.number().default(0.12).describe('smallest share of lines that end with a mark that ends sentences'),
   linePunctExcludeZero: z.boolean().default(false).describe('lets documents pass in which no line ends so'),
   stopChars: z
@@ -34,11 +36,11 @@ export const fineWebQualityLimits = {
 } as const
 
 /** Drops lists, menus and repeated lines. Reasons: `empty`, `line_punct_ratio`, `short_line_ratio`, `char_dup_ratio`, `list_ratio`. */
-export function fineWebQuality(options: FineWebQualityOptions = {}): Stage<Document> {
+export function fineWebQuality<T extends Document>(options: FineWebQualityOptions = {}): Stage<T> {
   const limits = fineWebQualityOptions.parse(options)
   return filterStage('fineWebQuality', {
     options: limits,
-    measure: (document) => measureFineWebQuality(document, limits),
+    measure: (document: T) => measureFineWebQuality(document, limits),
     decide: (statistics) => decideFineWebQuality(statistics, limits),
   })
 }

@@ -30,9 +30,9 @@ export type FixTextOptions = z.input<typeof fixTextOptions>
 type Choices = z.output<typeof fixTextOptions>
 
 /** Changes texts, drops nothing. */
-export function fixText(options: FixTextOptions = {}): Stage<Document> {
+export function fixText<T extends Document>(options: FixTextOptions = {}): Stage<T> {
   const choices = fixTextOptions.parse(options)
-  return mapStage<Document, Document>('fixText', {
+  return mapStage<T, T>('fixText', {
     options: choices,
     prepare: () => (document) => {
       const text = mendText(document.text, choices)

@@ -9,12 +9,15 @@ import type { HasText } from '../src/text/analysis.ts'
 import { codePointLength, hasLetter, splitBlanks } from '../src/text/characters.ts'
 import { WordGrams } from '../src/text/repeats.ts'
 import { internWords } from '../src/text/words.ts'
+import { decideByLimits } from './limits.ts'
+import { variantOption } from './variant.ts'
 
 const share = z.number().nullable()
 const shares = z.array(z.tuple([z.int().min(1), z.number()]))
 const off = 'null switches it off'
 
 export const gopherDolmaOptions = z.strictObject({
+  variant: variantOption('gopher@dolma-1'),
   minWordCount: share.default(50).describe(`fewest words, as blanks split them; ${off}`),
   maxWordCount: share.default(100_000).describe(`most words; ${off}`),
   minMedianWordLength: share.default(3).describe(`smallest median length of words, in code points; ${off}`),
@@ -62,11 +65,11 @@ export const gopherDolmaLimits = {
 } as const satisfies Readonly<Record<string, readonly (keyof Limits)[]>>
 
 /** Drops what Dolma's recipe drops. Reasons: the names of the tagger's attributes, in the recipe's order. */
-export function gopherDolma(options: GopherDolmaOptions = {}): Stage<Document> {
+export function gopherDolma<T extends Document>(options: GopherDolmaOptions = {}): Stage<T> {
   const limits = gopherDolmaOptions.parse(options)
   return filterStage('gopherDolma', {
     options: limits,
-    measure: (document) => measureGopherDolma(document, limits),
+    measure: (document: T) => measureGopherDolma(document, limits),
     decide: (statistics) => decideGopherDolma(statistics, limits),
   })
 }
@@ -141,12 +144,8 @@ function measureLines(text: string, characters: number, ignoreEmptyLines: boolea
 
 /** The decision alone: strict comparisons. */
 export function decideGopherDolma(s: Statistics, limits: Limits): Verdict {
-  for (const [statistic, options] of Object.entries(gopherDolmaLimits)) {
-    for (const option of options) {
-      const limit = limits[option]
-      if (limit !== null && (option.startsWith('min') ? s[statistic] < limit : s[statistic] > limit)) return drop(statistic)
-    }
-  }
+  const verdict = decideByLimits(s, gopherDolmaLimits, limits)
+  if (!verdict.keep) return verdict
   for (const [n, limit] of limits.mostCommonNgrams) if (s[commonName(n)] > limit) return drop(commonName(n))
   for (const [n, limit] of limits.duplicateNgrams) if (s[duplicateName(n)] > limit) return drop(duplicateName(n))
   return keep

@@ -7,12 +7,14 @@ import { drop, filterStage, keep, type Stage, type Verdict } from '../src/core/s
 import { documentLineBounds, documentTokens, type HasText } from '../src/text/analysis.ts'
 import { countOccurrences, isBlank } from '../src/text/characters.ts'
 import { LETTER, NON_SYMBOL } from '../src/text/lexicon.ts'
+import { variantOption } from './variant.ts'
 
 const off = 'null or 0 switches it off'
 const ratio = z.number().min(0).nullable()
 const count = z.int().min(0).nullable()
 
 export const gopherQualityOptions = z.strictObject({
+  variant: variantOption('gopher@datatrove-0.10'),
   minDocWords: count.default(50).describe(`fewest words, marks of punctuation not counted; ${off}`),
   maxDocWords: count.default(100_000).describe(`most words, marks of punctuation not counted; ${off}`),
   minAvgWordLength: z.number().min(0).nullable().default(3).describe(`smallest mean length of those words, in code points; ${off}`),
@@ -48,12 +50,12 @@ export const gopherQualityLimits = {
  * `gopher_too_many_end_ellipsis`, `gopher_below_alpha_threshold`, `gopher_enough_stop_words` (too few of them), and `empty`,
  * where there is no word and the reference would divide by zero.
  */
-export function gopherQuality(options: GopherQualityOptions = {}): Stage<Document> {
+export function gopherQuality<T extends Document>(options: GopherQualityOptions = {}): Stage<T> {
   const limits = gopherQualityOptions.parse(options)
   const stopWords = new Set(limits.stopWords)
   return filterStage('gopherQuality', {
     options: limits,
-    measure: (document) => measureGopherQuality(document, stopWords),
+    measure: (document: T) => measureGopherQuality(document, stopWords),
     decide: (statistics) => decideGopherQuality(statistics, limits),
   })
 }

@@ -12,12 +12,14 @@ import { drop, filterStage, keep, type Stage, type Statistics, type Verdict } fr
 import { documentCodePoints, documentTokens, type HasText } from '../src/text/analysis.ts'
 import { strip } from '../src/text/characters.ts'
 import { countRepeats, WordGrams } from '../src/text/repeats.ts'
+import { variantOption } from './variant.ts'
 
 const off = 'null or 0 switches it off'
 const share = z.number().min(0).nullable()
 const shares = z.array(z.tuple([z.int().min(1), z.number()]))
 
 export const gopherRepetitionOptions = z.strictObject({
+  variant: variantOption('gopher@datatrove-0.10'),
   dupLineFrac: share.default(0.3).describe(`largest share of lines seen before in the document; ${off}`),
   dupParaFrac: share.default(0.3).describe(`largest share of paragraphs seen before; ${off}`),
   dupLineCharFrac: share.default(0.2).describe(`largest share of characters on lines seen before; ${off}`),
@@ -55,11 +57,11 @@ export const gopherRepetitionLimits = {
  * Drops documents that repeat themselves. Reasons: `dup_para_frac`, `dup_para_char_frac`, `dup_line_frac`,
  * `dup_line_char_frac`, `top_2_gram` …, `duplicated_5_n_grams` …, and `empty`, where the reference divides by zero.
  */
-export function gopherRepetition(options: GopherRepetitionOptions = {}): Stage<Document> {
+export function gopherRepetition<T extends Document>(options: GopherRepetitionOptions = {}): Stage<T> {
   const limits = gopherRepetitionOptions.parse(options)
   return filterStage('gopherRepetition', {
     options: limits,
-    measure: (document) => measureGopherRepetition(document, limits),
+    measure: (document: T) => measureGopherRepetition(document, limits),
     decide: (statistics) => decideGopherRepetition(statistics, limits),
   })
 }

@@ -26,6 +26,7 @@ export {
   redPajama2Options,
   redPajamaOptions,
 } from './corpora.ts'
+export { type CsvFilesOptions, csvFiles, csvFilesOptions } from './csv-files.ts'
 export { type DecontaminateOptions, decontaminate, decontaminateOptions } from './decontaminate.ts'
 export { type ExactDedupOptions, exactDedup, exactDedupOptions } from './exact-dedup.ts'
 export { type ExtractTextOptions, extractText, extractTextOptions } from './extract-text.ts'
@@ -34,6 +35,7 @@ export { type FineWebQualityOptions, fineWebQuality, fineWebQualityOptions } fro
 export { type FixTextOptions, fixText, fixTextOptions } from './fix-text.ts'
 export { type GopherDolmaOptions, gopherDolma, gopherDolmaOptions } from './gopher-dolma.ts'
 export { type GopherQualityOptions, gopherQuality, gopherQualityOptions } from './gopher-quality.ts'
+export { type GopherRedPajamaOptions, gopherRedPajama, gopherRedPajamaOptions } from './gopher-redpajama.ts'
 export { type GopherRepetitionOptions, gopherRepetition, gopherRepetitionOptions } from './gopher-repetition.ts'
 export { type HtmlFilesOptions, htmlFiles, htmlFilesOptions } from './html-files.ts'
 export { type JsonlOptions, jsonl, jsonlOptions } from './jsonl.ts'
@@ -45,7 +47,10 @@ export { type MinhashDedupOptions, minhashDedup, minhashDedupOptions } from './m
 export { type Member, type MixtureOptions, mixture, mixtureOptions } from './mixture.ts'
 export { type ParquetOptions, parquet, parquetOptions } from './parquet.ts'
 export { type ParquetShardsOptions, parquetShards, parquetShardsOptions } from './parquet-shards.ts'
+export { type PerplexityOptions, perplexity, perplexityOptions } from './perplexity.ts'
+export { type PerplexityBucketsOptions, perplexityBuckets, perplexityBucketsOptions } from './perplexity-buckets.ts'
 export { type RedactPiiOptions, redactPii, redactPiiOptions } from './redact-pii.ts'
+export { type RedPajamaSignalsOptions, redPajamaSignals, redPajamaSignalsOptions } from './redpajama-signals.ts'
 export { type SampleOptions, sample, sampleOptions } from './sample.ts'
 export { type SentenceDedupOptions, sentenceDedup, sentenceDedupOptions } from './sentence-dedup.ts'
 export { type SourceCodeOptions, sourceCode, sourceCodeOptions } from './source-code.ts'

@@ -27,14 +27,14 @@ export const languageLimits = { kept_score: ['minScore'] } as const
 const SMALLEST_SCORE = 0.01
 
 /** Sets `language` and `languageScore`. Reason: `language`. */
-export function language(options: LanguageOptions = {}): Stage<Document> {
+export function language<T extends Document>(options: LanguageOptions = {}): Stage<T> {
   const limits = languageOptions.parse(options)
   const smallest = Math.min(SMALLEST_SCORE, limits.minScore, limits.keepTopPairsThreshold < 0 ? 1 : limits.keepTopPairsThreshold)
-  return mapStage<Document, Document>('language', {
+  return mapStage<T, T>('language', {
     options: limits,
     prepare: async () => {
       const identify = await loadLanguageIdentifier()
-      return (document, report): Document | Drop => {
+      return (document, report): T | Drop => {
         const scores = identify(document.text, smallest)
         const statistics = measureLanguage(scores, limits)
         report(statistics)

@@ -6,7 +6,7 @@ import type { Data, Schema } from 'apache-arrow'
 import { z } from 'zod'
 import { type AnnotationType, documentSchema } from '../schemas/document.ts'
 import { LARGEST_U16_VOCABULARY, serializeTokensMetadata, TOKENIZER_FILE, tokensSchema } from '../schemas/tokens.ts'
-import { type Document, itemBytes, type TokenizedDocument, type Vocabulary } from '../src/core/document.ts'
+import { type Annotations, type Document, itemBytes, type TokenizedDocument, type Vocabulary } from '../src/core/document.ts'
 import { SluiceError } from '../src/core/errors.ts'
 import type { Shard, Sink, SinkContext, SinkRun } from '../src/core/stage.ts'
 import {
@@ -164,15 +164,16 @@ function documentLayout({ annotations, rowGroupBytes }: Limits): Layout<Document
   }
 }
 
-function otherAnnotations(all: Readonly<Record<string, number | string>>, columnNames: readonly string[]): string | undefined {
+function otherAnnotations(all: Annotations, columnNames: readonly string[]): string | undefined {
   const others = Object.entries(all).filter(([name]) => !columnNames.includes(name))
   return others.length > 0 ? JSON.stringify(Object.fromEntries(others)) : undefined
 }
 
 function annotationColumn(items: readonly Document[], name: string, type: AnnotationType): Data {
   const values = items.map((item) => item.annotations?.[name])
-  if (type === 'string') return utf8Column(values.map((value) => (value === undefined ? undefined : String(value))))
-  return float64Column(values.map((value) => (value === undefined ? undefined : Number(value))))
+  if (type === 'string')
+    return utf8Column(values.map((value) => (value === undefined || typeof value === 'string' ? value : JSON.stringify(value))))
+  return float64Column(values.map((value) => (value === undefined || Number.isNaN(value) ? undefined : Number(value))))
 }
 
 function tokensLayout({ rowGroupTokens }: Limits, vocabulary: Vocabulary, planHash: string): Layout<TokenizedDocument> {

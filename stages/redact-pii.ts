@@ -51,10 +51,10 @@ type Redact = (text: string) => { text: string; counts: Partial<Record<Kind, num
  * The reference's lists of replacements go on from one document to the next; here each document begins with the first, so
  * that the output does not depend on how the input was divided among workers.
  */
-export function redactPii(options: RedactPiiOptions = {}): Stage<Document> {
+export function redactPii<T extends Document>(options: RedactPiiOptions = {}): Stage<T> {
   const resolved = redactPiiOptions.parse(options)
   const redact = redactorOf(resolved)
-  return mapStage<Document, Document>('redactPii', {
+  return mapStage<T, T>('redactPii', {
     options: resolved,
     prepare: () => (document, report) => {
       const { text, counts } = redact(document.text)

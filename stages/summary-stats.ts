@@ -12,10 +12,10 @@ import { countRepeats } from '../src/text/repeats.ts'
 export const summaryStatsOptions = z.strictObject({})
 
 /** Records some forty statistics of each document. A share is NaN where there is nothing to share among. */
-export function summaryStats(options: z.input<typeof summaryStatsOptions> = {}): Stage<Document> {
+export function summaryStats<T extends Document>(options: z.input<typeof summaryStatsOptions> = {}): Stage<T> {
   return filterStage('summaryStats', {
     options: summaryStatsOptions.parse(options),
-    measure: (document) => ({
+    measure: (document: T) => ({
       ...measureCharacters(document),
       ...measureLines(document),
       ...measureWords(document),

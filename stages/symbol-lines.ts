@@ -18,9 +18,9 @@ export type SymbolLinesOptions = z.input<typeof symbolLinesOptions>
 type Choices = z.output<typeof symbolLinesOptions>
 
 /** Changes texts, drops nothing. Line breaks of all kinds become "\n", and the last one goes, as in the reference. */
-export function symbolLines(options: SymbolLinesOptions = {}): Stage<Document> {
+export function symbolLines<T extends Document>(options: SymbolLinesOptions = {}): Stage<T> {
   const choices = symbolLinesOptions.parse(options)
-  return mapStage<Document, Document>('symbolLines', {
+  return mapStage<T, T>('symbolLines', {
     options: choices,
     prepare: () => (document) => {
       const text = removeSymbolLines(document.text, choices)

@@ -4,6 +4,10 @@
 export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json }
 export type Metadata = Readonly<Record<string, Json>>
 
+/** NaN: could not be measured, as the mean of nothing. */
+export type Annotation = number | string | readonly Annotation[] | { readonly [key: string]: Annotation }
+export type Annotations = Readonly<Record<string, Annotation>>
+
 /** What everything in a pipeline carries. */
 export interface Item {
   /** 32 hex digits, from `documentId`: the same record has the same id in every run and on every machine. */
@@ -40,8 +44,11 @@ export interface Document extends Item {
   /** 0 to 1. */
   readonly languageScore?: number
   /** What stages found out and later readers want as columns: `minhash_cluster_size`, … */
-  readonly annotations?: Readonly<Record<string, number | string>>
+  readonly annotations?: Annotations
 }
+
+/** A document whose annotations are known by name to those behind: `filter('long', ({ annotations }) => annotations.words > 50)`. */
+export type Annotated<D extends Document, A extends Annotations> = D & { readonly annotations: A }
 
 /** What a token id means: which tokenizer made it. */
 export interface Vocabulary {

@@ -89,7 +89,8 @@ export interface Pipeline {
 export interface PipelineBuilder<T extends Item> {
   /** Adds a stage. Does not compile where the stage takes something else than what flows here. */
   pipe<Next extends Item>(stage: Stage<T, Next>): PipelineBuilder<Next>
-  pipe(barrier: Barrier<T>): PipelineBuilder<T>
+  /** A barrier makes no items: it hands on those it was given, or copies with changes. So what is known of them stays known. */
+  pipe<Base extends Item>(barrier: Barrier<Base> & ([T] extends [Base] ? unknown : never)): PipelineBuilder<T>
   /** Writes what flows here into a sink as well, and goes on. */
   tee(sink: Sink<T>): PipelineBuilder<T>
   /** Keeps what flows here on disk: a changed stage behind it does not run the ones before it again. */

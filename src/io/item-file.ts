@@ -20,7 +20,15 @@ import {
   Uint32,
   Utf8,
 } from 'apache-arrow'
-import { type Document, type Item, itemBytes, type TokenizedDocument, type Vocabulary, type WebPage } from '../core/document.ts'
+import {
+  type Annotations,
+  type Document,
+  type Item,
+  itemBytes,
+  type TokenizedDocument,
+  type Vocabulary,
+  type WebPage,
+} from '../core/document.ts'
 import { SluiceError } from '../core/errors.ts'
 import {
   binaryColumn,
@@ -286,13 +294,20 @@ function itemsOf(block: Uint8Array): Item[] {
     if (texts[i] !== undefined) item.text = texts[i]
     if (languages[i] !== undefined) item.language = languages[i]
     if (languageScores[i] !== undefined) item.languageScore = languageScores[i]
-    if (annotations[i] !== undefined) item.annotations = JSON.parse(annotations[i] ?? '')
+    if (annotations[i] !== undefined) item.annotations = parseAnnotations(annotations[i] ?? '')
     const tokens = tokens16[i] ?? tokens32[i]
     if (tokens !== undefined) item.tokens = tokens
     if (masks[i] !== undefined) item.mask = masks[i]
     if (vocabularies[i] !== undefined) item.vocabulary = vocabularyOf(vocabularies[i] ?? '')
     return item
   })
+}
+
+/** NaN, which JSON writes as null, is NaN again: a comparison with null would be true. */
+function parseAnnotations(json: string): Annotations {
+  const annotations = JSON.parse(json)
+  if (json.includes('null')) for (const name in annotations) annotations[name] ??= Number.NaN
+  return annotations
 }
 
 /** Parses JSON that is mostly the same as the last time. */

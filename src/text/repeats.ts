@@ -18,10 +18,11 @@ export function countRepeats(elements: Iterable<string>): { count: number; chara
   return { count, characters }
 }
 
-// Reused between texts: slots of the hash table, position + 1 or 0; hash and count of the n-gram at each position.
+// Reused between texts: slots of the hash table, position + 1 or 0; hash, count and first occurrence of the n-gram at each position.
 let table = new Int32Array(1 << 12)
 let gramHashes = new Int32Array(1 << 11)
 let gramCounts = new Int32Array(1 << 11)
+let gramFirsts = new Int32Array(1 << 11)
 
 /** n-grams of a text's words, ready to be counted for several n. */
 export class WordGrams {
@@ -55,6 +56,11 @@ export class WordGrams {
     this.#shifts = shifts
   }
 
+  /** Code points of all words. */
+  get characters(): number {
+    return this.#ends[this.#tokens.ids.length]
+  }
+
   /** How often the most frequent n-gram occurs, and its code points without blanks; ties go to the first seen. Undefined where there is no n-gram. */
   mostFrequent(n: number): { count: number; characters: number } | undefined {
     const grams = this.#tokens.ids.length - n + 1
@@ -82,13 +88,30 @@ export class WordGrams {
     return { shared, all }
   }
 
-  /** Counts n-grams word for word: `gramCounts` at the first occurrence of each, 0 at the others. */
+  /** Code points of words in n-grams that occur more than once; where such n-grams overlap, each word counts once. */
+  charactersInRepeated(n: number): number {
+    const grams = this.#tokens.ids.length - n + 1
+    if (grams < 1) return 0
+    this.#count(grams, n)
+    const ends = this.#ends
+    let characters = 0
+    let counted = 0 // words before this one are
+    for (let i = 0; i < grams; i++) {
+      if (gramCounts[gramFirsts[i]] === 1) continue
+      characters += ends[i + n] - ends[Math.max(i, counted)]
+      counted = i + n
+    }
+    return characters
+  }
+
+  /** Counts n-grams word for word: `gramCounts` at the first occurrence of each, 0 at the others; `gramFirsts` leads there. */
   #count(grams: number, n: number): void {
     const { ids } = this.#tokens
     const mask = this.#prepare(grams, n)
     const slots = table
     const hashes = gramHashes
     const counts = gramCounts
+    const firsts = gramFirsts
     for (let i = 0; i < grams; i++) {
       counts[i] = 0
       const hash = hashes[i]
@@ -103,6 +126,7 @@ export class WordGrams {
         slots[slot] = i + 1
       }
       counts[first]++
+      firsts[i] = first
     }
   }
 
@@ -140,6 +164,7 @@ export class WordGrams {
     if (gramHashes.length < grams) {
       gramHashes = new Int32Array(grams * 2)
       gramCounts = new Int32Array(grams * 2)
+      gramFirsts = new Int32Array(grams * 2)
     }
     const hashes = gramHashes
     const sums = this.#sums

@@ -2,9 +2,10 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { Document, Item, TokenizedDocument, WebPage } from '../../src/core/document.ts'
+import type { Annotated, Document, Item, TokenizedDocument, WebPage } from '../../src/core/document.ts'
 import type { Barrier, Sink, Source, Stage } from '../../src/core/stage.ts'
 import { pipeline } from '../../src/engine/pipeline.ts'
+import * as s from '../../stages/index.ts'
 
 declare const pages: Source<WebPage>
 declare const texts: Source<Document>
@@ -16,11 +17,37 @@ declare const deduplicate: Barrier<Document>
 declare const tokenize: Stage<Document, TokenizedDocument>
 declare const tokenShards: Sink<TokenizedDocument>
 declare const anyShards: Sink<Document | TokenizedDocument>
+declare function score<T extends Document>(): Stage<T, Annotated<T, { readonly score: number }>>
 
 // Never called: its body only has to typecheck.
 export function typechecks() {
   pipeline('ok').from(pages).pipe(urlFilter()).pipe(extract).pipe(quality).pipe(deduplicate).pipe(tokenize).to(tokenShards)
   pipeline('ok').from<WebPage | Document>(pages, texts).pipe(extractOrPass).tee(anyShards).checkpoint().pipe(tokenize).to(anyShards)
+
+  // Annotations keep their names and types through filters, changes and barriers, and add up.
+  const scored = pipeline('ok').from(texts).pipe(score())
+  const isGood = s.filter('good', ({ annotations }: Annotated<Document, { readonly score: number }>) => annotations.score > 0.5)
+  scored.pipe(isGood).pipe(s.gopherQuality()).pipe(s.c4Quality()).pipe(s.language()).pipe(s.redactPii()).pipe(isGood)
+  scored
+    .pipe(deduplicate)
+    .pipe(s.sample({ rate: 0.5 }))
+    .checkpoint()
+    .pipe(isGood)
+    .pipe(tokenize)
+    .to(tokenShards)
+  scored
+    .pipe(s.redPajamaSignals())
+    .pipe(s.filter('both', ({ annotations: a }) => a.score > 0.5 && a.rps_doc_word_count >= 50 && a.rps_lines_num_words.length > 2))
+    .pipe(s.map('trim', (document) => ({ ...document, text: document.text.trim() })))
+    .pipe(isGood)
+    .to(anyShards)
+
+  // @ts-expect-error nothing was scored
+  pipeline('wrong').from(texts).pipe(isGood)
+  // @ts-expect-error no signal of that name
+  scored.pipe(s.redPajamaSignals()).pipe(s.filter('wrong', ({ annotations }) => annotations.rps_doc_words >= 50))
+  // @ts-expect-error not known before they are measured
+  scored.pipe(s.filter('wrong', ({ annotations }) => annotations.rps_doc_word_count >= 50))
 
   // @ts-expect-error tokenizing before extracting
   pipeline('wrong').from(pages).pipe(tokenize).to(tokenShards)

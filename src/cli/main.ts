@@ -18,6 +18,7 @@ const commands: Record<string, { summary: string; load: () => Promise<CommandFil
   plan: { summary: 'show what a run would do: phases, tasks, inputs, forecast', load: () => import('./plan.ts') },
   stage: { summary: 'try one stage on JSON-lines documents from standard input', load: () => import('./stage.ts') },
   warc: { summary: 'list, print, check and pack web archives: WARC, ARC, WACZ', load: () => import('./warc.ts') },
+  ngram: { summary: 'train an n-gram language model, score texts with one', load: () => import('./ngram.ts') },
   tokenizer: { summary: 'train a tokenizer, encode and decode', load: () => import('./tokenizer.ts') },
   classifier: { summary: 'train, test, ask and shrink fastText classifiers', load: () => import('./classifier.ts') },
   train: { summary: 'train a model on token shards', load: () => import('./train.ts') },
@@ -25,6 +26,7 @@ const commands: Record<string, { summary: string; load: () => Promise<CommandFil
   audit: { summary: 'what a run kept, dropped and why: table on the terminal, report in HTML', load: () => import('./audit.ts') },
   index: { summary: 'inspect and tend an index of deduplication across builds', load: () => import('./index-command.ts') },
   task: { summary: 'run one task of a run: what executors call', load: () => import('./task.ts') },
+  clusters: { summary: 'show groups of duplicates that a run found, or write them as data', load: () => import('./clusters.ts') },
   clean: { summary: 'remove what a finished run no longer needs', load: () => import('./clean.ts') },
   doctor: { summary: 'check this machine: Node, kernels, threads, disk', load: () => import('./doctor.ts') },
 }

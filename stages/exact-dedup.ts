@@ -36,8 +36,8 @@ type Resolved = z.output<typeof exactDedupOptions>
 
 /** Ranges of hashes that are merged at once. */
 const ranges = 16
-/** ordinal, size, survivor. */
-const verdictWords = 3
+/** ordinal, size, survivor, first of the group. */
+const verdictWords = 4
 
 /** The hashes of what stays: a segment of the index. */
 const SEGMENT_FILE = 'segment'
@@ -125,6 +125,7 @@ async function findGroups(context: MergeContext, range: number, options: Resolve
     if (size === 1 && !isEarlier) return
     record[1] = size
     record[2] = survivor
+    record[3] = members[0]
     for (let i = 0; i < size; i++) {
       record[0] = members[i]
       writer.add(0, record)
@@ -171,7 +172,7 @@ async function gatherVerdicts(context: MergeContext, options: Resolved): Promise
   )
   const { memoryBytes, signal } = context
   await mergeRuns(sources, { words: verdictWords, orderWords: verdictWords, memoryBytes, signal }, (records, at) =>
-    verdicts.add(records[at], records[at + 1], records[at + 2]),
+    verdicts.add(records[at], records[at + 1], records[at + 2], records[at + 3]),
   )
   verdicts.close()
 }

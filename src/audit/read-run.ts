@@ -25,6 +25,8 @@ export interface AuditedPhase {
   /** Parquet files of the chosen attempts. */
   readonly statistics: readonly string[]
   readonly rejected: readonly string[]
+  /** Documents as they stood at the phase's end, a file a partition; none before the phase is sealed, or behind its sink. */
+  readonly items: readonly string[]
   /** Folder that a merge step of the barrier at the phase's end wrote into; undefined before the phase is sealed. */
   readonly merged: (step: string) => string | undefined
 }
@@ -101,6 +103,7 @@ async function readPhases(folder: RunFolder, plan: FrozenPlan): Promise<AuditedP
         ),
       statistics: await dataFiles(phaseFolder, 'statistics', tasks),
       rejected: await dataFiles(phaseFolder, 'rejected', tasks),
+      items: seal ? seal.tasks.map(({ partition, attempt }) => phaseFolder.data('items', partition, attempt)) : [],
       merged: (step) => (seal ? mergedFolder(phaseFolder, step, seal.tasks) : undefined),
     })
     before = seal

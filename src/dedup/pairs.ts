@@ -74,7 +74,7 @@ export async function findClusters(context: MergeContext, bands: number, keep: K
     known.add(ordinal)
   })
   const members = grouped.number()
-  needMemory(context, documents, 3 * OrdinalSet.bytesFor(documents) + members * (hasPreference(keep) ? 25 : 13))
+  needMemory(context, documents, 3 * OrdinalSet.bytesFor(documents) + members * (hasPreference(keep) ? 29 : 17))
   const sets = new UnionFind(members)
   eachPair(context, bands, (a, b) => sets.union(grouped.rank(a), grouped.rank(b)))
   const preferences = hasPreference(keep) ? readPreferences(context, bands, starts, grouped, members) : undefined
@@ -83,11 +83,12 @@ export async function findClusters(context: MergeContext, bands: number, keep: K
   eachMember(grouped, (ordinal, member) => {
     if (known.has(ordinal)) survivors[sets.find(member)] = earlierSurvivor
   })
+  const firsts = ordinalsOfSurvivors(grouped, sets, undefined)
   const verdicts = new VerdictWriter(context.folder, starts)
   const dropped = new OrdinalSet(documents)
   eachMember(grouped, (ordinal, member) => {
     const root = sets.find(member)
-    verdicts.add(ordinal, size[root], survivors[root])
+    verdicts.add(ordinal, size[root], survivors[root], firsts[root])
     if (survivors[root] !== ordinal) dropped.add(ordinal)
   })
   verdicts.close()

@@ -4,9 +4,15 @@ import { z } from 'zod'
 import type { Document } from '../core/document.ts'
 
 export const keepOption = z
-  .union([z.enum(['first', 'longest', 'none']), z.strictObject({ highest: z.string().describe('annotation, or number in the metadata') })])
+  .union([
+    z.enum(['first', 'longest', 'none']),
+    z.strictObject({ highest: z.string().describe('annotation, or number in the metadata') }),
+    z.strictObject({ subsets: z.array(z.string()).min(1).describe('names of subsets, the most preferred first') }),
+  ])
   .default('first')
-  .describe('which of a group of duplicates stays: the first, the longest text, the highest value of an annotation, or none of them')
+  .describe(
+    'which of a group of duplicates stays: the first, the longest text, the highest value of an annotation, the one of a preferred subset, or none',
+  )
 export type Keep = z.output<typeof keepOption>
 
 /** True where documents differ in how much they are preferred. */
@@ -18,6 +24,10 @@ export function hasPreference(keep: Keep): boolean {
 export function preference(document: Document, keep: Keep): number {
   if (keep === 'longest') return document.text.length
   if (typeof keep === 'string') return 0
+  if ('subsets' in keep) {
+    const rank = keep.subsets.indexOf(document.subset ?? '')
+    return rank === -1 ? Number.NEGATIVE_INFINITY : -rank
+  }
   const value = document.annotations?.[keep.highest] ?? document.metadata[keep.highest]
   return typeof value === 'number' && !Number.isNaN(value) ? value : Number.NEGATIVE_INFINITY
 }

@@ -9,7 +9,7 @@ import { type ApplyContext, type ApplyRun, drop, type MergeContext } from '../co
 import { applyEach } from './apply.ts'
 import { RunFile, readRun, readRuns } from './records.ts'
 
-/** row, documents in the group, the survivor's partition and row (the same twice where no document of this run survives). */
+/** row, documents in the group, the survivor's partition and row; where no document of this run survives, why, and the group's root. */
 const words = 4
 /** In the place of a survivor: none of the group stays, or one of an earlier build does. */
 export const noSurvivor = 0xffffffff
@@ -54,8 +54,12 @@ export class VerdictWriter {
     this.#starts = starts
   }
 
-  /** Ordinals ascend from call to call. */
-  add(ordinal: number, size: number, survivor: number): void {
+  /**
+   * Ordinals ascend from call to call.
+   *
+   * @param root names the group: the ordinal of its first document
+   */
+  add(ordinal: number, size: number, survivor: number, root: number): void {
     const starts = this.#starts
     while (ordinal >= starts[this.#partition + 1]) this.#partition++
     const isDocument = survivor < earlierSurvivor
@@ -64,7 +68,7 @@ export class VerdictWriter {
     record[0] = ordinal - starts[this.#partition]
     record[1] = size
     record[2] = partition
-    record[3] = isDocument ? survivor - starts[partition] : survivor
+    record[3] = isDocument ? survivor - starts[partition] : root
     this.#file.append(this.#partition, record)
   }
 
@@ -95,6 +99,29 @@ export async function applyVerdicts(context: ApplyContext, application: Applicat
     if (isInGroup && (partition !== context.partition || records[at + 3] !== row)) return drop(reason)
     return { ...document, annotations: { ...document.annotations, [annotation]: isInGroup ? records[at + 1] : 1 } }
   })
+}
+
+/** A document in a group of duplicates. */
+export interface GroupMember {
+  readonly row: number
+  /** Documents of this run in the group. */
+  readonly size: number
+  /** The same for all members of a group, and for them only. */
+  readonly group: string
+  readonly fate: 'stays' | 'duplicate' | 'earlier'
+}
+
+/** Members of groups in a partition, by row. @param merged folder of the last merge step */
+export function readMembers(merged: string, partition: number): GroupMember[] {
+  const records = readSection(join(merged, 'verdicts'), partition)
+  const members: GroupMember[] = []
+  for (let at = 0; at < records.length; at += words) {
+    const [row, size, survivorPartition, survivorRow] = records.subarray(at, at + words)
+    const isSurvivor = survivorPartition === partition && survivorRow === row
+    const fate = survivorPartition === earlierSurvivor ? 'earlier' : isSurvivor ? 'stays' : 'duplicate'
+    members.push({ row, size, group: `${survivorPartition}-${survivorRow}`, fate })
+  }
+  return members
 }
 
 /** All records of a partition, of the file that a `RunFile` wrote; empty where there are none. */

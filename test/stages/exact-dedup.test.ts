@@ -30,6 +30,15 @@ test('the first of equal texts stays, however the input is cut', async () => {
   )
 })
 
+test('a copy of a preferred subset stays; of one subset, or of none, the first', async () => {
+  const documents = ['web', undefined, 'wiki', 'wiki', 'web'].map((subset, i) => ({ ...documentsOf(['same'])[0], id: String(i), subset }))
+  const stays = async (chosen: readonly number[], subsets: string[]) =>
+    (await survivors([chosen.map((i) => documents[i])], { keep: { subsets } })).map(([id]) => Number(id))
+  assert.deepEqual(await stays([0, 1, 2, 3, 4], ['wiki', 'web']), [2])
+  assert.deepEqual(await stays([1, 4, 0], ['wiki', 'web']), [4])
+  assert.deepEqual(await stays([1, 4, 0], ['books']), [1])
+})
+
 test('the highest value stays, negative ones and missing ones ranked; ties go to the first', async () => {
   const values = [undefined, -5, -0.5, 2, 2, 0]
   const documents = documentsOf(values.map(() => 'same')).map((document, i) => ({ ...document, metadata: { score: values[i] ?? null } }))

@@ -389,21 +389,44 @@ function namedWithin(tree: HtmlTree, measures: Measures, sum: Float64Array, root
 
 // ---- lists of links ----
 
-/** On average a link of a menu is no longer than this. */
+/** A link of a menu has a word or two: on average, and at most. */
 const MENU_LINK_CHARACTERS = 25
+const LONGEST_MENU_LINK = 45
 
-/** Takes out what is links only, and short ones: menus, not lists of what the page is about. */
+/** Takes out what is links only, and short ones: menus, not lists of what the page is about. Where nearly all is, nothing goes. */
 function takeOutMenus(tree: HtmlTree, measures: Measures, isOut: Uint8Array): void {
   const characters = subtreeSums(tree, measures.characters, isOut)
   const linkCharacters = subtreeSums(tree, measures.linkCharacters, isOut)
-  const isLink = tree.isLink.map((isLink, node) => (isLink === 1 && tree.text[node].length > 1 ? 1 : 0))
-  const links = subtreeSums(tree, isLink, isOut)
+  const { links, longest } = linksOf(tree, isOut)
+  const menus: number[] = []
+  let sum = 0
   for (let node = 1; node < tree.count; node++) {
-    if (isOut[tree.parent[node]] === 1) isOut[node] = 1
+    const all = linkCharacters[node]
     if (isOut[node] === 1 || LINK_LIST[tree.tag[node]] === 0 || HEADINGS[tree.tag[node]] === 1 || links[node] < 3) continue
-    const isMenu = linkCharacters[node] > characters[node] * LIMITS.recall.linkDensity
-    if (isMenu && linkCharacters[node] < links[node] * MENU_LINK_CHARACTERS && characters[node] < characters[0] * 0.5) isOut[node] = 1
+    if (all <= characters[node] * LIMITS.recall.linkDensity || characters[node] >= characters[0] * 0.5) continue
+    if (all >= links[node] * MENU_LINK_CHARACTERS || longest[node] > LONGEST_MENU_LINK) continue
+    menus.push(node)
+    sum += characters[node]
+    node = tree.end[node] - 1
   }
+  if (sum < characters[0] * 0.8) for (const menu of menus) isOut[menu] = 1
+}
+
+/** How many links there are in each subtree, and the length of the longest. */
+function linksOf(tree: HtmlTree, isOut: Uint8Array): { links: Float64Array; longest: Float64Array } {
+  const links = new Float64Array(tree.count)
+  const longest = new Float64Array(tree.count)
+  for (let node = tree.count - 1; node > 0; node--) {
+    if (isOut[node] === 1) continue
+    const length = tree.isLink[node] === 1 ? tree.text[node].trim().length : 0
+    if (length > 1) {
+      links[node] = 1
+      longest[node] = length
+    }
+    links[tree.parent[node]] += links[node]
+    longest[tree.parent[node]] = Math.max(longest[tree.parent[node]], longest[node])
+  }
+  return { links, longest }
 }
 
 /** @param keepsHeadings on a list, the headings are the links that it lists */

@@ -34,13 +34,13 @@ const WORDS: readonly (readonly [bit: number, words: ReadonlySet<string>])[] = [
         'sharethis social socials addthis addtoany sharedaddy jetpack related relatedposts relatedarticles recommend recommended recommendation recommendations recirc ' +
         'recirculation promo promos promoted promotion sponsor sponsored sponsors advert adverts advertisement advertisements advertising ' +
         'ad ads adsense adslot adunit advertorial dfp taboola outbrain zergnet revcontent mgid newsletter newsletters signup login ' +
-        'signin popup pagination pager tagcloud copyright trending mostread mostpopular readmore ' +
+        'signin popup cookie cookies pagination pager tagcloud copyright trending mostread mostpopular readmore ' +
         'morefrom upnext alsolike readnext suggestions suggested donate followus noprint backtotop editsection navbox ' +
         'catlinks werbung anzeige partage publicidad publicite iklan teilen skiplink paywall subscribe subscription authorbox authorbio ' +
         'banner inpage yarpp crp wpnav postnav',
     ),
   ],
-  [CONSENT, words('cookie cookies cookiebar cookiebanner cookienotice cookieconsent consent gdpr onetrust cookiebot usercentrics')],
+  [CONSENT, words('cookiebar cookiebanner cookienotice cookieconsent cookiemodal cookiepopup cookielaw consent gdpr onetrust cookiebot usercentrics')],
   [
     DOUBTFUL,
     words(

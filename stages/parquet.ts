@@ -19,6 +19,7 @@ import {
   type RecordFields,
   recordFields,
   recordMapper,
+  requiredFields,
 } from './record-fields.ts'
 
 /** Rows that become strings at once: the row group itself lies in memory as it was decoded. */
@@ -72,12 +73,11 @@ function assertColumns(schema: Schema, fields: RecordFields, file: string): void
       fix: 'name columns that the file has: parquet({ path, text: … })',
     })
   }
-  const { text, id, language, languageScore, subset, columns = [] } = fields
-  const others = [id, language, languageScore, subset, ...columns].filter((path) => path !== undefined)
-  for (const path of [text, others].flat()) {
+  const texts = [fields.text].flat()
+  for (const path of requiredFields(fields)) {
     const { type, missing } = typeAt(schema.fields, path)
-    if (missing && !Object.hasOwn(fields.defaults, path)) refuse(missingField([path], missing))
-    if (type && !others.includes(path) && !holdsText(type)) refuse(`the column ${path} holds ${type}, no text`)
+    if (missing) refuse(missingField([path], missing))
+    if (type && texts.includes(path) && !holdsText(type)) refuse(`the column ${path} holds ${type}, no text`)
   }
 }
 
@@ -184,9 +184,35 @@ function recordsOf(batch: RecordBatch, fields: RecordFields): (row: number) => J
 function jsonValues(column: Data, isTextual: boolean): readonly (Json | undefined)[] {
   const { type } = column
   if (DataType.isUtf8(type) || DataType.isLargeUtf8(type) || (isTextual && hasTextBytes(type))) return utf8Values(column)
-  const values = new Vector([column])
-  if (DataType.isTimestamp(type) || DataType.isDate(type)) return Array.from(values, isoDate)
-  return Array.from(values, toJson)
+  return Array.from(new Vector([column]), converterOf(type))
+}
+
+/** From what Arrow gives for a value of a type to JSON. */
+function converterOf(type: DataType): (value: unknown) => Json {
+  if (DataType.isTimestamp(type) || DataType.isDate(type)) return isoDate
+  if (DataType.isDecimal(type)) return (value) => (value instanceof Uint32Array ? decimal(value, type.scale) : null)
+  if (DataType.isList(type) || DataType.isFixedSizeList(type)) {
+    const convert = converterOf(type.children[0].type)
+    return (value) => (value instanceof Vector ? Array.from(value, convert) : null)
+  }
+  if (!DataType.isStruct(type)) return toJson
+  const parts = type.children.map(({ name, type }) => ({ name, convert: converterOf(type) }))
+  return (value) =>
+    typeof value === 'object' && value !== null
+      ? Object.fromEntries(parts.map(({ name, convert }) => [name, convert(Reflect.get(value, name))]))
+      : null
+}
+
+/** As a number where a double holds all its digits, else as a string. */
+function decimal(words: Uint32Array, scale: number): Json {
+  const bits = words.length * 32
+  const value = BigInt.asIntN(
+    bits,
+    words.reduceRight((sum, word) => (sum << 32n) | BigInt(word), 0n),
+  )
+  const digits = String(value < 0n ? -value : value).padStart(scale + 1, '0')
+  const text = `${value < 0n ? '-' : ''}${digits.slice(0, digits.length - scale)}${scale > 0 ? `.${digits.slice(-scale)}` : ''}`
+  return digits.length <= 15 ? Number(text) : text
 }
 
 function isoDate(value: unknown): Json {
@@ -205,7 +231,7 @@ function hasTextBytes(type: DataType): boolean {
   return DataType.isUtf8(type) || DataType.isLargeUtf8(type) || DataType.isBinary(type) || DataType.isLargeBinary(type)
 }
 
-/** What Arrow gives for a value, as JSON: 64-bit integers as numbers where they are exact, lists and structs as such. */
+/** 64-bit integers as numbers where they are exact, maps as objects. */
 function toJson(value: unknown): Json {
   if (typeof value === 'bigint') return Number.isSafeInteger(Number(value)) ? Number(value) : String(value)
   if (typeof value === 'string' || typeof value === 'boolean') return value

@@ -43,6 +43,13 @@ export function neededFields(fields: RecordFields): string[] | undefined {
   return [...new Set(paths.flatMap((path) => [path, firstName(path)]))]
 }
 
+/** Fields that were named outright, and have no default: where there are columns, these must be among them. */
+export function requiredFields(fields: RecordFields): string[] {
+  const { text, id, language, languageScore, subset, columns } = fields
+  const named = [text, id, language, languageScore, subset, columns].flat().filter((path) => path !== undefined)
+  return named.filter((path) => !Object.hasOwn(fields.defaults, path))
+}
+
 export type JsonObject = Readonly<Record<string, Json>>
 
 /** What a record says of its document. */

@@ -57,7 +57,11 @@ export async function openChain(scope: TaskScope): Promise<StageChain> {
 async function openStage(scope: TaskScope, stage: ErasedStage, index: number): Promise<Link> {
   const blame = blamer(scope, index)
   const run = await blame(() => stage.open(mapContext(scope, index)))
-  const process = async (items: Item[]) => await run.process(items)
+  const process = async (items: Item[]) => {
+    const out = run.process(items)
+    if (out instanceof Promise) scope.host.notes.idle() // it waits for somebody else: no document in hand is stuck
+    return await out
+  }
   return {
     process: (items) => counted(scope, index, items, () => tolerant(scope, index, items, process)),
     close: async () => void (await blame(async () => run.close?.())),

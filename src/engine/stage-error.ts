@@ -6,9 +6,18 @@ import { fileURLToPath } from 'node:url'
 import { SluiceError, systemCode, type Where } from '../core/errors.ts'
 
 const FATAL = new Set(['ENOSPC', 'EDQUOT', 'EACCES', 'EROFS', 'EMFILE', 'EIO', 'ABORT_ERR'])
-const FATAL_OURS = new Set(['SLUICE_DISK_FULL', 'SLUICE_PERMISSION', 'SLUICE_ARTIFACT', 'SLUICE_STAGE_ITEMS'])
+const FATAL_OURS = new Set([
+  'SLUICE_DISK_FULL',
+  'SLUICE_PERMISSION',
+  'SLUICE_ARTIFACT',
+  'SLUICE_STAGE_ITEMS',
+  'SLUICE_ENDPOINT_BUDGET',
+  'SLUICE_ENDPOINT_CACHE',
+  'SLUICE_ENDPOINT_DOWN',
+  'SLUICE_ENDPOINT_REFUSED',
+])
 
-/** Not the document's fault: the disk, the rights, a stage that loses documents. */
+/** Not the document's fault: the disk, the rights, a server that is down, a stage that loses documents. */
 export function isFatal(error: unknown): boolean {
   const code = systemCode(error) ?? ''
   return FATAL.has(code) || FATAL_OURS.has(code)

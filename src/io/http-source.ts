@@ -308,8 +308,8 @@ class Again extends SluiceError {
   }
 }
 
-/** @param value seconds, or a date */
-function retryAfterMs(value: string | undefined): number {
+/** Of a Retry-After header. @param value seconds, or a date */
+export function retryAfterMs(value: string | undefined): number {
   if (value === undefined) return 0
   if (/^\d+$/.test(value.trim())) return Number(value) * 1000
   const date = Date.parse(value)

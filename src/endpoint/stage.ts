@@ -1,0 +1,95 @@
+// A map stage whose answers come from an endpoint: many documents are asked about at once, each gets its answer or its error,
+// and what becomes of them is decided in order. While a batch is under way the stage waits; it holds no thread.
+
+import { createHash } from 'node:crypto'
+import type { Document, Json } from '../core/document.ts'
+import { SluiceError } from '../core/errors.ts'
+import { named, type Report, type Stage, type StageContext, type StageRun, type Verdict } from '../core/stage.ts'
+import { BudgetError, Endpoint, type EndpointOptions } from './endpoint.ts'
+import { EndpointStore } from './store.ts'
+
+/** Of one document: what was found out, why nothing was, or that the budget was used up. */
+export type Asked<A> = { readonly answer: A } | { readonly error: unknown } | { readonly isUnscored: true }
+
+export interface EndpointDefinition<A> {
+  readonly options: EndpointOptions & { readonly [option: string]: Json }
+  readonly version?: number
+  /** Called once a task. What it gives answers for every document of a batch, in order. */
+  readonly prepare: (
+    endpoint: Endpoint,
+    signal: AbortSignal,
+  ) => Promise<(batch: readonly Document[], signal: AbortSignal) => Promise<Asked<A>[]>>
+  /** Judges, and annotates what stays. */
+  readonly finish: (document: Document, answer: A, report: Report) => { readonly verdict: Verdict; readonly document: Document }
+}
+
+/** Codes that concern one document. All other failures end the run, which resumes. */
+const OF_ONE_DOCUMENT = new Set(['SLUICE_ENDPOINT_REQUEST', 'SLUICE_ENDPOINT_ANSWER'])
+
+export function endpointStage<A>(name: string, definition: EndpointDefinition<A>): Stage<Document> {
+  const { options, version, prepare, finish } = definition
+  return {
+    kind: 'map',
+    ...named(name, { options, version }),
+    open: async (context): Promise<StageRun<Document, Document>> => {
+      const endpoint = new Endpoint(options, new EndpointStore(options.cache))
+      const ask = await prepare(endpoint, context.signal)
+      const settle = (document: Document, asked: Asked<A>): Document | undefined => {
+        if ('error' in asked && options.onFailure === 'quarantine') throw asked.error
+        if (!('answer' in asked)) return document
+        const { verdict, document: annotated } = finish(document, asked.answer, (statistics) => context.record(document, statistics))
+        return verdict.keep || context.drop(document, verdict.reason) ? annotated : undefined
+      }
+      return {
+        process: async (batch) => {
+          const asked = await untilFailure(context, (signal) => ask(batch, signal))
+          return batch.flatMap((document, i) => context.examine(document, () => settle(document, asked[i])) ?? [])
+        },
+        close: async () => endpoint[Symbol.asyncDispose](),
+      }
+    },
+  }
+}
+
+/** What is under way is called off when a part of it fails. */
+async function untilFailure<T>({ signal }: StageContext, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+  const ended = new AbortController()
+  try {
+    return await work(AbortSignal.any([signal, ended.signal]))
+  } finally {
+    ended.abort()
+  }
+}
+
+/** Asks about one thing, or about several at once; a failure that concerns more than them is thrown. */
+export async function asking<A>(onBudget: EndpointOptions['onBudget'], ask: () => Promise<A>): Promise<Asked<A>> {
+  try {
+    return { answer: await ask() }
+  } catch (error) {
+    if (error instanceof BudgetError && onBudget === 'keep-unscored') return { isUnscored: true }
+    if (error instanceof SluiceError && OF_ONE_DOCUMENT.has(error.code)) return { error }
+    throw error
+  }
+}
+
+/** Works on all items, so many at once; results in order. The first failure ends it. */
+export async function mapConcurrently<T, R>(items: readonly T[], atOnce: number, work: (item: T) => Promise<R>): Promise<R[]> {
+  const results: R[] = []
+  let next = 0
+  const worker = async () => {
+    for (let i = next++; i < items.length; i = next++) results[i] = await work(items[i])
+  }
+  await Promise.all(Array.from({ length: Math.min(atOnce, items.length) }, worker))
+  return results
+}
+
+/** Of everything that decides an answer. The endpoint does not: the same model is the same model wherever it runs. */
+export function cacheKey(...parts: Json[]): Uint8Array {
+  return createHash('sha256').update(JSON.stringify(parts)).digest()
+}
+
+/** The first so many UTF-16 units, without half a character at the end. */
+export function beginningOf(text: string, units: number): string {
+  const last = text.charCodeAt(units - 1)
+  return text.slice(0, last >= 0xd800 && last < 0xdc00 && units < text.length ? units - 1 : units)
+}

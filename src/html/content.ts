@@ -137,7 +137,8 @@ function commentShare(tree: HtmlTree, measures: Measures, value: Float64Array): 
   let inside = 0
   for (let node = 1, end = 0; node < tree.count; node++) {
     const sentences = measures.isDead[node] === 1 ? 0 : Math.max(0, value[node])
-    if (node >= end && (measures.hint[node] & COMMENTS) !== 0 && BLOCK[tree.tag[node]] === 1 && tree.tag[node] !== BODY) end = tree.end[node]
+    if (node >= end && (measures.hint[node] & COMMENTS) !== 0 && BLOCK[tree.tag[node]] === 1 && tree.tag[node] !== BODY)
+      end = tree.end[node]
     all += sentences
     if (node < end) inside += sentences
   }

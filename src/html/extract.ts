@@ -73,7 +73,11 @@ function readBlocks(tree: HtmlTree, measures: Measures, metadata: PageMetadata, 
   if (mainCharacters < DOUBTED_CHARACTERS && metadata.articleBody !== undefined && metadata.articleBody.length > 2 * DOUBTED_CHARACTERS)
     return blocksOfArticleBody(metadata.articleBody)
   const page = wholePage(tree, measures, mainCharacters < DOUBTED_CHARACTERS)
-  const whole = trimBlocks(blocksOf(tree, page.root, page.isOut, isMarkdown), metadata.title, options.mode === 'recall' ? 'recall' : 'whole')
+  const whole = trimBlocks(
+    blocksOf(tree, page.root, page.isOut, isMarkdown),
+    metadata.title,
+    options.mode === 'recall' ? 'recall' : 'whole',
+  )
   return mainCharacters < charactersOf(whole) * DOUBTED_SHARE ? whole : main
 }
 

@@ -30,32 +30,37 @@ const WORDS: readonly (readonly [bit: number, words: ReadonlySet<string>])[] = [
   [
     BOILERPLATE,
     words(
-      'nav navigation navbar menu submenu breadcrumb breadcrumbs crumbs footer sitefooter masthead sidebar share shares sharing sharebar sharer ' +
-        'sharethis social socials addthis addtoany sharedaddy jetpack related relatedposts relatedarticles recommend recommended recommendation recommendations recirc ' +
-        'recirculation promo promos promoted promotion sponsor sponsored sponsors advert adverts advertisement advertisements advertising ' +
-        'ad ads adsense adslot adunit advertorial dfp taboola outbrain zergnet revcontent mgid newsletter newsletters signup login ' +
+      'nav navigation navbar menu submenu breadcrumb breadcrumbs crumbs footer masthead sidebar share shares sharing sharebar ' +
+        'social socials related relatedposts relatedarticles recommend recommended recommendation recommendations ' +
+        'promo promos promoted promotion sponsor sponsored sponsors advert adverts advertisement advertisements advertising ' +
+        'ad ads adsense advertorial taboola outbrain newsletter newsletters signup login ' +
         'signin popup cookie cookies pagination pager tagcloud copyright trending mostread mostpopular readmore ' +
-        'morefrom upnext alsolike readnext suggestions suggested donate followus noprint backtotop editsection navbox ' +
-        'catlinks werbung anzeige partage publicidad publicite iklan teilen skiplink paywall subscribe subscription authorbox authorbio ' +
-        'banner inpage yarpp crp wpnav postnav',
+        'morefrom upnext alsolike readnext suggestions suggested donate followus noprint backtotop ' +
+        'werbung anzeige partage publicidad publicite iklan teilen paywall subscribe subscription authorbox authorbio ' +
+        'postnav',
     ),
   ],
-  [CONSENT, words('cookiebar cookiebanner cookienotice cookieconsent cookiemodal cookiepopup cookielaw consent gdpr onetrust cookiebot usercentrics')],
+  [
+    CONSENT,
+    words(
+      'cookiebar cookiebanner cookienotice cookieconsent cookiemodal cookiepopup cookielaw consent gdpr onetrust cookiebot usercentrics',
+    ),
+  ],
   [
     DOUBTFUL,
     words(
-      'widget widgets tags taglist toolbar tools tool print rating ratings disclaimer legal popular more next previous prev teaser teasers ' +
+      'banner widget widgets tags taglist toolbar tool print rating ratings disclaimer legal popular next previous prev teaser teasers ' +
         'bio metadata follow feedback poll survey quiz ticker carousel slider slideshow gallery jump keywords syndication loading ' +
         'overlay modal lightbox tooltip dropdown button buttons btn btns toc utility utilities action actions icons links link menuitem rail aside ' +
-        'callout cta optin register registration form search filter sort tab tabs video player podcast audio embed infobox factbox topics ' +
-        'categories category cat-links credits header head foot bottom topbar extra extras additional see seealso external card cards alert alerts notice message messages placeholder profile postprofile userprofile userinfo userdetails posterinfo useravatar avatar signature',
+        'cta optin register registration form search filter sort tabs player podcast audio embed infobox factbox topics ' +
+        'categories category credits header head foot topbar extra extras see seealso external card cards alert alerts notice message messages placeholder profile postprofile userprofile userinfo userdetails posterinfo useravatar avatar signature',
     ),
   ],
   [
     COMMENTS,
     words(
-      'comment comments commentlist commentary commentarea commentsarea commentform disqus respond replies livefyre kommentare kommentar comentarios ' +
-        'commentaires reacties reaktionen reader-comments fbcomments',
+      'comment comments commentlist commentary commentarea commentsarea commentform disqus respond replies kommentare kommentar comentarios ' +
+        'commentaires reacties reaktionen reader-comments ',
     ),
   ],
   [
@@ -75,7 +80,7 @@ const WORDS: readonly (readonly [bit: number, words: ReadonlySet<string>])[] = [
   [
     CAPTION,
     words(
-      'caption captions credit photocredit imagecredit imagecaption figcaption wpcaptiontext legend legende bildunterschrift bildquelle photographer',
+      'caption captions credit photocredit imagecredit imagecaption figcaption legend legende bildunterschrift bildquelle photographer',
     ),
   ],
   [
@@ -98,9 +103,7 @@ const HIDDEN_NAMES = words(
 /** `has-sidebar`, `no-ads`, `with-comments` describe what is elsewhere. */
 const NEGATIONS = words('has with no not without one two is first last hide open')
 
-const BOILERPLATE_ROLES = words(
-  'navigation complementary contentinfo search dialog alertdialog menu menubar toolbar alert tooltip banner',
-)
+const BOILERPLATE_ROLES = words('navigation complementary contentinfo search dialog alertdialog menu menubar toolbar alert tooltip banner')
 
 const REMEMBERED = 50_000
 const rememberedNames = new Map<string, number>()

@@ -41,7 +41,9 @@ const LITTLE = 1000
 export function measure(tree: HtmlTree): Measures {
   const plain = measureShown(tree, { hidden: false, noscript: false })
   if (plain.noscriptSentences > plain.sentences) return measureShown(tree, { hidden: false, noscript: true })
-  return plain.sentences < LITTLE && plain.hiddenSentences > 2 * plain.sentences ? measureShown(tree, { hidden: true, noscript: false }) : plain
+  return plain.sentences < LITTLE && plain.hiddenSentences > 2 * plain.sentences
+    ? measureShown(tree, { hidden: true, noscript: false })
+    : plain
 }
 
 function measureShown(tree: HtmlTree, shown: Shown): Measures & Sentences {

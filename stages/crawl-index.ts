@@ -5,7 +5,7 @@
 
 import { createWriteStream, existsSync } from 'node:fs'
 import { mkdir, mkdtemp, readdir, rename, rm, stat } from 'node:fs/promises'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import type { DuckDBConnection } from '@duckdb/node-api'
 import { z } from 'zod'
@@ -108,7 +108,7 @@ export async function selectRecords(selection: CrawlSelection, context: PlanCont
   try {
     using database = await Database.open(working)
     const found = await matchIndexFiles(selection, filters, database, working, context.signal)
-    const list = hash128(JSON.stringify(found))
+    const list = hash128(JSON.stringify(found.map((path) => basename(path))))
     const path = listPath(folder, list)
     if (!existsSync(path)) await database.sort(found, join(working, 'list'), path)
     const pieces = await database.pieces(path, context.partitionBytes)
@@ -187,7 +187,7 @@ async function fetchColumns(index: OpenParquet, filters: readonly Filter[], work
       fix: 'indexes of older crawls have fewer columns: leave that condition out, or take a later crawl',
     })
   const files: string[] = []
-  const ordered = filters.filter(({ isOrdered }) => isOrdered).map(({ column, values }) => ({ column, bytes: values.map(utf8) }))
+  const ordered = filters.flatMap(boundsOf)
   for (let group = 0; group < index.facts.rowGroups.length; group++) {
     const admits = ordered.every(({ column, bytes }) => mayHold(index.tree, group, column, bytes))
     if (!admits) continue
@@ -198,8 +198,12 @@ async function fetchColumns(index: OpenParquet, filters: readonly Filter[], work
   return files
 }
 
-function utf8(value: string | number): Buffer {
-  return Buffer.from(String(value))
+/** What a row group's least and greatest values must admit. A host also says its top-level domain: the index is sorted by it first. */
+function boundsOf({ name, column, isOrdered, values }: Filter): { column: string; bytes: Buffer[] }[] {
+  if (!isOrdered) return []
+  const own = { column, bytes: values.map((value) => Buffer.from(String(value))) }
+  if (name === 'tld') return [own]
+  return [own, { column: conditions.tld.column, bytes: values.map((value) => Buffer.from(String(value).split('.').at(-1) ?? '')) }]
 }
 
 // ---- SQL ----

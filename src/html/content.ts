@@ -9,7 +9,7 @@ import type { HtmlTree } from './tree.ts'
 export type Mode = 'balanced' | 'precision' | 'recall'
 
 export interface ContentOptions {
-  readonly mode: Mode
+  readonly limits: Limits
   readonly comments: boolean
   /** The page is a thread: what its names call comments are its posts. */
   readonly isDiscussion: boolean
@@ -25,7 +25,7 @@ export interface Content {
 }
 
 /** How sure a mode must be before it takes something out. */
-interface Limits {
+export interface Limits {
   /** Largest share of the page's sentences in a part that is named as boilerplate. */
   readonly boilerplateShare: number
   /** Most characters of sentences in a part whose name is doubtful; -1 keeps them all. */
@@ -40,7 +40,7 @@ interface Limits {
   readonly keepsBylines: boolean
 }
 
-const LIMITS: Readonly<Record<Mode, Limits>> = {
+export const LIMITS: Readonly<Record<Mode, Limits>> = {
   precision: {
     boilerplateShare: 0.4,
     doubtfulCharacters: 200,
@@ -102,7 +102,7 @@ const ENOUGH_CHARACTERS = 200
  *   like one of them is surely content
  */
 export function findContent(tree: HtmlTree, measures: Measures, options: ContentOptions, openings: readonly string[]): Content {
-  const limits = options.isDiscussion ? { ...LIMITS[options.mode], prefersNamed: false } : LIMITS[options.mode]
+  const limits = options.isDiscussion ? { ...options.limits, prefersNamed: false } : options.limits
   const value = blockValues(tree, measures)
   const isOut = Uint8Array.from(measures.isDead)
   const isOpening = openingPath(tree, measures, openings)

@@ -2,7 +2,7 @@
 // linear in the page. The parts: `tree.ts` parses, `content.ts` decides, `render.ts` writes, `metadata.ts` reads the rest.
 
 import { type Block, blocksOf } from './blocks.ts'
-import { findContent, type Mode, wholePage } from './content.ts'
+import { findContent, LIMITS, type Limits, type Mode, wholePage } from './content.ts'
 import { detach } from './detach.ts'
 import { leadBefore } from './lead.ts'
 import { type Measures, measure } from './measure.ts'
@@ -36,12 +36,16 @@ export interface Extraction {
 
 export const extractDefaults: ExtractOptions = { mode: 'balanced', format: 'text', comments: false }
 
-/** Extracts a page. Never throws: any string is a page. */
-export function extract(html: string, options: ExtractOptions = extractDefaults): Extraction {
+/**
+ * Extracts a page. Never throws: any string is a page.
+ *
+ * @param limits the mode's own; others for benchmarks that choose them
+ */
+export function extract(html: string, options: ExtractOptions = extractDefaults, limits: Limits = LIMITS[options.mode]): Extraction {
   const tree = isStreamed(html) ? placeSegments(parseHtml(html)) : parseHtml(html)
   const measures = measure(tree)
   const metadata = readMetadata(tree, measures)
-  const blocks = readBlocks(tree, measures, metadata, options)
+  const blocks = readBlocks(tree, measures, metadata, options, limits)
   const text = detach(options.format === 'markdown' ? renderMarkdown(blocks) : renderText(blocks))
   return {
     text,
@@ -58,11 +62,11 @@ export function extract(html: string, options: ExtractOptions = extractDefaults)
 /** A main part shorter than this is doubted: the page may be a list, a table, a search result. */
 const DOUBTED_CHARACTERS = 250
 
-function readBlocks(tree: HtmlTree, measures: Measures, metadata: PageMetadata, options: ExtractOptions): Block[] {
+function readBlocks(tree: HtmlTree, measures: Measures, metadata: PageMetadata, options: ExtractOptions, limits: Limits): Block[] {
   const isMarkdown = options.format === 'markdown'
   const openings = [metadata.description ?? '', openingOf(metadata.articleBody ?? '')]
   const isDiscussion = metadata.kind === 'discussion'
-  const content = findContent(tree, measures, { ...options, isDiscussion }, openings)
+  const content = findContent(tree, measures, { comments: options.comments, isDiscussion, limits }, openings)
   const main = trimBlocks(blocksOf(tree, content.root, content.isOut, isMarkdown), metadata.title, options.mode)
   const lead = options.mode === 'precision' ? undefined : leadBefore(tree, measures, content.root, metadata.description ?? '')
   if (lead !== undefined && !main.slice(0, 4).some((block) => block.text.startsWith(lead.text.slice(0, 30)))) main.unshift(lead)

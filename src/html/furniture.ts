@@ -45,9 +45,12 @@ const CALLS: readonly RegExp[] = [
 const STAMP =
   /^(?:(?:first |last )?(?:updated?|published|posted|modified)|aktualisiert|veröffentlicht|publicado|publié|actualizado)\b.{0,60}\d/i
 
-/** A moment: a date or a time with nothing beside it, or how long ago it was. */
+/** A moment: a date or a time with nothing beside it. */
 const MOMENT =
-  /^(?:(?:am|on|le|el|il|op|posted|published|updated|vor|hace|il y a|\p{L}{2,10}(?:day|tag)|mo|di|mi|do|fr|sa|so|mon|tue|wed|thu|fri|sat|sun)[\s.,]*)*(?:\d{1,2}[./-]\d{1,2}[./-]\d{2,4}|\d{4}-\d\d-\d\d|\d{1,2}\.?\s\p{L}{3,9}\.?,?\s\d{4}|\p{L}{3,9}\.?\s\d{1,2},\s\d{4}|\d{1,2}:\d\d|\d+ (?:years?|months?|weeks?|days?|hours?|min(?:ute)?s?|jahren?|monaten?|wochen?|tagen?|stunden?|minuten?)(?:, \d+ \p{L}+)?)(?:[\s,|@–-]*(?:ago|at|um|uhr|à|\d{1,2}[:.h]\d\d(?::\d\d)?|am|pm|a\.m\.|p\.m\.|gmt|utc|c?es?t|pst|pdt|edt|ist))*$/iu
+  /^(?:(?:am|on|le|el|il|op|posted|published|updated|\p{L}{2,10}(?:day|tag)|mo|di|mi|do|fr|sa|so|mon|tue|wed|thu|fri|sat|sun)[\s.,]*)*(?:\d{1,2}[./-]\d{1,2}[./-]\d{2,4}|\d{4}-\d\d-\d\d|\d{1,2}\.?\s\p{L}{3,9}\.?,?\s\d{4}|\p{L}{3,9}\.?\s\d{1,2},\s\d{4}|\d{1,2}:\d\d)(?:[\s,|@–-]*(?:at|um|uhr|à|\d{1,2}[:.h]\d\d(?::\d\d)?|am|pm|a\.m\.|p\.m\.|gmt|utc|c?es?t|pst|pdt|edt|ist))*$/iu
+
+/** How long ago something was. `20 minutes` alone is how long a thing takes. */
+const AGO = /^(?:(?:posted|published|updated) )?(?:\d+ \p{L}+(?:, \d+ \p{L}+)? ago|(?:vor|hace|il y a) (?:\d+|einer?|einem) \p{L}+)$/iu
 
 const SHORT = 40
 const LINE = 120
@@ -66,7 +69,7 @@ export function isLabel(text: string, isStructure: boolean): boolean {
 
 /** True where a short block credits, calls to subscribe, points elsewhere, or tells only the time. */
 export function isFurniture(text: string): boolean {
-  if (text.length <= SHORT && MOMENT.test(text)) return true
+  if (text.length <= SHORT && (MOMENT.test(text) || AGO.test(text))) return true
   if (text.length <= LINE && (CREDIT.test(text) || STAMP.test(text))) return true
   if (text.length > SENTENCES) return false
   return CAPTION.test(text) || SEE_ALSO.test(text) || CALLS.some((call) => call.test(text))

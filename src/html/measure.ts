@@ -30,7 +30,7 @@ interface Shown {
 }
 
 /** Text nodes from this length, outside of links, are sentences: enough to compare what is shown with what is not. */
-const SENTENCE = 80
+const SENTENCE = 60
 /** A page that shows less than this may have its text hidden until a script runs. */
 const LITTLE = 1000
 

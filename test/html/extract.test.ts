@@ -140,6 +140,7 @@ test('a page says who wrote it, when, where and under which license', () => {
     license: 'https://creativecommons.org/licenses/by/4.0/',
     canonicalUrl: 'https://gazette.example/2021/05/tide-mill',
     description: 'Volunteers have finished an eleven-year restoration of the mill at Saltholm.',
+    kind: 'article',
   })
 })
 
@@ -154,7 +155,87 @@ test('a page without JSON-LD is read by its meta elements', () => {
     date: '2020-03-03',
     site: 'Diário',
     language: 'pt-BR',
+    kind: 'article',
   })
+})
+
+const SENTENCES = (about: string, count = 5) =>
+  Array.from(
+    { length: count },
+    (_, i) => `<p>The ${about} is looked at for the ${i}th time, by two people, and nothing is found.</p>`,
+  ).join('')
+
+test('text that a page shows only without scripts is read', () => {
+  const html = `<body><div id=app>Loading …</div><noscript><nav><a href=/>Home</a></nav><main><h1>Sluice gates</h1>${SENTENCES('gate')}</main></noscript>`
+  assert.ok(extract(html).text.startsWith('The gate is looked at for the 0th time'))
+  const shown = `<body><main>${SENTENCES('gate', 9)}</main><noscript>${SENTENCES('picture', 3)}</noscript>`
+  assertWithout(extract(shown).text, ['picture'])
+})
+
+test('text that a script would uncover is read where the page shows little else', () => {
+  const hidden = `<body class=page><div class="root hide"><h1>Locks</h1>${SENTENCES('lock')}</div>`
+  assert.ok(extract(hidden).text.includes('lock is looked at for the 4th time'))
+  const dialog = `<body><main>${SENTENCES('lock', 20)}</main><div style="display:none">${SENTENCES('dialog', 60)}</div>`
+  assertWithout(extract(dialog).text, ['dialog'])
+})
+
+test('parts that a page streams behind its body are read in their places', () => {
+  const html =
+    `<body><main><h1>Weirs</h1><p>A weir holds the river back, at least for a while, and then lets it go.</p><template id="B:0"></template>` +
+    `<p>So ends the account of the weirs, which were all of them built before the war.</p></main>` +
+    `<div hidden id="S:0"><p>The first weir was built of oak, and it lasted.</p><template id="P:1"></template></div>` +
+    `<div hidden id="S:1"><p>The second one was built of stone, and it did not.</p></div>`
+  assert.deepEqual(
+    extract(html)
+      .text.split('\n')
+      .map((line) => line.split(' ').slice(0, 3).join(' ')),
+    ['A weir holds', 'The first weir', 'The second one', 'So ends the'],
+  )
+})
+
+test('the panels of an accordion are read, closed menus are not', () => {
+  const panel = `<button>When?</button><div class=accordion-panel aria-hidden=true>${SENTENCES('answer', 1)}</div>`
+  const menu = `<div class=mega-menu aria-hidden=true><p>All our products, and more, are listed in this menu.</p></div>`
+  const { text } = extract(`<body>${menu}<main>${SENTENCES('question')}${panel}</main>`)
+  assert.ok(text.includes('answer is looked at'))
+  assertWithout(text, ['All our products'])
+})
+
+test('posts of a thread are kept though they are called comments; those of an article are not', () => {
+  const posts = Array.from({ length: 6 }, (_, i) => `<div class=comment>${SENTENCES(`hull of ship ${i}`, 1)}</div>`).join('')
+  const type = '<script type="application/ld+json">{"@type":"DiscussionForumPosting"}</script>'
+  assertInOrder(extract(`${type}<body><h1>Old ships</h1>${posts}`).text, ['ship 0', 'ship 1', 'ship 2', 'ship 3', 'ship 4', 'ship 5'])
+  const article = `<body><article><h1>Old ships</h1><div class=article-body>${SENTENCES('article', 8)}</div></article>${posts}`
+  assertWithout(extract(article).text, ['ship 0'])
+})
+
+test('a page of many parts is read whole, without its menus', () => {
+  const card = (i: number) =>
+    `<div class=card><h3><a href=/c${i}>Course number ${i}, for beginners</a></h3><span>${i + 2} weeks</span></div>`
+  const menu = `<ul>${['Home', 'News', 'Shop', 'Help', 'About'].map((name) => `<li><a href=/${name}>${name}</a>`).join('')}</ul>`
+  const cards = Array.from({ length: 12 }, (_, i) => card(i)).join('')
+  const { text } = extract(`<body>${menu}<h1>Courses</h1><p>All courses of this year, in order.</p><section>${cards}</section>`)
+  assertInOrder(text, ['All courses', 'Course number 0', '2 weeks', 'Course number 11', '13 weeks'])
+  assertWithout(text, ['Shop', 'Help'])
+})
+
+test('a passage that the page holds once for each width of the screen comes once; a refrain comes again', () => {
+  const long = (i: number) =>
+    `<p>Verse ${i} is long enough to be told from a refrain: it has a hundred characters, give or take a few of them.</p>`
+  const passage = [1, 2, 3].map(long).join('')
+  const { text } = extract(
+    `<body><main><div class=wide>${passage}</div><div class=narrow>${passage}</div>${long(4)}<p>And so on, said he.</p>${long(4)}</main>`,
+  )
+  assert.deepEqual(
+    text.split('\n').map((line) => line.slice(0, 7)),
+    ['Verse 1', 'Verse 2', 'Verse 3', 'Verse 4', 'And so ', 'Verse 4'],
+  )
+})
+
+test('what asks for consent goes, a page about cookies stays', () => {
+  const banner = `<div id=cookie-consent><h2>Cookies</h2>${SENTENCES('consent', 12)}</div>`
+  assertWithout(extract(`<body>${banner}<main>${SENTENCES('river', 3)}</main>`).text, ['consent'])
+  assert.ok(extract(`<body><div id=cookies-policy>${SENTENCES('cookie', 12)}</div>`).text.includes('The cookie is'))
 })
 
 test('documentation keeps code, parameter tables and definitions, and loses the contents list', () => {

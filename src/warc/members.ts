@@ -21,7 +21,9 @@ export interface MemberOptions {
 /** A member up to these sizes is decoded in one call; larger ones as a stream. */
 const MEMBER_STORED_BYTES = 1 << 20
 const MEMBER_CONTENT_BYTES = 16 << 20
-/** Bytes in the window before a member is tried: most end within. */
+/** Read at once, where so much of a range is left: what stays in the window is copied each time. */
+const READ_BYTES = 4 << 20
+/** Bytes behind a place that may be a member's start before it is tried. */
 const LOOK_AHEAD_BYTES = 1 << 18
 /** What is read behind a range's end along with it: the rest of its last record, mostly. */
 const OVERLAP_BYTES = 1 << 20
@@ -63,27 +65,38 @@ function startsRecord(content: Buffer): boolean {
   return warcRecords.startsAt(content) || arcRecords.startsAt(content)
 }
 
+/** Closes the input at the end. */
 export async function* memberRecords(input: RestartableInput, format: MemberFormat, options: MemberOptions): AsyncGenerator<WarcRecord> {
-  for (;;) {
-    await skipSkippable(input.window, format)
-    const { window } = input
-    if (window.buffer.length < LOOK_AHEAD_BYTES && !window.isEnded) await window.fill(MEMBER_STORED_BYTES)
-    if (window.buffer.length === 0) return
-    const isOurs = window.offset < options.end
-    if (isOurs ? !format.mayBegin(window.buffer, 0) : !isMemberStart(window.buffer, 0, format)) {
-      await reportGarbage(window, format, options)
-      continue
+  try {
+    while (isAtMember(input.window, format, options) || (await findMember(input.window, format, options))) {
+      const { window } = input
+      const member = format.decode(window.buffer, MEMBER_CONTENT_BYTES)
+      const record = typeof member === 'string' ? undefined : onlyRecord(member, window.offset)
+      if (record) {
+        window.advance(record.length)
+        yield record
+      } else yield* recordsOfRun(input, format, typeof member === 'string' ? undefined : member, options)
     }
-    if (!isOurs) return
-    const { offset } = window
-    let member = format.decode(window.buffer, MEMBER_CONTENT_BYTES)
-    if (member === 'partial' && window.buffer.length < MEMBER_STORED_BYTES && (await window.fill(MEMBER_STORED_BYTES)))
-      member = format.decode(window.buffer, MEMBER_CONTENT_BYTES)
-    const record = typeof member === 'string' ? undefined : onlyRecord(member, offset)
-    if (record) {
-      window.advance(record.length)
-      yield record
-    } else yield* recordsOfRun(input, format, typeof member === 'string' ? undefined : member, options)
+  } finally {
+    await input.window.close()
+  }
+}
+
+/** What `findMember` says of nearly every place, without a promise. */
+function isAtMember({ buffer, offset }: ByteWindow, format: MemberFormat, { end }: MemberOptions): boolean {
+  return buffer.length >= MEMBER_STORED_BYTES && offset < end && format.mayBegin(buffer, 0)
+}
+
+/** Moves to the next member that is ours, reporting what is none; false where there is no more. */
+async function findMember(window: ByteWindow, format: MemberFormat, options: MemberOptions): Promise<boolean> {
+  for (;;) {
+    await skipSkippable(window, format)
+    if (window.buffer.length < MEMBER_STORED_BYTES && !window.isEnded)
+      await window.fill(Math.max(MEMBER_STORED_BYTES, Math.min(READ_BYTES, options.end - window.offset)))
+    if (window.buffer.length === 0) return false
+    const isOurs = window.offset < options.end
+    if (isOurs ? format.mayBegin(window.buffer, 0) : isMemberStart(window.buffer, 0, format)) return isOurs
+    await reportGarbage(window, format, options)
   }
 }
 

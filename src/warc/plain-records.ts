@@ -27,30 +27,39 @@ const CR = 13,
 /** To see whether a record follows: in ARC files its URL must be there. */
 const LOOK_AHEAD_BYTES = 1 << 12
 
-/** Offsets and lengths are the window's. */
+/** Offsets and lengths are the window's, which is closed at the end. */
 export async function* plainRecords(window: ByteWindow, options: PlainOptions): AsyncGenerator<WarcRecord> {
-  for (;;) {
-    await skipLineEnds(window)
-    if (window.buffer.length === 0 || window.offset >= options.end) return
-    const start = window.offset
-    const head = await completeHead(window, options.format)
-    if (typeof head === 'string' || Number.isNaN(head.contentBytes)) {
-      const [code, message] = headDamage(head)
-      await nextHead(window, 1, options.format)
-      options.damaged({ offset: start, length: window.offset - start, code, message })
-    } else if (head.contentBytes > options.maxRecordBytes) {
-      const isPossible = start + head.headBytes + head.contentBytes <= options.size
-      await (isPossible ? window.skip(head.headBytes + head.contentBytes) : nextHead(window, head.headBytes, options.format))
-      const code = isPossible ? 'SLUICE_WARC_RECORD_TOO_LARGE' : 'SLUICE_WARC_LENGTH'
-      const message = isPossible
-        ? `the record holds ${head.contentBytes} bytes: more than ${options.maxRecordBytes} are not read`
-        : `Content-Length ${head.contentBytes} is wrong: the file ends before`
-      options.damaged({ offset: start, length: window.offset - start, code, message })
-    } else {
-      const record = await wholeRecord(window, head, options)
+  try {
+    for (;;) {
+      await skipLineEnds(window)
+      if (window.buffer.length === 0 || window.offset >= options.end) return
+      const record = await nextRecord(window, options)
       if (record) yield record
     }
+  } finally {
+    await window.close()
   }
+}
+
+/** The record that begins here; undefined where it is damaged, which is reported. */
+async function nextRecord(window: ByteWindow, options: PlainOptions): Promise<WarcRecord | undefined> {
+  const start = window.offset
+  const head = await completeHead(window, options.format)
+  const isWrong = typeof head === 'string' || Number.isNaN(head.contentBytes)
+  if (!isWrong && head.contentBytes <= options.maxRecordBytes) return await wholeRecord(window, head, options)
+  let [code, message] = isWrong ? headDamage(head) : ['', '']
+  if (isWrong) await nextHead(window, 1, options.format)
+  else if (start + head.headBytes + head.contentBytes <= options.size) {
+    await window.skip(head.headBytes + head.contentBytes)
+    code = 'SLUICE_WARC_RECORD_TOO_LARGE'
+    message = `the record holds ${head.contentBytes} bytes: more than ${options.maxRecordBytes} are not read`
+  } else {
+    await nextHead(window, head.headBytes, options.format)
+    code = 'SLUICE_WARC_LENGTH'
+    message = `Content-Length ${head.contentBytes} is wrong: the file ends before`
+  }
+  options.damaged({ offset: start, length: window.offset - start, code, message })
+  return undefined
 }
 
 /** Reads one record and the blank behind it, or reports why not and moves to the next header. */

@@ -4,6 +4,7 @@
 
 import { SluiceError } from '../core/errors.ts'
 import { type ByteSource, readBytes } from '../io/byte-source.ts'
+import { libdeflate } from '../io/libdeflate.ts'
 import { gzipMembers, hasGzipMagic } from './gzip-member.ts'
 import { hasLz4Magic, lz4Frames } from './lz4-frame.ts'
 import type { MemberFormat } from './member.ts'
@@ -53,36 +54,35 @@ export async function* readWarc(source: ByteSource, options: WarcReadOptions): A
     maxRecordBytes: options.maxRecordBytes ?? DEFAULT_MAX_RECORD_BYTES,
   }
   const container = await containerOf(source, start)
-  if (container !== 'zip') return yield* archiveRecords(source, container, settled)
+  if (container !== 'zip') return yield* await archiveRecords(source, container, settled)
   settled.layout('zip')
-  const read = async function* (part: ByteSource, range: readonly [number, number], damaged: Settled['damaged']) {
+  const read = async (part: ByteSource, range: readonly [number, number], damaged: Settled['damaged']) => {
     const inner = await containerOf(part, range[0])
-    yield* archiveRecords(part, inner === 'zip' ? 'plain' : inner, { ...settled, layout: () => {}, range, damaged })
+    return await archiveRecords(part, inner === 'zip' ? 'plain' : inner, { ...settled, layout: () => {}, range, damaged })
   }
   if (yield* zipRecords(source, { start, end, damaged: options.damaged, read })) return
   // The container was cut short: the gzip members in it can still be found.
-  yield* archiveRecords(source, gzipMembers, settled)
+  yield* await archiveRecords(source, gzipMembers(libdeflate()), settled)
 }
 
-async function* archiveRecords(source: ByteSource, container: 'plain' | MemberFormat, options: Settled): AsyncGenerator<WarcRecord> {
-  const { damaged, maxRecordBytes } = options
+/** A function that gives a generator, not one that goes on in another: each of those costs a record three promises. */
+async function archiveRecords(
+  source: ByteSource,
+  container: 'plain' | MemberFormat,
+  options: Settled,
+): Promise<AsyncGenerator<WarcRecord>> {
+  const { damaged, maxRecordBytes, layout } = options
   const [start, end] = options.range
   const input = new RestartableInput(source, start, end)
-  try {
-    if (container === 'plain') {
-      options.layout('plain')
-      const format = recordFormatOf(await readBytes(source, 0, HEAD_BYTES))
-      if (start > 0) await nextHead(input.window, 0, format)
-      yield* plainRecords(input.window, { format, damaged, maxRecordBytes, size: source.size, end })
-    } else {
-      options.layout(container.name)
-      if (start > 0) await nextMember(input.window, 0, container)
-      const shared = () => options.layout(`${container.name}-shared`)
-      yield* memberRecords(input, container, { damaged, maxRecordBytes, end, shared })
-    }
-  } finally {
-    await input.window.close()
+  if (container === 'plain') {
+    layout('plain')
+    const format = recordFormatOf(await readBytes(source, 0, HEAD_BYTES))
+    if (start > 0) await nextHead(input.window, 0, format)
+    return plainRecords(input.window, { format, damaged, maxRecordBytes, size: source.size, end })
   }
+  layout(container.name)
+  if (start > 0) await nextMember(input.window, 0, container)
+  return memberRecords(input, container, { damaged, maxRecordBytes, end, shared: () => layout(`${container.name}-shared`) })
 }
 
 /** The first line of an ARC file lies in so many. */
@@ -95,14 +95,14 @@ export async function isSplittable(source: ByteSource): Promise<boolean> {
 
 /** @param start of the range; behind the file's start its name decides where it can, to save a request */
 async function containerOf(source: ByteSource, start = 0): Promise<'plain' | 'zip' | MemberFormat> {
-  if (start > 0 && /\.gz$/i.test(source.url)) return gzipMembers
+  if (start > 0 && /\.gz$/i.test(source.url)) return gzipMembers(libdeflate())
   const head = await readBytes(source, 0, 16)
   refuseOtherFormats(head, source.url)
   if (head.length >= 4 && head.readUInt32LE(0) === 0x04034b50) return 'zip'
   const extension = /\.(?:gz|zst|lz4)$/i.exec(source.url)?.[0].toLowerCase()
   const isPlain = warcRecords.startsAt(head) || head.toString('latin1', 0, 11) === 'filedesc://'
   const is = (hasMagic: boolean, name: string) => hasMagic || (extension === name && !isPlain) // a damaged start
-  if (is(hasGzipMagic(head), '.gz')) return gzipMembers
+  if (is(hasGzipMagic(head), '.gz')) return gzipMembers(libdeflate())
   if (is(hasLz4Magic(head), '.lz4')) return lz4Frames
   if (is(hasZstdMagic(head) || isSkippable(head), '.zst')) return zstdFrames(await readDictionary(source))
   return 'plain'

@@ -48,6 +48,8 @@ export interface RecordFormat {
 /** A longer header is none. */
 const MAX_HEAD_BYTES = 1 << 20
 
+const SPACE = 32,
+  TAB = 9
 const HEAD_LINE = '\nWARC/'
 const MAGIC = [0x77, 0x61, 0x72, 0x63, 0x2f] // "warc/"
 
@@ -74,10 +76,9 @@ function parseWarcHead(bytes: Buffer, start = 0): HeadResult {
   if (!couldBeWarc(bytes, start)) return 'no-head'
   const end = headEnd(bytes, start)
   if (end === -1) return bytes.length - start > MAX_HEAD_BYTES ? 'no-head' : 'incomplete'
-  const lines = headLines(bytes, start, end)
-  const version = /^WARC\/(\d+\.\d+)$/i.exec(lines[0])
+  const { firstLine, fields } = parseHead(bytes, start, end)
+  const version = /^WARC\/(\d+\.\d+)$/i.exec(firstLine)
   if (!version) return 'bad-version'
-  const fields = parseFields(lines, 1)
   return { version: version[1], fields, headBytes: end - start, contentBytes: contentLength(fields) }
 }
 
@@ -135,24 +136,33 @@ export function headEnd(bytes: Buffer, start: number): number {
   return crlf === -1 ? -1 : crlf + 3
 }
 
-/** The lines of a header, its empty line left out. UTF-8, as WARC/1.1 says; HTTP headers that are not come out readable enough. */
-export function headLines(bytes: Buffer, start: number, end: number): string[] {
-  return bytes.toString('utf8', start, end).trimEnd().split(/\r*\n/)
+/**
+ * First line and fields of a header. UTF-8, as WARC/1.1 says; HTTP headers that are not come out readable enough.
+ *
+ * @param end behind its empty line
+ */
+export function parseHead(bytes: Buffer, start: number, end: number): { firstLine: string; fields: Fields } {
+  const text = bytes.toString('utf8', start, end)
+  const firstEnd = indexOrEnd(text, '\n', 0)
+  const fields: [string, string][] = []
+  let colon = -1
+  for (let at = firstEnd + 1; at < text.length; ) {
+    const end = indexOrEnd(text, '\n', at)
+    const first = text.charCodeAt(at)
+    const previous = fields[fields.length - 1]
+    if (colon < at) colon = indexOrEnd(text, ':', at) // not again where it lies ahead: lines may be many
+    if (previous && (first === SPACE || first === TAB)) {
+      const piece = text.slice(at, end).trim() // folded
+      previous[1] += previous[1] === '' || piece === '' ? piece : ` ${piece}`
+    } else if (colon > at && colon < end) fields.push([text.slice(at, colon).trim().toLowerCase(), text.slice(colon + 1, end).trim()])
+    at = end + 1
+  }
+  return { firstLine: text.slice(0, firstEnd).trimEnd(), fields }
 }
 
-export function parseFields(lines: readonly string[], first: number): Fields {
-  const fields: [string, string][] = []
-  for (let index = first; index < lines.length; index++) {
-    const line = lines[index]
-    const previous = fields[fields.length - 1]
-    if (previous && (line.startsWith(' ') || line.startsWith('\t'))) {
-      previous[1] = `${previous[1]} ${line.trim()}`.trim() // folded
-      continue
-    }
-    const colon = line.indexOf(':')
-    if (colon > 0) fields.push([line.slice(0, colon).trim().toLowerCase(), line.slice(colon + 1).trim()])
-  }
-  return fields
+function indexOrEnd(text: string, character: string, from: number): number {
+  const index = text.indexOf(character, from)
+  return index === -1 ? text.length : index
 }
 
 function contentLength(fields: Fields): number {

@@ -12,7 +12,11 @@ export interface ZipOptions {
   readonly start: number
   readonly end: number
   /** Reads an archive that is no ZIP container itself. */
-  readonly read: (part: ByteSource, range: readonly [number, number], damaged: (damage: WarcDamage) => void) => AsyncIterable<WarcRecord>
+  readonly read: (
+    part: ByteSource,
+    range: readonly [number, number],
+    damaged: (damage: WarcDamage) => void,
+  ) => Promise<AsyncIterable<WarcRecord>>
 }
 
 const ARCHIVE_NAME = /\.(?:warc|arc|wet|wat)(?:\.gz|\.zst|\.lz4)?$/i
@@ -60,7 +64,7 @@ async function* storedRecords(source: ByteSource, entry: ZipEntry, offset: numbe
   const range = [Math.max(0, options.start - offset), Math.min(size, options.end - offset)] as const
   if (range[0] >= range[1]) return
   const damaged = (damage: WarcDamage) => options.damaged({ ...damage, offset: offset + damage.offset })
-  for await (const record of options.read(part, range, damaged)) yield { ...record, offset: offset + record.offset }
+  for await (const record of await options.read(part, range, damaged)) yield { ...record, offset: offset + record.offset }
 }
 
 /** As of records that share a gzip member: each has its own offset, and a share of the entry's bytes. */
@@ -89,7 +93,7 @@ async function* deflatedRecords(source: ByteSource, entry: ZipEntry, offset: num
     options.damaged({ offset, length: storedBytes, code, message: `${message} (in the deflated entry ${entry.name})` })
   let records = 0
   const share = storedBytes / Math.max(1, contentBytes)
-  for await (const record of options.read(part, [0, contentBytes], ({ code, message }) => lost(code, message)))
+  for await (const record of await options.read(part, [0, contentBytes], ({ code, message }) => lost(code, message)))
     yield { ...record, offset: offset + records++, length: Math.round(record.length * share) }
   if (inflations > MAX_INFLATIONS) lost('SLUICE_WARC_ZIP', 'too much of it is damaged to go on without unpacking it')
   else if (reached < contentBytes) lost('SLUICE_WARC_ZIP', `it ends after ${reached} of ${contentBytes} bytes`)

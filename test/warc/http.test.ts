@@ -50,7 +50,7 @@ test('any stack of encodings comes off, in chunks of any size, whatever else sta
         // Markup: a body in an encoding without a magic number is not taken for one that was decoded before.
         const body = Buffer.concat([Buffer.from('<p>'), content])
         const stored = chunked(
-          names.reduce((bytes, name) => codings[name](bytes), body),
+          names.reduce<Buffer>((bytes, name) => codings[name](bytes), body),
           sizes,
           extension,
         )
@@ -110,4 +110,12 @@ test('heads of all kinds are read', () => {
   assert.equal(message('HTTP/1.1 200 OK\r\nContent-Type: text/html').body.length, 0) // no empty line
   assert.equal(parseHttpResponse(Buffer.from('<html>')), undefined)
   assert.equal(parseHttpResponse(Buffer.alloc(0)), undefined)
+})
+
+test('heads made of lines without a colon, or of folded lines, are read in linear time', () => {
+  for (const line of ['x\r\n', ' folded\r\n', ': \r\n', '\t\r\n']) {
+    const start = performance.now()
+    message(`HTTP/1.1 200 OK\r\nA: b\r\n${line.repeat(1_000_000 / line.length)}Z: z\r\n\r\n`)
+    assert.ok(performance.now() - start < 2000, JSON.stringify(line))
+  }
 })

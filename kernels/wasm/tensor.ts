@@ -7,6 +7,7 @@ import { GEMM_SCRATCH_FLOATS } from './tensor/gemm'
 export { attention, attentionBackward, attentionCached, attentionScratchFloats, rope } from './tensor/attention'
 export { activation, activationBackward, adamw, add, squareSum, swiglu, swigluBackward } from './tensor/elements'
 export { columnSums, gemm, rowTimesMatrix } from './tensor/gemm'
+export { fetchBlock, packPanels, storeBlock } from './tensor/panels'
 export { crossEntropy, embedding, embeddingBackward, norm, normBackward, normWeightBackward } from './tensor/rows'
 
 /** Floats of scratch that a thread needs for products. attentionCached keeps its scores there: at most that many positions. */

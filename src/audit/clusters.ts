@@ -7,6 +7,7 @@ import { SluiceError } from '../core/errors.ts'
 import { fineWebParameters, shingleHashes } from '../dedup/minhash.ts'
 import { readMembers } from '../dedup/verdicts.ts'
 import { readItemFile } from '../io/item-file.ts'
+import { redactText } from '../pii/redact.ts'
 import { simplify } from '../text/simplify.ts'
 import { splitWords } from '../text/words.ts'
 import type { AuditedPhase, AuditedRun } from './read-run.ts'
@@ -140,7 +141,7 @@ export function similarity(a: string, b: string): number {
 /** Words of a text that are looked at for what it shares. */
 const MOST_WORDS = 4000
 
-/** The longest stretch of words that two texts share, as the first has it. */
+/** The longest stretch of words that two texts share, as the first has it, personal data taken out. */
 export function sharedText(a: string, b: string): string {
   const [first, second] = [a, b].map((text) => text.split(/\s+/).slice(0, MOST_WORDS))
   let best = { length: 0, end: 0 }
@@ -154,5 +155,5 @@ export function sharedText(a: string, b: string): string {
       }
     before = lengths
   }
-  return first.slice(best.end - best.length, best.end).join(' ')
+  return redactText(first.slice(best.end - best.length, best.end).join(' '))
 }

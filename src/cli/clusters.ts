@@ -8,7 +8,6 @@ import { formatCount } from '../audit/format.ts'
 import { readRun } from '../audit/read-run.ts'
 import { SluiceError } from '../core/errors.ts'
 import { diskError } from '../io/disk-errors.ts'
-import { redactText } from '../pii/redact.ts'
 import { printable } from './printable.ts'
 import { wholeNumber } from './run-options.ts'
 
@@ -95,7 +94,7 @@ function clusterText(members: readonly ClusterMember[]): string {
   })
   const others = members.length - SHOWN_MEMBERS
   const other = members.find((member) => member !== reference)
-  const shared = other ? redactText(sharedText(reference.text, other.text)) : ''
+  const shared = other ? sharedText(reference.text, other.text) : ''
   const quoted = shared.length > SHARED_CHARACTERS ? `${shared.slice(0, SHARED_CHARACTERS)}…` : shared
   return [
     `\n${formatCount(members.length)} ${members.length === 1 ? 'document' : 'documents'}`,

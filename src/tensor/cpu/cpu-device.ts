@@ -1,4 +1,5 @@
-// The CPU device: WASM kernels with relaxed SIMD over one shared memory, on the calling thread and threads − 1 workers.
+// The CPU device: WASM kernels with relaxed SIMD over one shared memory, on the calling thread and threads − 1 workers; matrix
+// products by machine code where the machine has wider vectors (native/).
 // Results have the same bits for any number of threads on one machine; between machines relaxed_madd may or may not fuse.
 
 import { once } from 'node:events'
@@ -7,7 +8,10 @@ import { Worker } from 'node:worker_threads'
 import { SluiceError } from '../../core/errors.ts'
 import { loadKernel } from '../../core/kernels.ts'
 import type { Device, Program } from '../device.ts'
-import { type Launch, launchesOf } from './launches.ts'
+import { type Launch, launchesOf, wasmTile } from './launches.ts'
+import { nativeScratchFloats } from './native/gemm.ts'
+import { tileOf } from './native/gemm-code.ts'
+import { type CpuTier, chooseTier } from './native/tier.ts'
 import { CONTROL_WORDS, COUNT, FIRST, joinTeam, LAUNCH_WORDS, RUN, type TeamSetup, writeLaunches } from './team.ts'
 
 /** Below this the kernels keep data of their own. */
@@ -30,14 +34,23 @@ export interface CpuDeviceOptions {
   readonly threads: number
   /** What will be compiled: the largest scratch that any of it needs is set aside for each thread. */
   readonly records: Program['records']
+  /** What multiplies matrices; the fastest that the machine has where left out. */
+  readonly tier?: CpuTier
 }
 
 export const cpuArenaStart = ARENA_START
 
+const tierNames: Readonly<Record<CpuTier, string>> = { wasm: 'WASM SIMD', avx2: 'AVX2', avx512: 'AVX-512' }
+
 /** @throws SluiceError SLUICE_TENSOR_MEMORY where the arena does not fit a WASM memory of 4 GiB */
-export async function createCpuDevice({ arenaBytes, threads, records }: CpuDeviceOptions): Promise<Device<CpuProgram>> {
+export async function createCpuDevice({
+  arenaBytes,
+  threads,
+  records,
+  tier = chooseTier(),
+}: CpuDeviceOptions): Promise<Device<CpuProgram>> {
   const module = loadKernel('tensor')
-  const scratchBytes = Math.ceil((4 * scratchFloats(module, records)) / 64) * 64
+  const scratchBytes = Math.ceil((4 * Math.max(scratchFloats(module, records), tier === 'wasm' ? 0 : nativeScratchFloats)) / 64) * 64
   const arenaEnd = ARENA_START + arenaBytes
   const launchStart = Math.ceil(arenaEnd / 64) * 64
   const scratchStart = launchStart + LAUNCH_CAPACITY * LAUNCH_WORDS * 4
@@ -50,17 +63,18 @@ export async function createCpuDevice({ arenaBytes, threads, records }: CpuDevic
     )
   const memory = new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true })
   const control = new Int32Array(new SharedArrayBuffer(CONTROL_WORDS * 4))
-  const setupOf = (thread: number): TeamSetup => ({ module, memory, control, threads, scratch: scratchStart + thread * scratchBytes })
+  const setupOf = (thread: number): TeamSetup => ({ module, memory, control, threads, tier, scratch: scratchStart + thread * scratchBytes })
   const workers = await Promise.all(Array.from({ length: threads - 1 }, (_, i) => startWorker(setupOf(i + 1))))
   const main = joinTeam(setupOf(0))
   const words = new Int32Array(memory.buffer)
+  const tile = tier === 'wasm' ? wasmTile : tileOf(tier)
   let nextLaunch = 0
   let isDisposed = false
 
   function compile(records: Program['records'], at: Parameters<Device['compile']>[1]): CpuProgram {
     const recordOf: number[] = []
     const launches = records.flatMap((record, index) => {
-      const own = launchesOf(record, at)
+      const own = launchesOf(record, at, tile)
       for (let i = 0; i < own.length; i++) recordOf.push(index)
       // a record joins another of its kind only
       return own.map((launch, i) => (i > 0 || records[index - 1]?.kernel === record.kernel ? launch : { ...launch, joins: false }))
@@ -91,7 +105,7 @@ export async function createCpuDevice({ arenaBytes, threads, records }: CpuDevic
 
   return {
     kind: 'cpu',
-    name: `cpu, WASM SIMD, ${threads} ${threads === 1 ? 'thread' : 'threads'}`,
+    name: `cpu, ${tierNames[tier]}, ${threads} ${threads === 1 ? 'thread' : 'threads'}`,
     arenaStart: ARENA_START,
     arenaEnd,
     compile,

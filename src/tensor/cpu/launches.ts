@@ -4,6 +4,7 @@
 import type { KernelName, OpRecord } from '../graph.ts'
 import { elements, rowCount, rowLength } from '../shape.ts'
 import type { Tensor } from '../tensor.ts'
+import type { Tile } from './native/gemm-code.ts'
 
 /** Kernels of kernels/wasm/tensor.ts. A launch names one by its index here. */
 export const KERNELS = [
@@ -41,6 +42,9 @@ export interface Launch {
 
 export type Address = (tensor: Tensor) => number
 
+/** The WASM kernel's, see kernels/wasm/tensor/gemm.ts. */
+export const wasmTile: Tile = { rows: 6, columns: 8 }
+
 /** As in kernels/wasm/tensor/elements.ts. */
 export const ELEMENTS_PER_BLOCK = 16384
 const ROWS_PER_BLOCK = 32
@@ -62,8 +66,9 @@ const blocksOf = (n: number, size: number) => Math.ceil(n / size)
 const adds = (record: OpRecord, name: string) => Number(record.adds.includes(name))
 
 /** The launches of one record, in order; each begins when the one before is complete, unless it joins it. */
-export function launchesOf(record: OpRecord, at: Address): Launch[] {
-  return lowerings[record.kernel](record, (tensor) => (tensor ? at(tensor) : 0))
+export function launchesOf(record: OpRecord, at: Address, tile: Tile): Launch[] {
+  const launches = lowerings[record.kernel](record, (tensor) => (tensor ? at(tensor) : 0))
+  return launches.map((launch) => (launch.kernel === 'gemm' ? inBlocks(launch, tile) : launch))
 }
 
 const joined = (launch: Launch): Launch => ({ ...launch, joins: true })
@@ -89,12 +94,14 @@ interface Product {
 }
 
 function gemm({ M, N, K, a, b, c, adds, bias = 0 }: Product): Launch {
-  const { rows, columns } = gemmBlock(M, N)
-  return {
-    kernel: 'gemm',
-    blocks: blocksOf(M, rows) * blocksOf(N, columns),
-    words: [M, N, K, a.address, a.row, a.column, b.address, b.row, b.column, c, N, adds, bias, rows, columns],
-  }
+  return { kernel: 'gemm', blocks: 1, words: [M, N, K, a.address, a.row, a.column, b.address, b.row, b.column, c, N, adds, bias] }
+}
+
+/** The product in blocks that suit the tile of whatever computes it. */
+function inBlocks(launch: Launch, tile: Tile): Launch {
+  const [M, N] = launch.words
+  const { rows, columns } = gemmBlock(M, N, tile)
+  return { ...launch, blocks: blocksOf(M, rows) * blocksOf(N, columns), words: [...launch.words, rows, columns] }
 }
 
 /** Splitting C further than this costs more packing than a few more threads would gain. */
@@ -103,10 +110,10 @@ const SMALLEST_BLOCK = 64 * 64
 const FREE_BLOCK = 96 * 192
 
 /**
- * Rows (a multiple of 6) and columns (of 8) of C that one thread computes at a time: at least four blocks where that is
- * not too small, and enough for many threads where it is free.
+ * Rows and columns of C, in whole tiles, that one thread computes at a time: at least four blocks where that is not too
+ * small, and enough for many threads where it is free.
  */
-function gemmBlock(M: number, N: number): { rows: number; columns: number } {
+function gemmBlock(M: number, N: number, tile: Tile): Tile {
   let rowBlocks = Math.ceil(M / 384)
   let columnBlocks = Math.ceil(N / 512)
   for (;;) {
@@ -118,7 +125,10 @@ function gemmBlock(M: number, N: number): { rows: number; columns: number } {
     if (rows >= columns) rowBlocks++
     else columnBlocks++
   }
-  return { rows: Math.ceil(M / rowBlocks / 6) * 6, columns: Math.ceil(N / columnBlocks / 8) * 8 }
+  return {
+    rows: Math.ceil(M / rowBlocks / tile.rows) * tile.rows,
+    columns: Math.ceil(N / columnBlocks / tile.columns) * tile.columns,
+  }
 }
 
 const rowMajor = (address: number, columns: number): Matrix => ({ address, row: columns, column: 1 })

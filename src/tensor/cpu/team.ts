@@ -2,7 +2,9 @@
 // arena, the launches and each thread's scratch, and a few control words. Every thread walks the same list: it takes blocks
 // of the current launches from a counter until none are left, then waits for the others. One wake-up a program, none a launch.
 
-import { KERNELS, type Launch } from './launches.ts'
+import { KERNELS, type Launch, type WasmKernel } from './launches.ts'
+import { nativeGemm } from './native/gemm.ts'
+import type { CpuTier } from './native/tier.ts'
 
 /** Control words, an Int32Array over a SharedArrayBuffer. */
 export const RUN = 0 // counts programs; workers sleep on it
@@ -27,6 +29,8 @@ export interface TeamSetup {
   readonly memory: WebAssembly.Memory
   readonly control: Int32Array<SharedArrayBuffer>
   readonly threads: number
+  /** What multiplies matrices. */
+  readonly tier: CpuTier
   /** Byte address of this thread's scratch. */
   readonly scratch: number
 }
@@ -39,9 +43,9 @@ export interface Member {
   walk(first: number, count: number, launchMs?: Float64Array): void
 }
 
-export function joinTeam({ module, memory, control, threads, scratch }: TeamSetup): Member {
-  const { exports } = new WebAssembly.Instance(module, { env: { memory } })
-  const kernels = KERNELS.map((name) => kernelOf(exports, name))
+export function joinTeam(setup: TeamSetup): Member {
+  const { memory, control, threads, scratch } = setup
+  const kernels = kernelsOf(setup)
   const words = new Int32Array(memory.buffer)
 
   function barrier(): void {
@@ -84,10 +88,25 @@ export function joinTeam({ module, memory, control, threads, scratch }: TeamSetu
   return { walk }
 }
 
-function kernelOf(exports: WebAssembly.Exports, name: string): Kernel {
+function kernelsOf({ module, memory, tier }: TeamSetup): Kernel[] {
+  const { exports } = new WebAssembly.Instance(module, { env: { memory } })
+  const native: Partial<Record<WasmKernel, Kernel>> = {}
+  if (tier !== 'wasm') {
+    const panels = {
+      packPanels: kernelOf(exports, 'packPanels'),
+      fetchBlock: kernelOf(exports, 'fetchBlock'),
+      storeBlock: kernelOf(exports, 'storeBlock'),
+    }
+    native.gemm = nativeGemm(tier, memory, panels)
+    if (!native.gemm) throw new TypeError(`a thread of the CPU device cannot run code for ${tier}`)
+  }
+  return KERNELS.map((name) => native[name] ?? kernelOf(exports, name))
+}
+
+function kernelOf(exports: WebAssembly.Exports, name: string): (...words: number[]) => void {
   const exported = exports[name]
   if (typeof exported !== 'function') throw new TypeError(`the tensor kernels export no ${name}`)
-  return (words, block, scratch) => exported(words, block, scratch)
+  return (...words) => exported(...words)
 }
 
 /** Writes launches to shared memory at a byte address. */

@@ -1,0 +1,74 @@
+// What machine code needs around it to compute products (src/tensor/cpu/native): operands packed into panels of any width,
+// a block of C fetched into scratch whose rows and columns are whole tiles, and stored back.
+
+import { floats, smaller } from './math'
+import { transpose4 } from './gemm'
+
+/**
+ * Panels of `width` lanes (a multiple of 4), k after k: out[panel][k][width]. Lanes are rows of A or columns of B. Short panels,
+ * and depths that are no multiple of 4, are filled up with zeros.
+ */
+export function packPanels(x: usize, laneStride: i32, depthStride: i32, lanes: i32, depth: i32, width: i32, out: usize): void {
+  const ls = floats(laneStride), ds = floats(depthStride), step = floats(width)
+  const padding = floats(((depth + 3) & ~3) - depth) * width
+  for (let lane = 0; lane < lanes; lane += width) {
+    const p = x + <usize>lane * ls, n = smaller(width, lanes - lane)
+    if (n == width && laneStride == 1) packAlong(p, ds, depth, width, out)
+    else if (n == width && depthStride == 1) packAcross(p, ls, depth, width, out)
+    else packShort(p, ls, ds, n, depth, width, out)
+    out += <usize>depth * step
+    memory.fill(out, 0, padding)
+    out += padding
+  }
+}
+
+function packAlong(p: usize, ds: usize, depth: i32, width: i32, out: usize): void {
+  for (let k = 0; k < depth; k++) {
+    for (let lane = 0; lane < width; lane += 4) v128.store(out + floats(lane), v128.load(p + floats(lane)))
+    out += floats(width)
+    p += ds
+  }
+}
+
+function packAcross(p: usize, ls: usize, depth: i32, width: i32, out: usize): void {
+  const step = floats(width), whole = depth & ~3
+  for (let lane = 0; lane < width; lane += 4) {
+    const from = p + <usize>lane * ls
+    let to = out + floats(lane), k = 0
+    for (; k < whole; k += 4) {
+      transpose4(from + floats(k), ls, to, step)
+      to += 4 * step
+    }
+    for (; k < depth; k++) {
+      for (let r = 0; r < 4; r++) store<f32>(to + floats(r), load<f32>(from + <usize>r * ls + floats(k)))
+      to += step
+    }
+  }
+}
+
+function packShort(p: usize, ls: usize, ds: usize, n: i32, depth: i32, width: i32, out: usize): void {
+  for (let k = 0; k < depth; k++) {
+    for (let lane = 0; lane < width; lane++) store<f32>(out + floats(lane), lane < n ? load<f32>(p + <usize>lane * ls) : 0)
+    out += floats(width)
+    p += ds
+  }
+}
+
+/** s[m,n] = c[m,n]; what lies beside is of no consequence. */
+export function fetchBlock(c: usize, ldc: i32, m: i32, n: i32, s: usize, lds: i32): void {
+  for (let i = 0; i < m; i++) memory.copy(s + floats(i * lds), c + <usize>i * floats(ldc), floats(n))
+}
+
+/** c[m,n] = s[m,n], plus the bias of its columns where that is not 0. */
+export function storeBlock(s: usize, lds: i32, c: usize, ldc: i32, m: i32, n: i32, bias: usize): void {
+  for (let i = 0; i < m; i++) {
+    const from = s + floats(i * lds), to = c + <usize>i * floats(ldc)
+    if (bias == 0) {
+      memory.copy(to, from, floats(n))
+      continue
+    }
+    let j = 0
+    for (; j + 4 <= n; j += 4) v128.store(to + floats(j), f32x4.add(v128.load(from + floats(j)), v128.load(bias + floats(j))))
+    for (; j < n; j++) store<f32>(to + floats(j), load<f32>(from + floats(j)) + load<f32>(bias + floats(j)))
+  }
+}

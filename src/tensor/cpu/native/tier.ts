@@ -1,0 +1,59 @@
+// How the CPU device multiplies matrices: by WASM, which is always there, or by machine code for wider vectors, where the
+// processor and the system have it. All of them sum in the same order and give the same bits.
+
+import { readFileSync } from 'node:fs'
+import { SluiceError } from '../../../core/errors.ts'
+import { type Vectors, vectorBytes } from './assembler.ts'
+import { makeExecutable } from './executable.ts'
+import { gemmCode } from './gemm-code.ts'
+
+export const cpuTiers = ['avx512', 'avx2', 'wasm'] as const
+export type CpuTier = (typeof cpuTiers)[number]
+
+/** Flags of /proc/cpuinfo that a tier asks for. */
+const neededFlags: Readonly<Record<Vectors, readonly string[]>> = { avx512: ['avx512f'], avx2: ['avx2', 'fma'] }
+
+/** The fastest tier of this machine, or the one that SLUICE_CPU names. */
+export function chooseTier(): CpuTier {
+  const wanted = process.env.SLUICE_CPU
+  if (wanted === undefined || wanted === '') return cpuTiers.find((tier) => isAvailable(tier)) ?? 'wasm'
+  const tier = cpuTiers.find((name) => name === wanted)
+  if (!tier)
+    throw new SluiceError('SLUICE_CPU', `SLUICE_CPU is ${wanted}, which is no way to compute`, {
+      fix: `set it to one of ${cpuTiers.join(', ')}`,
+    })
+  if (!isAvailable(tier))
+    throw new SluiceError('SLUICE_CPU', `SLUICE_CPU asks for ${tier}, which this machine does not have`, {
+      fix: `set it to one of ${cpuTiers.filter((name) => isAvailable(name)).join(', ')}, or leave it out`,
+    })
+  return tier
+}
+
+export function isAvailable(tier: CpuTier): boolean {
+  return tier === 'wasm' || (neededFlags[tier].every((flag) => processorFlags().has(flag)) && probe(tier))
+}
+
+let flags: ReadonlySet<string> | undefined
+
+function processorFlags(): ReadonlySet<string> {
+  if (flags) return flags
+  let info = ''
+  try {
+    info = readFileSync('/proc/cpuinfo', 'utf8')
+  } catch {
+    // not Linux
+  }
+  flags = new Set(/^flags\s*:\s*(.*)$/m.exec(info)?.[1].split(' ') ?? [])
+  return flags
+}
+
+const probed = new Map<Vectors, boolean>()
+
+/** Whether the code may run: a policy may forbid pages that are made executable. */
+function probe(vectors: Vectors): boolean {
+  const known = probed.get(vectors)
+  if (known !== undefined) return known
+  const works = vectorBytes(vectors) > 0 && makeExecutable(gemmCode(vectors)) !== undefined
+  probed.set(vectors, works)
+  return works
+}

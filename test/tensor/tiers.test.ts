@@ -1,0 +1,108 @@
+// Matrix products by machine code: its encodings, and that every tier of this machine gives the bits of the one below.
+
+import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
+import { after, before, test } from 'node:test'
+import fc from 'fast-check'
+import { createCpuDevice } from '../../src/tensor/cpu/cpu-device.ts'
+import { Assembler, r11, rax, rdi, rsi } from '../../src/tensor/cpu/native/assembler.ts'
+import { type CpuTier, cpuTiers, isAvailable } from '../../src/tensor/cpu/native/tier.ts'
+import type { Device } from '../../src/tensor/device.ts'
+import type { OpRecord } from '../../src/tensor/graph.ts'
+import type { Tensor } from '../../src/tensor/tensor.ts'
+import { noise } from './harness.ts'
+
+const tiers = cpuTiers.filter((tier) => tier !== 'wasm')
+
+const hex = (assembler: Assembler) => Buffer.from(assembler.finish()).toString('hex')
+
+test('instructions are encoded as other assemblers encode them', () => {
+  const avx512 = new Assembler('avx512')
+  avx512.multiplyAdd(0, 1, 2) // vfmadd231ps zmm0, zmm1, zmm2
+  avx512.multiplyAdd(17, 18, 3) // vfmadd231ps zmm17, zmm18, zmm3
+  avx512.broadcast(18, rsi, 4) // vbroadcastss zmm18, [rsi+4]
+  avx512.zero(31) // vpxord zmm31, zmm31, zmm31
+  assert.equal(hex(avx512), '62f27548b8c2' + '62e26d40b8cb' + '62e27d48189604000000' + '62010540efff')
+  const avx2 = new Assembler('avx2')
+  avx2.multiplyAdd(0, 1, 2) // vfmadd231ps ymm0, ymm1, ymm2
+  avx2.loadVector(12, r11, 32) // vmovups ymm12, [r11+32]
+  avx2.addMemory(3, rdi, 64) // vaddps ymm3, ymm3, [rdi+64]
+  assert.equal(hex(avx2), 'c4e275b8c2' + 'c4417c10a320000000' + 'c4e164589f40000000')
+  const general = new Assembler('avx2')
+  general.load(rax, rdi, 8) // mov rax, [rdi+8]
+  general.copy(r11, rax) // mov r11, rax
+  general.subtractNumber(rax, 1) // sub rax, 1
+  assert.equal(hex(general), '488b8708000000' + '4989c3' + '4881e801000000')
+})
+
+/** Bytes that the products of one property run may use. */
+const ARENA = 1 << 24
+const devices = new Map<CpuTier, Device>()
+before(async () => {
+  for (const tier of cpuTiers)
+    if (isAvailable(tier)) devices.set(tier, await createCpuDevice({ arenaBytes: ARENA, threads: 2, records: [], tier }))
+})
+after(async () => {
+  for (const device of devices.values()) await device.dispose()
+})
+
+const size = fc.oneof(fc.integer({ min: 4, max: 70 }), fc.integer({ min: 4, max: 700 }))
+
+for (const tier of tiers)
+  test(`${tier}: products of all shapes and transposes, added and with a bias, have the bits of WASM`, {
+    skip: isAvailable(tier) ? false : `no ${tier} here`,
+  }, () => {
+    fc.assert(
+      fc.property(size, size, size, fc.boolean(), fc.boolean(), (N, K, M, adds, isInOut) => {
+        const shapes = { x: [N, K], w: isInOut ? [K, M] : [M, K], b: [M], y: [N, M], dx: [N, K], dw: isInOut ? [K, M] : [M, K], db: [M] }
+        const tensors = Object.fromEntries(
+          Object.entries(shapes).map(([name, shape], id): [string, Tensor] => [name, { id, name, shape, dtype: 'f32', role: 'state' }]),
+        )
+        const { x, w, b, y, dx, dw, db } = tensors
+        const common = { adds: adds ? ['dx', 'dw'] : [], scratch: {}, attributes: { inOut: Number(isInOut) } }
+        const records: OpRecord[] = [
+          { kernel: 'linear', reads: { x, w, b }, writes: { y }, ...common },
+          { kernel: 'linear_backward', reads: { x, w, dy: y }, writes: { dx, dw, db }, ...common },
+        ]
+        const results = ['wasm' as const, tier].map((name) => resultsOn(devices.get(name), Object.values(tensors), records))
+        assert.deepEqual(results[1], results[0])
+      }),
+      { numRuns: 25 },
+    )
+  })
+
+/** What the records leave in all tensors, which were noise before. */
+function resultsOn(device: Device | undefined, tensors: readonly Tensor[], records: readonly OpRecord[]): Float32Array[] {
+  if (!device) throw new RangeError('no such device')
+  let next = device.arenaStart
+  const places = new Map(
+    tensors.map((tensor) => {
+      const place = next
+      next += Math.ceil((4 * tensor.shape.reduce((product, n) => product * n, 1)) / 64) * 64
+      return [tensor, place]
+    }),
+  )
+  const at = (tensor: Tensor) => places.get(tensor) ?? 0
+  const length = (tensor: Tensor) => tensor.shape.reduce((product, n) => product * n, 1)
+  for (const tensor of tensors) device.upload(at(tensor), noise(length(tensor), tensor.id + 1))
+  device.run(device.compile(records, at))
+  return tensors.map((tensor) => {
+    const out = new Float32Array(length(tensor))
+    device.download(at(tensor), out)
+    return out
+  })
+}
+
+test('the tier can be chosen, and without native code it is WASM', () => {
+  const script = `import { chooseTier } from ${JSON.stringify(new URL('../../src/tensor/cpu/native/tier.ts', import.meta.url).href)}
+    try { console.log(chooseTier()) } catch (error) { console.log(error.code, error.message) }`
+  const tierWith = (env: Record<string, string>) =>
+    execFileSync(process.execPath, ['--input-type=module', '-e', script], {
+      encoding: 'utf8',
+      env: { ...process.env, SLUICE_CPU: '', ...env },
+    }).trim()
+  assert.equal(tierWith({ SLUICE_NATIVE: 'off' }), 'wasm')
+  assert.equal(tierWith({ SLUICE_CPU: 'wasm' }), 'wasm')
+  assert.match(tierWith({ SLUICE_CPU: 'sse' }), /^SLUICE_CPU .*sse/)
+  assert.match(tierWith({ SLUICE_CPU: 'avx2', SLUICE_NATIVE: 'off' }), /^SLUICE_CPU .*does not have/)
+})

@@ -9,7 +9,6 @@ import { Command } from 'commander'
 import { loadKernel } from '../core/kernels.ts'
 import { packageVersion } from '../core/version.ts'
 import { libdeflate } from '../io/libdeflate.ts'
-import { libdeflate } from '../io/libdeflate.ts'
 import { chooseTier, cpuTiers, isAvailable } from '../tensor/cpu/native/tier.ts'
 import { exitCodes } from './exit-codes.ts'
 import { formatBytes } from './run-options.ts'
@@ -78,15 +77,6 @@ const checks: readonly { readonly check: string; readonly look: Look }[] = [
     look: () => ({
       isFine: zstdDecompressSync(zstdCompressSync(Buffer.from('sluice'))).toString() === 'sluice',
       found: `libzstd ${process.versions.zstd ?? ''}`,
-    }),
-  },
-  {
-    check: 'libdeflate',
-    look: () => ({
-      isFine: true, // nothing is missing without it
-      found: libdeflate()
-        ? 'found: gzip is decoded by it, 1.5 to 2 times as fast as by zlib (SLUICE_NATIVE=off leaves it alone)'
-        : 'not found: zlib decodes gzip. Optional; Debian: libdeflate0, Fedora and Homebrew: libdeflate',
     }),
   },
   {

@@ -113,9 +113,16 @@ function planVersion(inputs: readonly Input[], sources: readonly ByteSource[]): 
 
 async function openAll(inputs: readonly Input[], signal: AbortSignal): Promise<ByteSource[]> {
   const sources: ByteSource[] = []
-  for (const { url } of inputs) sources.push(await openBytes(url, { signal }))
+  for (let start = 0; start < inputs.length; start += FILES_AT_ONCE) {
+    const group = inputs.slice(start, start + FILES_AT_ONCE)
+    sources.push(...(await Promise.all(group.map(({ url }) => openBytes(url, { signal })))))
+  }
   return sources
 }
+
+/** Opening small files takes longer than reading them. */
+const FILES_AT_ONCE = 64
+const BYTES_AT_ONCE = 16 << 20
 
 async function* readFiles<T extends Item>(
   inputs: readonly Input[],
@@ -125,25 +132,45 @@ async function* readFiles<T extends Item>(
   make: (content: FileContent) => Made<T> | Promise<Made<T>>,
 ): AsyncGenerator<T[]> {
   const batches = new Batches<T>(context.batchBytes)
-  for (const [index, input] of inputs.entries()) {
-    const source = sources[index]
-    const key = fileKey(input)
-    if (!context.begin(key, 0)) continue
-    context.consumed(source.size)
-    if (source.size > maxFileBytes) {
-      const message = `${input.name} is larger than ${maxFileBytes} bytes`
-      context.damaged({ offset: 0, length: source.size, code: 'SLUICE_FILE_TOO_LARGE', message })
-      continue
+  for (const [first, end] of groups(sources)) {
+    const contents = await Promise.all(sources.slice(first, end).map((source) => contentOf(source, maxFileBytes)))
+    for (const [index, content] of contents.entries()) {
+      const input = inputs[first + index]
+      const { size } = sources[first + index]
+      const key = fileKey(input)
+      context.consumed(size)
+      if (!context.begin(key, 0)) continue
+      if (!content) {
+        const message = `${input.name} is larger than ${maxFileBytes} bytes`
+        context.damaged({ offset: 0, length: size, code: 'SLUICE_FILE_TOO_LARGE', message })
+        continue
+      }
+      const item = { id: documentId(key, 0), source: input.url, offset: 0, length: size, metadata: { file: input.name } }
+      const made = size === 0 ? { ignored: 'empty_file' } : await make({ item, path: input.path, ...content })
+      if ('ignored' in made) context.ignored(made.ignored)
+      else batches.add(made)
+      if (batches.isFull) yield batches.take()
     }
-    const item = { id: documentId(key, 0), source: input.url, offset: 0, length: source.size, metadata: { file: input.name } }
-    const bytes = await readBytes(source)
-    const made =
-      bytes.length === 0 ? { ignored: 'empty_file' } : await make({ item, path: input.path, facts: await factsOf(source), bytes })
-    if ('ignored' in made) context.ignored(made.ignored)
-    else batches.add(made)
-    if (batches.isFull) yield batches.take()
   }
   if (!batches.isEmpty) yield batches.take()
+}
+
+function* groups(sources: readonly ByteSource[]): Generator<[start: number, end: number]> {
+  let start = 0
+  let bytes = 0
+  for (const [index, { size }] of sources.entries()) {
+    bytes += size
+    if (index + 1 < sources.length && index + 1 - start < FILES_AT_ONCE && bytes < BYTES_AT_ONCE) continue
+    yield [start, index + 1]
+    start = index + 1
+    bytes = 0
+  }
+}
+
+/** @returns undefined where it is too large to be read */
+async function contentOf(source: ByteSource, maxFileBytes: number): Promise<Pick<FileContent, 'bytes' | 'facts'> | undefined> {
+  if (source.size > maxFileBytes) return undefined
+  return { bytes: await readBytes(source), facts: await factsOf(source) }
 }
 
 async function factsOf({ url, size }: ByteSource): Promise<Metadata> {

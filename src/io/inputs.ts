@@ -113,7 +113,8 @@ function fixedPart(pattern: string, separator = sep): string {
 }
 
 function hasExtension(path: string, extensions: readonly string[]): boolean {
-  return extensions.some((extension) => path.toLowerCase().endsWith(extension))
+  const lower = path.toLowerCase()
+  return extensions.some((extension) => lower.endsWith(extension))
 }
 
 async function filesOf(folder: string, extensions: readonly string[], patterns?: FilePatterns): Promise<string[]> {

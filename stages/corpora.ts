@@ -1,4 +1,4 @@
-// The layouts in which known corpora are published, each a source of records with its fields named:
+// The layouts in which known corpora are published, each a source of records with its fields named, and sluice's own shards:
 // The Pile (Gao et al. 2020, arxiv.org/abs/2101.00027), C4 (Raffel et al. 2019, arxiv.org/abs/1910.10683), RedPajama 1 and 2
 // (Weber et al. 2024, arxiv.org/abs/2411.12372), Dolma (Soldaini et al. 2024, arxiv.org/abs/2402.00159) and FineWeb (Penedo
 // et al. 2024, arxiv.org/abs/2406.17557).
@@ -9,7 +9,7 @@ import type { Source } from '../src/core/stage.ts'
 import { inputPaths, listOf } from './batches.ts'
 import { type Attributes, jsonLines, type Said } from './jsonl.ts'
 import { parquetRows } from './parquet.ts'
-import { isObject, type JsonObject, recordFields } from './record-fields.ts'
+import { isObject, type JsonObject, type Mapped, recordFields } from './record-fields.ts'
 
 const fields = z.strictObject(recordFields)
 
@@ -63,7 +63,14 @@ export function redPajama2(options: RedPajama2Options): Source<Document> {
   const { path, signals } = redPajama2Options.parse(options)
   const layout = { text: 'raw_content', date: 'date_download', language: 'language', languageScore: 'language_score', subset: 'bucket' }
   const attributes = signals ? [qualitySignals] : []
-  return jsonLines({ name: 'redPajama2', paths: listOf(path), fields: fields.parse(layout), options: { signals }, attributes })
+  return jsonLines({
+    name: 'redPajama2',
+    paths: listOf(path),
+    fields: fields.parse(layout),
+    options: { signals },
+    leaveOut: NO_DOCUMENTS,
+    attributes,
+  })
 }
 
 export const dolmaOptions = z.strictObject({
@@ -87,6 +94,7 @@ export function dolma(options: DolmaOptions): Source<Document> {
     paths: listOf(path),
     fields: fields.parse(layout),
     options: { attributes },
+    leaveOut: NO_DOCUMENTS,
     attributes: attributes.map(dolmaAttributes),
   })
 }
@@ -101,7 +109,42 @@ export function fineWeb(options: FineWebOptions): Source<Document> {
   return parquetRows({ name: 'fineWeb', paths, fields: fields.parse(layout), options: {} })
 }
 
+export const shardsOptions = z.strictObject({ path: inputPaths })
+export type ShardsOptions = z.input<typeof shardsOptions>
+
+/**
+ * Documents that `parquetShards` wrote, to go on with: a mixture of what was deduplicated, a second set of filters. Their
+ * metadata has where they first came from as `origin`.
+ */
+export function shards(options: ShardsOptions): Source<Document> {
+  const paths = listOf(shardsOptions.parse(options).path)
+  const layout = { language: 'language', languageScore: 'languageScore', subset: 'subset' }
+  return parquetRows({ name: 'shards', paths, fields: fields.parse(layout), options: {}, restore })
+}
+
+/** Metadata and annotations from their JSON; columns that are not of every document are annotations too. */
+function restore({ metadata: columns, ...mapped }: Mapped): Mapped {
+  const { metadata, annotations, id = null, source = null, offset = null, length: _, ...others } = columns
+  const said = { ...parsedObject(annotations), ...others }
+  return { ...mapped, metadata: { ...parsedObject(metadata), origin: { id, source, offset } }, annotations: numbersAndStrings(said) }
+}
+
+function parsedObject(json: Json | undefined): JsonObject {
+  const value: Json = typeof json === 'string' ? JSON.parse(json) : null
+  return isObject(value) ? value : {}
+}
+
+/** Undefined where there are none. */
+function numbersAndStrings(values: JsonObject): Mapped['annotations'] {
+  const found = Object.entries(values).flatMap(([name, value]) =>
+    typeof value === 'number' || typeof value === 'string' ? [[name, value] as const] : [],
+  )
+  return found.length > 0 ? Object.fromEntries(found) : undefined
+}
+
 // ---- what lies beside the documents ----
+
+const NO_DOCUMENTS = /(?:^|\/)(?:attributes|quality_signals|duplicates|minhash)\//
 
 const qualitySignals: Attributes = {
   urlOf: (documents) => beside(documents, 'quality_signals')?.replace(/(\.jsonl?)(\.gz|\.zst)?$/, '.signals$1$2'),

@@ -26,9 +26,19 @@ export {
   redPajama2,
   redPajama2Options,
   redPajamaOptions,
+  type ShardsOptions,
+  shards,
+  shardsOptions,
 } from './corpora.ts'
 export { type CsvFilesOptions, csvFiles, csvFilesOptions } from './csv-files.ts'
 export { type DecontaminateOptions, decontaminate, decontaminateOptions } from './decontaminate.ts'
+export {
+  type DolmaAttributes,
+  type DolmaTagger,
+  type DolmaTaggersOptions,
+  dolmaTaggers,
+  dolmaTaggersOptions,
+} from './dolma-taggers.ts'
 export { type EmbeddingSimilarityOptions, embeddingSimilarity, embeddingSimilarityOptions } from './embedding-similarity.ts'
 export { type ExactDedupOptions, exactDedup, exactDedupOptions } from './exact-dedup.ts'
 export { type ExtractTextOptions, extractText, extractTextOptions } from './extract-text.ts'

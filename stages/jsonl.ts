@@ -48,10 +48,12 @@ export interface JsonLines {
   readonly fields: RecordFields
   /** What enters the plan hash. */
   readonly options: Json
+  /** Paths below the folder that the user named which are no documents. */
+  readonly leaveOut?: RegExp
   readonly attributes?: readonly Attributes[]
 }
 
-export function jsonLines({ name, paths, fields, options, attributes = [] }: JsonLines): Source<Document> {
+export function jsonLines({ name, paths, fields, options, leaveOut, attributes = [] }: JsonLines): Source<Document> {
   const toDocument = documentMaker(fields)
   return {
     kind: 'source',
@@ -60,7 +62,8 @@ export function jsonLines({ name, paths, fields, options, attributes = [] }: Jso
     options,
     partitions: async (context) => {
       const partitions: Partition[] = []
-      for (const { url } of await expandInputs(paths, EXTENSIONS)) partitions.push(...(await partitionsOf(url, attributes, context)))
+      for (const { url, path } of await expandInputs(paths, EXTENSIONS))
+        if (!leaveOut?.test(path)) partitions.push(...(await partitionsOf(url, attributes, context)))
       return partitions
     },
     read: (partition, context) => readDocuments(partition, attributes, context, toDocument),

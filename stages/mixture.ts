@@ -1,6 +1,10 @@
 // Several corpora in one pipeline, each with a name and a weight: how often its documents count, in epochs, as The Pile's
-// table 1 gives it (Gao et al. 2020, arxiv.org/abs/2101.00027). Use: .from(...s.mixture({ web: { source: s.c4({ path }),
-// weight: 0.5 }, books: { source: s.jsonl({ path }), weight: 2 }, code: s.sourceCode({ path }) }))
+// table 1 gives it (Gao et al. 2020, arxiv.org/abs/2101.00027). `.from(...s.mixture({ web: { source, weight: 0.3 }, code: source }))`
+//
+// 0.3 takes that share of a member's documents, by hashes of their ids; 2.5 gives each twice and half of them a third time,
+// under ids of their own, all first epochs first. 1 where none is given; `{ ArXiv: 2, Books3: 0 }` weighs the subsets that a
+// source itself names. Documents get the member's name as `subset`, or `<member>/<subset>`. Weights are shares of what is
+// read, before filters; a pipeline that repeats documents and deduplicates is refused.
 
 import { z } from 'zod'
 import type { Item } from '../src/core/document.ts'

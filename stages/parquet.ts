@@ -14,6 +14,7 @@ import { Batches, inputPaths, listOf } from './batches.ts'
 import {
   fieldOptions,
   type JsonObject,
+  type Mapped,
   missingField,
   neededFields,
   type RecordFields,
@@ -40,9 +41,11 @@ export interface ParquetRows {
   readonly fields: RecordFields
   /** What enters the plan hash. */
   readonly options: Json
+  /** Makes more of what the columns gave. */
+  readonly restore?: (mapped: Mapped) => Mapped
 }
 
-export function parquetRows({ name, paths, fields, options }: ParquetRows): Source<Document> {
+export function parquetRows({ name, paths, fields, options, restore = (mapped) => mapped }: ParquetRows): Source<Document> {
   return {
     kind: 'source',
     name,
@@ -53,7 +56,7 @@ export function parquetRows({ name, paths, fields, options }: ParquetRows): Sour
       for (const { url } of await expandInputs(paths, ['.parquet'])) partitions.push(...(await partitionsOf(url, fields, context)))
       return partitions
     },
-    read: (partition, context) => readDocuments(partition, context, fields),
+    read: (partition, context) => readDocuments(partition, context, fields, restore),
   }
 }
 
@@ -113,11 +116,16 @@ function rowGroupRanges(groups: ParquetFacts['rowGroups'], partitionBytes: numbe
   return ranges
 }
 
-async function* readDocuments(partition: Partition, context: SourceContext, fields: RecordFields): AsyncGenerator<Document[]> {
+async function* readDocuments(
+  partition: Partition,
+  context: SourceContext,
+  fields: RecordFields,
+  restore: (mapped: Mapped) => Mapped,
+): AsyncGenerator<Document[]> {
   const source = await openBytes(partition.source, { version: partition.version, signal: context.signal })
   const { rowGroups } = await readParquetFacts(source)
   const [start, end] = partition.range ?? [0, rowGroups.length]
-  const toDocument = documentMaker(fields, partition.source)
+  const toDocument = documentMaker(fields, partition.source, restore)
   const batches = new Batches<Document>(context.batchBytes)
   for (let group = start; group < end; group++) {
     const read = readParquet(source, { columns: neededFields(fields), rowGroups: [group, group + 1], batchRows: BATCH_ROWS })
@@ -156,13 +164,17 @@ async function* intact(
 
 type Made = Document | { readonly ignored: string } | Damage
 
-function documentMaker(fields: RecordFields, source: string): (record: JsonObject, offset: number) => Made {
+function documentMaker(
+  fields: RecordFields,
+  source: string,
+  restore: (mapped: Mapped) => Mapped,
+): (record: JsonObject, offset: number) => Made {
   const map = recordMapper(fields)
   return (record, offset) => {
     const mapped = map(record, source)
     if ('ignored' in mapped) return mapped
     if ('problem' in mapped) return { offset, length: 0, code: `SLUICE_PARQUET_${mapped.problem}`, message: mapped.message }
-    return { id: documentId(source, offset), source, offset, length: 0, ...mapped }
+    return { id: documentId(source, offset), source, offset, length: 0, ...restore(mapped) }
   }
 }
 

@@ -2,7 +2,7 @@
 // text, the address, the date, and what becomes of the others.
 
 import { z } from 'zod'
-import type { Json, Metadata } from '../src/core/document.ts'
+import type { Document, Json, Metadata } from '../src/core/document.ts'
 import { sourceName } from '../src/core/identity.ts'
 
 export const fieldPath = z.string().min(1)
@@ -61,6 +61,7 @@ export interface Mapped {
   readonly languageScore?: number
   readonly subset?: string
   readonly metadata: Metadata
+  readonly annotations?: Document['annotations']
 }
 /** `ignored`: there is a text, and it is empty. */
 export type Unmapped = { readonly ignored: 'empty_text' } | { readonly problem: 'NO_TEXT' | 'TEXT'; readonly message: string }

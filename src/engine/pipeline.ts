@@ -142,7 +142,7 @@ function checked(built: Pipeline): Pipeline {
   if (dedup?.kind === 'barrier' && built.sources.some(({ epoch = 0 }) => epoch > 0)) {
     throw new SluiceError('SLUICE_MIXTURE_DEDUP', `the mixture repeats documents, and ${dedup.name} would drop the repetitions`, {
       where: { pipeline: built.name },
-      fix: 'deduplicate in a first pipeline, and mix what it wrote in a second one; or keep all weights at 1 or below',
+      fix: 'deduplicate in a first pipeline, and mix its shards (s.shards) in a second one; or keep all weights at 1 or below',
     })
   }
   return built

@@ -8,10 +8,12 @@ import { after, test } from 'node:test'
 import { gzipSync, zstdCompressSync } from 'node:zlib'
 import { DuckDBInstance } from '@duckdb/node-api'
 import fc from 'fast-check'
-import { c4, dolma, fineWeb, redPajama, redPajama2 } from '../../stages/corpora.ts'
+import type { Document } from '../../src/core/document.ts'
+import { c4, dolma, fineWeb, redPajama, redPajama2, shards } from '../../stages/corpora.ts'
 import { csvFiles } from '../../stages/csv-files.ts'
 import { jsonl } from '../../stages/jsonl.ts'
 import { parquet } from '../../stages/parquet.ts'
+import { parquetShards } from '../../stages/parquet-shards.ts'
 import { readAll } from './read-source.ts'
 
 const folder = await mkdtemp(join(tmpdir(), 'sluice-records-'))
@@ -256,6 +258,42 @@ test('Dolma: attributes of several taggers join the document, and a missing file
   await assert.rejects(readAll(dolma({ path: await put('flat.json.gz', gzipSync(lines(document('1')))), attributes: ['quality'] })), {
     code: 'SLUICE_ATTRIBUTES_MISSING',
   })
+})
+
+test('shards that a pipeline wrote are read back with their metadata, annotations, subset and origin', async () => {
+  const path = join(folder, 'written')
+  await mkdir(path)
+  const document: Document = {
+    id: 'a'.repeat(32),
+    source: 'file:///x.warc.gz',
+    offset: 77,
+    length: 5,
+    url: 'https://example.org/',
+    language: 'en',
+    languageScore: 0.5,
+    subset: 'web',
+    metadata: { title: 'T' },
+    annotations: { score: 2, kind: 'x' },
+    text: 'text',
+  }
+  const sink = parquetShards({ path, annotations: { score: 'number' } })
+  const run = await sink.open({ signal: new AbortController().signal, folder: path, partition: 'p', planHash: '', artifact: () => '' })
+  await run.write([document, { ...document, annotations: undefined, offset: 78 }])
+  await run.close()
+  const { items } = await readAll(shards({ path }))
+  const { id, source, offset, length, ...same } = document
+  assert.deepEqual(
+    items.map(({ id: _, source: __, offset: ___, length: ____, date: _____, ...item }) => item),
+    [
+      { ...same, metadata: { title: 'T', origin: { id, source, offset } } },
+      { ...same, metadata: { title: 'T', origin: { id, source, offset: 78 } }, annotations: undefined },
+    ],
+  )
+})
+
+test('the folders beside the documents are no documents', async () => {
+  const path = join(folder, 'dolma')
+  assert.equal((await readAll(dolma({ path }))).items.length, 2)
 })
 
 test('C4 and FineWeb as they are published', async () => {

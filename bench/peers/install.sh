@@ -10,3 +10,8 @@ import importlib.metadata as metadata
 for name in ("datatrove", "spacy", "trafilatura", "tiktoken", "tokenizers"):
     print(name, metadata.version(name))
 PYTHON
+# The programs that define the quality signals: read and run as they are, not installed.
+[ -d installed/redpajama ] || git clone --quiet https://github.com/togethercomputer/RedPajama-Data installed/redpajama
+git -C installed/redpajama checkout --quiet 6d2cee9
+[ -d installed/dolma ] || git clone --quiet https://github.com/allenai/dolma installed/dolma
+git -C installed/dolma checkout --quiet 669f534

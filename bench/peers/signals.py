@@ -1,8 +1,9 @@
 """Computes quality signals with their own programs: RedPajama-v2's (rule-based ones) or Dolma's taggers. One process, one core.
 
-usage: signals.py redpajama|dolma SOURCE_FOLDER CORPUS.jsonl WORD_LIST_FOLDER [OUTPUT.jsonl]
-Prints one JSON object, the seconds; with OUTPUT, writes one line a document: name -> what the program gives. WORD_LIST_FOLDER
-holds LDNOOBW lists as en.txt, de.txt, ...; Dolma brings its own.
+usage: signals.py redpajama|dolma SOURCE_FOLDER CORPUS.jsonl WORD_LIST_FOLDER TAGGERS [OUTPUT.jsonl]
+Prints one JSON object, the seconds of CPU; with OUTPUT, writes one line a document: name -> what the program gives.
+WORD_LIST_FOLDER holds LDNOOBW lists as en.txt, de.txt, ..., or is - (no list); Dolma brings its own. TAGGERS are Dolma's,
+with commas between them.
 """
 import importlib
 import json
@@ -11,17 +12,10 @@ import sys
 import time
 import types
 
-DOLMA_TAGGERS = {
-    "gopher": ["gopher_v1", "gopher_v2"],
-    "c4": ["c4_v1", "c4_v2"],
-    "length": ["bytes_length_v1", "char_length_v1", "char_length_strip_ws_v1", "char_length_with_paragraphs_v1",
-               "whitespace_tokenizer_v1", "whitespace_tokenizer_with_paragraphs_v1"],
-    "punctuation": ["not_alphanum_paragraph_v1"],
-    "repetitions.repetitions_taggers": ["repetitions_v1", "paragraph_repetitions_v1"],
-}
+DOLMA_MODULES = ("gopher", "c4", "length", "punctuation", "repetitions.repetitions_taggers")
 
 
-def redpajama(folder, words):
+def redpajama(folder, words, taggers):
     sys.path.insert(0, folder + "/app/src")
     import core.document
     # NLTK 3.10 splits by another expression engine than the NLTK of 2023, whose words the published signals count.
@@ -30,8 +24,9 @@ def redpajama(folder, words):
     from core.quality_signals import content, lines, natural_language, repetitions
 
     def signals(language):
-        content_signals = [content.RPS_Doc_LDNOOBW_Words(bad_words_dir=words, language=language), content.RPS_Doc_Lorem_Ipsum(),
-                           content.RPS_Doc_Curly_Bracket(), content.RPS_Doc_Stop_Word_Fraction(language=language)]
+        bad_words = content.RPS_Doc_LDNOOBW_Words(bad_words_dir=words, language="none" if words == "-" else language)
+        content_signals = [bad_words, content.RPS_Doc_Lorem_Ipsum(), content.RPS_Doc_Curly_Bracket(),
+                           content.RPS_Doc_Stop_Word_Fraction(language=language)]
         return [*content_signals, *lines.register_lines_callables(), *natural_language.register_natural_language_callables(),
                 *repetitions.register_repetitions_callables()]
 
@@ -47,7 +42,7 @@ def redpajama(folder, words):
     return run
 
 
-def dolma(folder, words):
+def dolma(folder, words, names):
     # The package's own __init__ wants its Rust extension and tokenizers from the network; the taggers below need neither.
     for name in ("dolma", "dolma.core", "dolma.taggers", "dolma.taggers.repetitions"):
         module = types.ModuleType(name)
@@ -58,22 +53,22 @@ def dolma(folder, words):
     for name in ("nltk.tokenize", "nltk.tokenize.punkt"):
         sys.modules[name] = types.ModuleType(name)
     sys.modules["nltk.tokenize.punkt"].PunktSentenceTokenizer = lambda: None
-    for module in DOLMA_TAGGERS:
+    for module in DOLMA_MODULES:
         importlib.import_module("dolma.taggers." + module)
     from dolma.core.data_types import InputSpec
     from dolma.core.registry import TaggerRegistry
 
-    taggers = {name: TaggerRegistry.get(name)() for names in DOLMA_TAGGERS.values() for name in names}
+    taggers = {name: TaggerRegistry.get(name)() for name in names.split(",")}
     return lambda row: {name: tagger.tag(InputSpec(id="", text=row["text"])) for name, tagger in taggers.items()}
 
 
-which, source, corpus, words, *output = sys.argv[1:]
-run = {"redpajama": redpajama, "dolma": dolma}[which](source, words)
+which, source, corpus, words, taggers, *output = sys.argv[1:]
+run = {"redpajama": redpajama, "dolma": dolma}[which](source, words, taggers)
 with open(corpus, encoding="utf-8") as lines:
     rows = [json.loads(line) for line in lines]
-start = time.perf_counter()
+start = time.process_time()
 results = [run(row) for row in rows]
-seconds = time.perf_counter() - start
+seconds = time.process_time() - start
 if output:
     with open(output[0], "w", encoding="utf-8") as out:
         for result in results:

@@ -7,6 +7,7 @@ import { codePointLength, countOccurrences, isBlank, strip } from '../text/chara
 import { countNumeric, countUppercase, isWordCharacter } from '../text/kinds.ts'
 import { Lexicon } from '../text/lexicon.ts'
 import { WordGrams } from '../text/repeats.ts'
+import { roundTo } from './rounding.ts'
 
 export interface SignalLists {
   /** Undefined where the language has no list: the signal is NaN. */
@@ -126,16 +127,7 @@ function isMark(unit: number): boolean {
   return unit === 0x2e || unit === 0x21 || unit === 0x3f
 }
 
-/** Python's `round(value, 8)`: to the nearer, and a value exactly in the middle to the even one. NaN stays. */
-export function round8(value: number): number {
-  const scaled = value * 1e8
-  const down = Math.floor(scaled)
-  // Far enough from the middle for the error of the product not to matter.
-  if (Math.abs(scaled - down - 0.5) > 1e-6) return Math.round(scaled) / 1e8
-  // Exactly in the middle: the ninth and last decimal place is a 5 where the ninth binary one is the last.
-  if ((value * 512) % 2 === 1) return (down % 2 === 0 ? down : down + 1) / 1e8
-  return Number(value.toFixed(8))
-}
+const round8 = (value: number) => roundTo(value, 8)
 
 // ---- one pass over the chunks ----
 

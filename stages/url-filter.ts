@@ -1,15 +1,18 @@
 // Drops pages by their address: blocked domains and URLs, bad words in the address. The rules of FineWeb, Penedo et al. 2024,
 // section 3.2, arxiv.org/abs/2406.17557, and before it RefinedWeb; order and comparisons as in datatrove 0.10. The lists are the user's.
 
+import { basename, join } from 'node:path'
 import { parse } from 'tldts'
 import { z } from 'zod'
 import type { Item } from '../src/core/document.ts'
 import { drop, filterStage, keep, type Stage, type Verdict } from '../src/core/stage.ts'
+import type { BlockList, Place } from '../src/lists/block-list.ts'
+import { type ListSource, listFiles, loadBlockList, withoutMarks } from '../src/lists/load-list.ts'
 import { strip } from '../src/text/characters.ts'
-import { type List, listVersion, readList } from '../src/text/lists.ts'
+import { listVersion, readList } from '../src/text/lists.ts'
 
 const list = z.union([z.array(z.string()), z.strictObject({ file: z.string() })]).default([])
-const lists = 'inline or { file }, one a line, # begins a comment'
+const lists = 'inline or { file }, one a line, # begins a comment; file may be a pattern and compressed'
 
 export const urlFilterOptions = z.strictObject({
   softWordThreshold: z.int().default(2).describe('so many different soft-banned words drop a page'),
@@ -18,6 +21,20 @@ export const urlFilterOptions = z.strictObject({
   bannedWords: list.describe(`each alone drops a page when it is a word of the address; lower case; ${lists}`),
   bannedSubwords: list.describe(`each alone drops a page when it occurs in the address without its marks; ${lists}`),
   softBannedWords: list.describe(`several of them drop a page; ${lists}`),
+  ut1: z
+    .strictObject({
+      folder: z.string().describe('its blacklists folder: <category>/domains and <category>/urls, plain or .gz'),
+      categories: z.array(z.string()).min(1).describe('such as adult'),
+    })
+    .optional()
+    .describe('categories of the block lists of Université Toulouse Capitole; the reference takes adult'),
+  covers: z
+    .enum(['entry', 'below'])
+    .default('entry')
+    .describe(
+      'entry: domains and addresses as they stand, as the reference compares, which meets no address of UT1, for they lack the scheme; ' +
+        'below: as squidGuard reads such lists, an entry, in lower case and without scheme, covers all hosts and paths below it',
+    ),
 })
 export type UrlFilterOptions = z.input<typeof urlFilterOptions>
 type Limits = z.output<typeof urlFilterOptions>
@@ -29,76 +46,136 @@ export const urlFilterLimits = { soft_words: ['softWordThreshold'] } as const
 /**
  * Works on anything with a `url`. Reasons: `domain`, `subdomain`, `url`, `hard_blacklisted`, `soft_blacklisted`,
  * `blacklisted_subword`, and `no_url` for an empty address, where the reference stops with an error. What has no address at
- * all, a book or a private text, passes.
+ * all, a book or a private text, passes. Statistics `list` and `line` name the first entry that was met: the list's ordinal
+ * among the stage's `lists`, as the run's plan and `sluice diff` show them, and the line in it.
  */
 export function urlFilter<T extends Item>(options: UrlFilterOptions = {}): Stage<T> {
   const limits = urlFilterOptions.parse(options)
-  const versions = [limits.extraDomains, limits.extraUrls, limits.bannedWords, limits.bannedSubwords, limits.softBannedWords].map(
-    listVersion,
-  )
+  const sources = Object.values(sourcesOf(limits)).flat()
+  const versions = sources.map(({ lines }) => listVersion(lines))
   const stage = (blocked: Blocklists): Stage<T> =>
     filterStage('urlFilter', {
-      options: { ...limits, versions },
+      version: 2,
+      options: { ...limits, ut1: limits.ut1 ?? null, lists: sources.map(({ name }) => name), versions },
       measure: (item) => (item.url === undefined ? unaddressed : measureUrl(item.url, blocked)),
       decide: (statistics) => decideUrl(statistics, limits),
     })
-  return { ...stage(nothing), open: (context) => stage(readBlocklists(limits)).open(context) }
+  return { ...stage(nothing), open: async (context) => stage(await loadBlocklists(limits)).open(context) }
 }
 
 // ---- lists ----
 
+/** Sets of entries; undefined where there are none. */
 export interface Blocklists {
-  readonly domains: ReadonlySet<string>
-  readonly urls: ReadonlySet<string>
-  readonly words: ReadonlySet<string>
-  readonly softWords: ReadonlySet<string>
-  /** Undefined where there are none. */
-  readonly subwords?: RegExp
+  readonly domains?: BlockList
+  readonly urls?: BlockList
+  readonly words?: BlockList
+  readonly softWords?: BlockList
+  readonly subwords?: Subwords
+  readonly covers: Limits['covers']
 }
 
-const nothing: Blocklists = { domains: new Set(), urls: new Set(), words: new Set(), softWords: new Set() }
+interface Subwords {
+  readonly any: RegExp
+  readonly places: ReadonlyMap<string, Place>
+}
 
-export function readBlocklists(limits: Limits): Blocklists {
-  const subwords = [...entries(limits.bannedSubwords, withoutMarks)].filter((word) => word !== '').sort()
+const nothing: Blocklists = { covers: 'entry' }
+
+const KINDS = ['extraDomains', 'extraUrls', 'bannedWords', 'softBannedWords', 'bannedSubwords'] as const
+type Kind = (typeof KINDS)[number]
+
+/** All lists in the order in which they are numbered. */
+function sourcesOf(limits: Limits): Record<Kind, ListSource[]> {
+  const { ut1 } = limits
+  const category = (file: 'domains' | 'urls') =>
+    ut1 === undefined ? [] : ut1.categories.flatMap((name) => ut1Files(join(ut1.folder, name), file, `ut1 ${name}/${file}`))
+  const own = (kind: Kind): ListSource[] => {
+    const lines = limits[kind]
+    if ('file' in lines) return listFiles(lines.file).map((file) => ({ name: file, lines: { file } }))
+    return lines.length === 0 ? [] : [{ name: kind, lines }]
+  }
   return {
-    domains: entries(limits.extraDomains, strip),
-    urls: entries(limits.extraUrls, strip),
-    words: entries(limits.bannedWords, withoutMarks),
-    softWords: entries(limits.softBannedWords, withoutMarks),
-    subwords: subwords.length > 0 ? new RegExp(subwords.join('|')) : undefined,
+    extraDomains: [...own('extraDomains'), ...category('domains')],
+    extraUrls: [...own('extraUrls'), ...category('urls')],
+    bannedWords: own('bannedWords'),
+    softBannedWords: own('softBannedWords'),
+    bannedSubwords: own('bannedSubwords'),
   }
 }
 
-function entries(list: List, normalize: (line: string) => string): Set<string> {
-  const lines = readList(list).filter((line) => line !== '' && !line.startsWith('#'))
-  return new Set(lines.map(normalize))
+/** Some categories have no addresses or no domains; none of both is a slip of the pen. */
+function ut1Files(folder: string, file: 'domains' | 'urls', name: string): ListSource[] {
+  const found = listFiles(join(folder, '{domains,urls}{,.gz}'))
+  return found.filter((path) => basename(path).startsWith(file)).map((path) => ({ name, lines: { file: path } }))
 }
 
-const marks = /[^a-zA-Z0-9]+/g
+export async function loadBlocklists(limits: Limits): Promise<Blocklists> {
+  const sources = sourcesOf(limits)
+  const firsts = KINDS.map((_, index) => 1 + KINDS.slice(0, index).reduce((sum, kind) => sum + sources[kind].length, 0))
+  const load = async (kind: Kind, form: 'exact' | 'word') =>
+    sources[kind].length === 0 ? undefined : await loadBlockList(sources[kind], form, firsts[KINDS.indexOf(kind)])
+  return {
+    domains: await load('extraDomains', 'exact'),
+    urls: await load('extraUrls', 'exact'),
+    words: await load('bannedWords', 'word'),
+    softWords: await load('softBannedWords', 'word'),
+    subwords: subwordsOf(sources.bannedSubwords, firsts[KINDS.indexOf('bannedSubwords')]),
+    covers: limits.covers,
+  }
+}
 
-/** Only ASCII letters and digits, in lower case. */
-function withoutMarks(text: string): string {
-  return text.replace(marks, '').toLowerCase()
+function subwordsOf(sources: readonly ListSource[], firstList: number): Subwords | undefined {
+  const places = new Map<string, Place>()
+  for (const [index, { lines }] of sources.entries()) {
+    for (const [line, text] of readList(lines).entries()) {
+      const word = text.startsWith('#') ? '' : withoutMarks(text)
+      if (word !== '' && !places.has(word)) places.set(word, { list: firstList + index, line: line + 1 })
+    }
+  }
+  return places.size === 0 ? undefined : { any: new RegExp([...places.keys()].sort().join('|')), places }
 }
 
 // ---- one address ----
 
-/** 1 where the address is on the list, 0 where it is not; `soft_words` counts different ones. `has_url` is 0 for the empty address. */
+const marks = /[^a-zA-Z0-9]+/g
+
+/**
+ * 1 where the address is on the list, 0 where it is not; `soft_words` counts different ones. `has_url` is 0 for the empty
+ * address. `list` and `line` are those of the first entry met in this order, 0 where there is none.
+ */
 export function measureUrl(url: string, blocked: Blocklists) {
-  const host = splitHost(url)
-  const words = new Set(url.split(marks))
+  const { domain, subdomain, address } = blocked.covers === 'entry' ? findEntry(url, blocked) : findBelow(url, blocked)
+  const words = blocked.words || blocked.softWords ? new Set(url.split(marks)) : noWords
+  const hard = found(words, blocked.words)
+  const soft = found(words, blocked.softWords)
+  const subword = blocked.subwords?.places.get(blocked.subwords.any.exec(withoutMarks(url))?.[0] ?? '')
+  const first = domain ?? subdomain ?? address ?? hard.first ?? soft.first ?? subword
   return {
     has_url: Number(url !== ''),
-    domain: Number(blocked.domains.has(host.registered)),
-    subdomain: Number(blocked.domains.has(host.full)),
-    url: Number(blocked.urls.has(url)),
-    hard_words: common(words, blocked.words),
-    soft_words: common(words, blocked.softWords),
-    subwords: Number(blocked.subwords?.test(withoutMarks(url)) ?? false),
+    domain: Number(domain !== undefined),
+    subdomain: Number(subdomain !== undefined),
+    url: Number(address !== undefined),
+    hard_words: hard.count,
+    soft_words: soft.count,
+    subwords: Number(subword !== undefined),
+    list: first?.list ?? 0,
+    line: first?.line ?? 0,
   }
 }
 
-const unaddressed: UrlMatches = { has_url: Number.NaN, domain: 0, subdomain: 0, url: 0, hard_words: 0, soft_words: 0, subwords: 0 }
+const noWords: ReadonlySet<string> = new Set()
+const unaddressed: UrlMatches = {
+  has_url: Number.NaN,
+  domain: 0,
+  subdomain: 0,
+  url: 0,
+  hard_words: 0,
+  soft_words: 0,
+  subwords: 0,
+  list: 0,
+  line: 0,
+}
 
 export function decideUrl(s: UrlMatches, { softWordThreshold }: Pick<Limits, 'softWordThreshold'>): Verdict {
   if (s.has_url === 0) return drop('no_url')
@@ -111,10 +188,60 @@ export function decideUrl(s: UrlMatches, { softWordThreshold }: Pick<Limits, 'so
   return keep
 }
 
-function common(words: ReadonlySet<string>, listed: ReadonlySet<string>): number {
+function found(words: ReadonlySet<string>, listed: BlockList | undefined): { count: number; first?: Place } {
   let count = 0
-  for (const word of words) if (listed.has(word)) count++
-  return count
+  let first: Place | undefined
+  if (listed === undefined) return { count }
+  for (const word of words) {
+    const place = listed.find(word)
+    if (place === undefined) continue
+    count++
+    first ??= place
+  }
+  return { count, first }
+}
+
+interface Met {
+  readonly domain?: Place
+  readonly subdomain?: Place
+  readonly address?: Place
+}
+
+/** As the reference compares. */
+function findEntry(url: string, { domains, urls }: Blocklists): Met {
+  const host = domains && splitHost(url)
+  return { domain: host && domains.find(host.registered), subdomain: host && domains.find(host.full), address: urls?.find(url) }
+}
+
+/** As squidGuard does: the registered domain, then the host and all domains above it, the address and all paths above it. */
+function findBelow(url: string, { domains, urls }: Blocklists): Met {
+  const host = hostOf(url).toLowerCase()
+  const labels = host.split('.')
+  const domain = domains?.find(splitHost(host).registered)
+  const above = labels.map((_, index) => labels.slice(index).join('.'))
+  return {
+    domain,
+    subdomain: domains && !domain ? firstOf(above, domains) : undefined,
+    address: urls && firstOf(pathsAbove(host, url.replace(scheme, '').replace(/^[^/?#]*/, '')), urls),
+  }
+}
+
+/** Shortest first, each with and without the slash at its end, and without the host's www. */
+function* pathsAbove(host: string, path: string): Generator<string> {
+  for (const name of new Set([host, host.replace(/^www\d*\./, '')])) {
+    for (const { index } of `${path}/`.matchAll(/[/?#&]/g)) {
+      yield name + path.slice(0, index)
+      yield name + path.slice(0, index + 1)
+    }
+  }
+}
+
+function firstOf(names: Iterable<string>, listed: BlockList): Place | undefined {
+  for (const name of names) {
+    const place = listed.find(name)
+    if (place) return place
+  }
+  return undefined
 }
 
 const scheme = /^(?:[a-zA-Z0-9+\-.]+:)?\/\//
@@ -122,13 +249,17 @@ const dots = /[.\u3002\uff0e\uff61]/
 
 /** Registered domain and full host name, case as in the address; empty where the host has no public suffix: an IP address, localhost. */
 export function splitHost(url: string): { registered: string; full: string } {
-  const authority = url.replace(scheme, '').split(/[/?#]/, 1)[0]
-  const host = strip(authority.slice(authority.lastIndexOf('@') + 1).split(':', 1)[0]).replace(/[.\u3002\uff0e\uff61]+$/, '')
-  const labels = host.split(dots)
+  const labels = hostOf(url).split(dots)
   const suffixLabels = countSuffixLabels(labels)
   if (suffixLabels === 0 || suffixLabels >= labels.length || labels[labels.length - suffixLabels - 1] === '')
     return { registered: '', full: '' }
   return { registered: labels.slice(-suffixLabels - 1).join('.'), full: labels.join('.') }
+}
+
+/** The host as it stands in the address, without the dots of the root. */
+function hostOf(url: string): string {
+  const authority = url.replace(scheme, '').split(/[/?#]/, 1)[0]
+  return strip(authority.slice(authority.lastIndexOf('@') + 1).split(':', 1)[0]).replace(/[.\u3002\uff0e\uff61]+$/, '')
 }
 
 /** The public suffix as registries have it: `github.io` is a domain under `io`. */

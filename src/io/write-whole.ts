@@ -9,10 +9,10 @@ import { diskError } from './disk-errors.ts'
  *
  * @throws SluiceError `SLUICE_DISK_FULL`, `SLUICE_PERMISSION`, `SLUICE_FILE_MISSING` (the folder)
  */
-export async function writeWhole(path: string, text: string): Promise<void> {
+export async function writeWhole(path: string, content: string | readonly Uint8Array[]): Promise<void> {
   const temporary = `${path}.${randomBytes(4).toString('hex')}.tmp`
   try {
-    await writeSynced(temporary, text)
+    await writeSynced(temporary, content)
     await rename(temporary, path)
   } catch (error) {
     await rm(temporary, { force: true }).catch(() => undefined) // the first error is the one to tell
@@ -20,10 +20,10 @@ export async function writeWhole(path: string, text: string): Promise<void> {
   }
 }
 
-async function writeSynced(path: string, text: string): Promise<void> {
+async function writeSynced(path: string, content: string | readonly Uint8Array[]): Promise<void> {
   const file = await open(path, 'w')
   try {
-    await file.writeFile(text)
+    await file.writeFile(content)
     await file.sync()
   } finally {
     await file.close()

@@ -1,7 +1,7 @@
 // The URL filter, with the lists that lie beside its cases.
 
 import { z } from 'zod'
-import { decideUrl, measureUrl, readBlocklists, urlFilterOptions } from '../../stages/url-filter.ts'
+import { decideUrl, loadBlocklists, measureUrl, urlFilterOptions } from '../../stages/url-filter.ts'
 import { optionNames, type Runner, rowByRow } from './cases.ts'
 import { compareVerdict } from './filters.ts'
 
@@ -14,9 +14,9 @@ const urlCase = z.object({
 })
 
 export const urlRunners: readonly Runner[] = [
-  rowByRow('url*.jsonl', urlCase, (row, folder) => {
+  rowByRow('url*.jsonl', urlCase, async (row, folder) => {
     const lists = z.record(z.string(), z.array(z.string())).parse(folder.readJson('url.lists.json'))
     const limits = urlFilterOptions.parse({ ...optionNames(lists), ...row.params })
-    return compareVerdict(row, decideUrl(measureUrl(row.url ?? '', readBlocklists(limits)), limits))
+    return compareVerdict(row, decideUrl(measureUrl(row.url ?? '', await loadBlocklists(limits)), limits))
   }),
 ]

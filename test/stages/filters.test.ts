@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { gzipSync } from 'node:zlib'
 import fc from 'fast-check'
 import type { Document } from '../../src/core/document.ts'
 import type { Stage, Statistics } from '../../src/core/stage.ts'
@@ -188,6 +189,38 @@ test('urlFilter looks at domain, host, address, words and parts of words, in thi
   assert.equal(await reason(''), 'no_url')
   assert.equal(await reason(undefined), undefined, 'a text without an address is none of its business')
   rmSync(folder, { recursive: true })
+})
+
+test('urlFilter takes categories of UT1, and says which list and line it met', async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'sluice-lists-'))
+  t.after(() => rmSync(folder, { recursive: true }))
+  for (const category of ['adult', 'chat']) mkdirSync(join(folder, category))
+  writeFileSync(join(folder, 'adult', 'domains'), 'one.com\nbad.com\n10.9.8.7\n')
+  writeFileSync(join(folder, 'adult', 'urls.gz'), gzipSync('two.org/~bad\n'))
+  writeFileSync(join(folder, 'chat', 'domains'), 'bad.com\ntalk.example.org\n')
+  const options = { extraDomains: ['own.net'], ut1: { folder, categories: ['adult', 'chat'] }, bannedWords: ['x', 'grault'] }
+  const place = async (url: string, covers: 'entry' | 'below' = 'entry') => {
+    const { reasons, statistics } = await judge(urlFilter<Document>({ ...options, covers }), [documentOf('', { url })])
+    return [reasons[0], statistics[0].list, statistics[0].line]
+  }
+  const stage = urlFilter<Document>(options)
+  assert.partialDeepStrictEqual(stage.options, {
+    lists: ['extraDomains', 'ut1 adult/domains', 'ut1 chat/domains', 'ut1 adult/urls', 'bannedWords'],
+  })
+  assert.deepEqual(await place('http://own.net/'), ['domain', 1, 1])
+  assert.deepEqual(await place('http://www.bad.com/'), ['domain', 2, 2], 'the first of two lists')
+  assert.deepEqual(await place('http://talk.example.org/'), ['subdomain', 3, 2])
+  assert.deepEqual(await place('http://one.org/grault'), ['hard_blacklisted', 5, 2])
+  assert.deepEqual(await place('http://fine.org/'), [undefined, 0, 0])
+  // As the reference compares, an address of UT1, which has no scheme, is never met, and neither are a sub-subdomain or an IP.
+  for (const url of ['http://two.org/~bad', 'http://a.talk.example.org/', 'http://10.9.8.7/'])
+    assert.deepEqual(await place(url), [undefined, 0, 0], url)
+  assert.deepEqual(await place('https://www.TWO.org/~bad/more?x', 'below'), ['url', 4, 1])
+  assert.deepEqual(await place('https://two.org/~badly', 'below'), [undefined, 0, 0])
+  assert.deepEqual(await place('http://a.talk.example.org/', 'below'), ['subdomain', 3, 2])
+  assert.deepEqual(await place('http://10.9.8.7:80/', 'below'), ['subdomain', 2, 3])
+  assert.deepEqual(await place('http://www.BAD.com/', 'below'), ['domain', 2, 2])
+  assert.throws(() => urlFilter({ ut1: { folder, categories: ['adlut'] } }), { code: 'SLUICE_LIST_UNREADABLE' })
 })
 
 test('hosts are cut at the public suffix of registries, case kept', () => {

@@ -6,9 +6,10 @@ import { z } from 'zod'
 import type { Document } from '../src/core/document.ts'
 import { drop, filterStage, keep, type Stage, type Statistics, type Verdict } from '../src/core/stage.ts'
 import type { HasText } from '../src/text/analysis.ts'
-import { codePointLength, hasLetter, splitBlanks } from '../src/text/characters.ts'
+import { codePointLength, splitBlanks } from '../src/text/characters.ts'
+import { LETTER } from '../src/text/lexicon.ts'
 import { WordGrams } from '../src/text/repeats.ts'
-import { internWords } from '../src/text/words.ts'
+import { internWords, type Tokens } from '../src/text/words.ts'
 import { decideByLimits } from './limits.ts'
 import { variantOption } from './variant.ts'
 
@@ -79,20 +80,16 @@ export function measureGopherDolma(
   { text }: HasText,
   limits: Pick<Limits, 'mostCommonNgrams' | 'duplicateNgrams' | 'ignoreEmptyLines'>,
 ): Statistics {
-  const words = splitBlanks(text)
-  const lengths = Float64Array.from(words, codePointLength)
-  const characters = lengths.reduce((sum, length) => sum + length, 0)
-  const share = (part: (word: string) => boolean) => words.filter(part).length / Math.max(words.length, 1)
+  const tokens = internWords(splitBlanks(text))
+  const { ids } = tokens
+  const grams = new WordGrams(tokens)
+  const { characters } = grams
   const statistics: Record<string, number> = {
     character_count: codePointLength(text),
-    word_count: words.length,
-    median_word_length: median(lengths),
-    symbol_to_word_ratio: share((word) => word.includes('#') || word.includes('…')),
-    fraction_of_words_with_alpha_character: share(hasLetter),
-    required_word_count: words.filter((word) => required.has(word)).length,
+    word_count: ids.length,
+    ...measureWords(tokens, text.includes('#') || text.includes('…')),
     ...measureLines(text, characters, limits.ignoreEmptyLines),
   }
-  const grams = new WordGrams(internWords(words))
   for (const [n] of limits.mostCommonNgrams) {
     const top = grams.mostFrequent(n)
     if (top) statistics[commonName(n)] = (top.count * top.characters) / Math.max(characters, 1)
@@ -104,15 +101,42 @@ export function measureGopherDolma(
   return statistics
 }
 
-const required = new Set(['the', 'be', 'to', 'of', 'and', 'that', 'have', 'with'])
 const commonName = (n: number) => `fraction_of_characters_in_most_common_${n}grams`
 const duplicateName = (n: number) => `fraction_of_characters_in_duplicate_${n}grams`
 
-function median(values: Float64Array): number {
-  if (values.length === 0) return 0
-  const sorted = values.toSorted()
-  const middle = sorted.length >> 1
-  return sorted.length % 2 === 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2
+const required = ['the', 'be', 'to', 'of', 'and', 'that', 'have', 'with']
+
+function measureWords({ ids, lexicon }: Tokens, mayHoldSymbols: boolean) {
+  const { lengths, traits, words } = lexicon
+  const requiredIds = required.map((word) => lexicon.wordId(word))
+  const byLength: number[] = []
+  let alpha = 0
+  let found = 0
+  let symbols = 0
+  for (const id of ids) {
+    const length = lengths[id]
+    byLength[length] = (byLength[length] ?? 0) + 1
+    if ((traits[id] & LETTER) !== 0) alpha++
+    if (length <= 4 && requiredIds.includes(id)) found++
+    if (mayHoldSymbols && /[#…]/.test(words[id])) symbols++
+  }
+  const all = Math.max(ids.length, 1)
+  return {
+    median_word_length: (lengthAt(byLength, (ids.length - 1) >> 1) + lengthAt(byLength, ids.length >> 1)) / 2,
+    symbol_to_word_ratio: symbols / all,
+    fraction_of_words_with_alpha_character: alpha / all,
+    required_word_count: found,
+  }
+}
+
+/** The length at this place among the sorted ones; 0 where there is none. */
+function lengthAt(byLength: readonly number[], place: number): number {
+  let before = 0
+  for (const [length, count = 0] of byLength.entries()) {
+    before += count
+    if (place < before) return length
+  }
+  return 0
 }
 
 function measureLines(text: string, characters: number, ignoreEmptyLines: boolean) {

@@ -23,6 +23,8 @@ let table = new Int32Array(1 << 12)
 let gramHashes = new Int32Array(1 << 11)
 let gramCounts = new Int32Array(1 << 11)
 let gramFirsts = new Int32Array(1 << 11)
+let placeBuffer = new Int32Array(1 << 11)
+const nowhere = new Int32Array(0)
 
 /** n-grams of a text's words, ready to be counted for several n. */
 export class WordGrams {
@@ -32,6 +34,8 @@ export class WordGrams {
   // The hash of a run of words is a difference of two sums, shifted to a common place: (sum[i + n] − sum[i])·B^-units[i].
   readonly #sums: Int32Array
   readonly #shifts: Int32Array
+  /** What was found, by ascending n. */
+  readonly #repeated: { readonly n: number; readonly places: Int32Array }[] = []
 
   constructor(tokens: Tokens) {
     const { ids, lexicon } = tokens
@@ -63,58 +67,60 @@ export class WordGrams {
 
   /** How often the most frequent n-gram occurs, and its code points without blanks; ties go to the first seen. Undefined where there is no n-gram. */
   mostFrequent(n: number): { count: number; characters: number } | undefined {
-    const grams = this.#tokens.ids.length - n + 1
-    if (grams < 1) return undefined
-    this.#count(grams, n)
-    const counts = gramCounts
+    if (this.#tokens.ids.length < n) return undefined
     let best = 0
-    for (let i = 1; i < grams; i++) if (counts[i] > counts[best]) best = i
-    return { count: counts[best], characters: this.#ends[best + n] - this.#ends[best] }
+    let count = 1
+    for (const i of this.#findRepeated(n)) {
+      if (gramFirsts[i] !== i || gramCounts[i] <= count) continue
+      best = i
+      count = gramCounts[i]
+    }
+    return { count, characters: this.#ends[best + n] - this.#ends[best] }
   }
 
   /** Code points of all n-grams, which overlap, and of those among them that occur more than once. */
   sharedCharacters(n: number): { shared: number; all: number } | undefined {
     const grams = this.#tokens.ids.length - n + 1
     if (grams < 1) return undefined
-    this.#count(grams, n)
     const ends = this.#ends
     let shared = 0
     let all = 0
-    for (let i = 0; i < grams; i++) {
-      const characters = (ends[i + n] - ends[i]) * gramCounts[i]
-      all += characters
-      if (gramCounts[i] > 1) shared += characters
-    }
+    for (const i of this.#findRepeated(n)) shared += ends[i + n] - ends[i]
+    for (let i = 0; i < grams; i++) all += ends[i + n] - ends[i]
     return { shared, all }
   }
 
   /** Code points of words in n-grams that occur more than once; where such n-grams overlap, each word counts once. */
   charactersInRepeated(n: number): number {
-    const grams = this.#tokens.ids.length - n + 1
-    if (grams < 1) return 0
-    this.#count(grams, n)
     const ends = this.#ends
     let characters = 0
     let counted = 0 // words before this one are
-    for (let i = 0; i < grams; i++) {
-      if (gramCounts[gramFirsts[i]] === 1) continue
+    for (const i of this.#findRepeated(n)) {
       characters += ends[i + n] - ends[Math.max(i, counted)]
       counted = i + n
     }
     return characters
   }
 
-  /** Counts n-grams word for word: `gramCounts` at the first occurrence of each, 0 at the others; `gramFirsts` leads there. */
-  #count(grams: number, n: number): void {
+  /**
+   * Places, ascending, of the n-grams that occur more than once, compared word for word; `gramFirsts` leads from each to its
+   * first occurrence, and `gramCounts` has their number there. Where an n-gram occurs once, so do the longer ones that begin
+   * there: they are not looked at again, which leaves little to do for the larger n of prose.
+   */
+  #findRepeated(n: number): Int32Array {
+    const grams = this.#tokens.ids.length - n + 1
+    if (grams < 1) return nowhere
     const { ids } = this.#tokens
-    const mask = this.#prepare(grams, n)
-    const slots = table
-    const hashes = gramHashes
-    const counts = gramCounts
-    const firsts = gramFirsts
-    for (let i = 0; i < grams; i++) {
-      counts[i] = 0
-      const hash = hashes[i]
+    const shorter = this.#repeated.findLast((found) => found.n < n)?.places
+    const candidates = shorter?.length ?? grams
+    const mask = this.#prepare(candidates, grams)
+    const sums = this.#sums
+    const shifts = this.#shifts
+    const [slots, hashes, firsts, counts] = [table, gramHashes, gramFirsts, gramCounts]
+    for (let k = 0; k < candidates; k++) {
+      const i = shorter === undefined ? k : shorter[k]
+      if (i >= grams) break
+      const hash = Math.imul(sums[i + n] - sums[i], shifts[i])
       let slot = slotOf(hash, mask)
       let first = slots[slot] - 1
       while (first >= 0 && !(hashes[first] === hash && isSameRun(ids, first, i, n))) {
@@ -124,10 +130,21 @@ export class WordGrams {
       if (first < 0) {
         first = i
         slots[slot] = i + 1
+        hashes[i] = hash
+        counts[i] = 0
       }
       counts[first]++
       firsts[i] = first
     }
+    let found = 0
+    for (let k = 0; k < candidates; k++) {
+      const i = shorter === undefined ? k : shorter[k]
+      if (i < grams && counts[firsts[i]] > 1) placeBuffer[found++] = i
+    }
+    const places = placeBuffer.slice(0, found)
+    this.#repeated.push({ n, places })
+    this.#repeated.sort((a, b) => a.n - b.n)
+    return places
   }
 
   /** Code points, blanks left out, of n-grams seen before, by a scan that jumps over each such n-gram. Words run together: "ab c" repeats "a bc". */
@@ -135,13 +152,15 @@ export class WordGrams {
     const { ids } = this.#tokens
     const grams = ids.length - n + 1
     if (grams < 1) return 0
-    const mask = this.#prepare(grams, n)
+    const mask = this.#prepare(grams, grams)
     const slots = table
     const hashes = gramHashes
+    const sums = this.#sums
+    const shifts = this.#shifts
     let characters = 0
     let i = 0
     while (i < grams) {
-      const hash = hashes[i]
+      const hash = Math.imul(sums[i + n] - sums[i], shifts[i])
       let slot = slotOf(hash, mask)
       let first = slots[slot] - 1
       while (first >= 0 && !(hashes[first] === hash && (isSameRun(ids, first, i, n) || this.#isSameText(first, i, n)))) {
@@ -149,8 +168,8 @@ export class WordGrams {
         first = slots[slot] - 1
       }
       if (first < 0) {
-        slots[slot] = i + 1
-        i++
+        hashes[i] = hash
+        slots[slot] = ++i
       } else {
         characters += this.#ends[i + n] - this.#ends[i]
         i += n
@@ -159,19 +178,16 @@ export class WordGrams {
     return characters
   }
 
-  /** Hashes all n-grams and empties the table, at most half full. @returns the mask of slot numbers */
-  #prepare(grams: number, n: number): number {
+  /** Makes room for n-grams at `grams` places, and empties a table that `candidates` of them fill at most by half. @returns the mask of slot numbers */
+  #prepare(candidates: number, grams: number): number {
     if (gramHashes.length < grams) {
       gramHashes = new Int32Array(grams * 2)
       gramCounts = new Int32Array(grams * 2)
       gramFirsts = new Int32Array(grams * 2)
+      placeBuffer = new Int32Array(grams * 2)
     }
-    const hashes = gramHashes
-    const sums = this.#sums
-    const shifts = this.#shifts
-    for (let i = 0; i < grams; i++) hashes[i] = Math.imul(sums[i + n] - sums[i], shifts[i])
     let size = 1 << 8
-    while (size < grams * 2) size *= 2
+    while (size < candidates * 2) size *= 2
     if (table.length < size) table = new Int32Array(size)
     else table.fill(0, 0, size)
     return size - 1

@@ -172,6 +172,7 @@ function trieLevels(data: Buffer, { kind, counts }: Header, start: number, path:
     const weightBits = n === order ? (quantized?.probabilityBits ?? 31) : quantized ? quantized.probabilityBits + quantized.backoffBits : 63
     if (n === order) {
       levels.push({ bit: 8 * at, totalBits: wordBits + weightBits, count, weights })
+      if (data.length < at + levelBytes(count, wordBits + weightBits)) throw wrong(path, 'the file is cut short')
       break
     }
     const next = counts[n]
@@ -185,9 +186,14 @@ function trieLevels(data: Buffer, { kind, counts }: Header, start: number, path:
     const inline = (index: number) => readBits(data, bit + index * totalBits + wordBits + weightBits, inlineBits)
     const firstChild = isArray ? (index: number) => lastAtMost(data, table, offsets, index) * 2 ** inlineBits + inline(index) : inline
     levels.push({ bit, totalBits, count, weights, firstChild })
-    at += Math.floor(((1 + count) * totalBits + 7) / 8) + 8
+    at += levelBytes(count, totalBits)
   }
   return { unigrams, levels }
+}
+
+/** One entry more than there are, and room to read 8 bytes at once. */
+function levelBytes(count: number, totalBits: number): number {
+  return Math.floor(((1 + count) * totalBits + 7) / 8) + 8
 }
 
 function plainMiddle(data: Buffer): Level['weights'] {

@@ -7,6 +7,7 @@ import { type Drop, drop, keep, mapStage, type Stage, type Verdict } from '../sr
 import { documentLineBounds, documentTokens, type HasText } from '../src/text/analysis.ts'
 import { codePointLength, isBlank, strip } from '../src/text/characters.ts'
 import { splitSentences } from '../src/text/sentences.ts'
+import { isUnspaced, spaceWords } from '../src/text/unspaced.ts'
 import { variantOption } from './variant.ts'
 
 export const c4QualityOptions = z.strictObject({
@@ -85,7 +86,7 @@ export function measureC4Quality(document: HasText, limits: Limits): { statistic
   for (const line of limits.splitParagraph ? linesOf(document) : sentencesOf(document)) {
     statistics.line_total++
     const text = limits.removeCitations ? withoutCitations(line.text) : line.text
-    const fate = fateOf(line.text, text, limits)
+    const fate = fateOf(line.text, text, limits, document.language)
     if (fate === 'lorem_ipsum' || fate === 'curly_bracket') {
       statistics[fate] = 1
       statistics.n_sentences = Number.NaN
@@ -96,7 +97,7 @@ export function measureC4Quality(document: HasText, limits: Limits): { statistic
     kept.push(text)
     if (limits.minNumSentences === -1) continue
     if (!limits.splitParagraph) statistics.n_sentences++
-    else statistics.n_sentences += text === line.text ? line.sentences() : splitSentences(text).length
+    else statistics.n_sentences += text === line.text ? line.sentences() : splitSentences(text, document.language).length
   }
   return { statistics, text: strip(kept.join(limits.splitParagraph ? '\n' : ' ')) }
 }
@@ -153,7 +154,9 @@ type Fate = Exclude<keyof C4Quality & string, 'line_total' | 'n_sentences'>
 const policies = /terms of use|privacy policy|cookie policy|uses cookies|use of cookies|use cookies/
 
 /** What the first rule that applies makes of a line; `text` is the line without citations. */
-function fateOf(line: string, text: string, limits: Limits): Fate {
+function fateOf(original: string, text: string, limits: Limits, language: string | undefined): Fate {
+  // Words are split at blanks here: where the language writes none, they are put in.
+  const line = isUnspaced(language) ? spaceWords(original, language).text : original
   if (limits.maxWordLength !== -1 && hasLongWord(line, limits.maxWordLength)) return 'line_filter_too_long_word'
   if (limits.filterNoTerminalPunct && !endsWell(text)) return 'line_filter_no_terminal_punc'
   if (hasFewerWords(line, limits.minWordsPerLine)) return 'line_filter_too_few_words'

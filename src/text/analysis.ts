@@ -3,11 +3,14 @@
 
 import { codePointLength } from './characters.ts'
 import { lineBounds } from './lines.ts'
+import { isUnspaced } from './unspaced.ts'
 import { type Tokens, tokenize, wordsOf } from './words.ts'
 
 /** Anything with a text: a Document, or a case of a test. */
 export interface HasText {
   readonly text: string
+  /** ISO 639 code: decides how words are split where it is one of those written without spaces. */
+  readonly language?: string
 }
 
 interface Analysis {
@@ -31,7 +34,7 @@ function analysisOf(document: HasText): Analysis {
 /** Word ids and sentence ends. */
 export function documentTokens(document: HasText): Tokens {
   const analysis = analysisOf(document)
-  analysis.tokens ??= tokenize(document.text)
+  analysis.tokens ??= tokenize(document.text, document.language)
   return analysis.tokens
 }
 
@@ -57,6 +60,7 @@ export function documentCodePoints(document: HasText): number {
 
 /** For a stage that changes a document but not its text: what is known of the text stays known. */
 export function keepAnalysis<T extends HasText>(from: HasText, to: T): T {
-  if (to.text === from.text) analyses.set(to, analysisOf(from))
+  const splitsAlike = to.language === from.language || !(isUnspaced(to.language) || isUnspaced(from.language))
+  if (to.text === from.text && splitsAlike) analyses.set(to, analysisOf(from))
   return to
 }

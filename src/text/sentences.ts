@@ -7,10 +7,10 @@ import { tokenize } from './words.ts'
  * The text cut where sentences end: the slices, joined, give it. The blank after a sentence opens the next one; the last
  * slice runs to the end. The empty text is one empty slice.
  */
-export function splitSentences(text: string): string[] {
+export function splitSentences(text: string, language?: string): string[] {
   const slices: string[] = []
   let start = 0
-  for (const end of tokenize(text).sentenceEnds) {
+  for (const end of tokenize(text, language).sentenceEnds) {
     slices.push(text.slice(start, end))
     start = end
   }

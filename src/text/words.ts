@@ -4,6 +4,7 @@
 
 import { isBlank } from './characters.ts'
 import { firstSlot, HAS_TERMINAL, Lexicon, LONGEST_CHUNK, OPEN_END, OPEN_START, PUNCTUATION_ONLY, SLOT, TERMINAL } from './lexicon.ts'
+import { isUnspaced, spaceWords, withoutSpaces } from './unspaced.ts'
 import { mayStandSideBySide, mergeExceptions } from './word-merging.ts'
 import { splitBlankFree } from './word-rules.ts'
 
@@ -17,8 +18,8 @@ export interface Tokens {
 }
 
 /** Words of the text in order, blanks left out: every one is non-empty and blank-free. */
-export function splitWords(text: string): string[] {
-  return wordsOf(tokenize(text))
+export function splitWords(text: string, language?: string): string[] {
+  return wordsOf(tokenize(text, language))
 }
 
 export function wordsOf(tokens: Tokens): string[] {
@@ -35,7 +36,15 @@ export function internWords(words: readonly string[]): Tokens {
   return { lexicon, ids: Int32Array.from(words, (word) => lexicon.wordId(word)), sentenceEnds: new Int32Array(0) }
 }
 
-export function tokenize(text: string): Tokens {
+/** @param language ISO 639 code: one that is written without spaces is segmented first, all others are split alike */
+export function tokenize(text: string, language?: string): Tokens {
+  if (!isUnspaced(language)) return tokenizeSpaced(text)
+  const spaced = spaceWords(text, language)
+  const tokens = tokenizeSpaced(spaced.text)
+  return { ...tokens, sentenceEnds: withoutSpaces(tokens.sentenceEnds, spaced.inserted) }
+}
+
+function tokenizeSpaced(text: string): Tokens {
   if (lexicon.isFull) lexicon = new Lexicon()
   const scan = new Scan(lexicon, unitsOf(text), text.length)
   scan.run()

@@ -54,7 +54,15 @@ export { type HuggingFaceOptions, huggingFace, huggingFaceOptions } from './hugg
 export { type JsonlOptions, jsonl, jsonlOptions } from './jsonl.ts'
 export { type JsonlShardsOptions, jsonlShards, jsonlShardsOptions } from './jsonl-shards.ts'
 export { type KeepTopOptions, keepTop, keepTopOptions } from './keep-top.ts'
-export { type LanguageOptions, language, languageOptions } from './language.ts'
+export {
+  type LanguageOptions,
+  type LanguageShares,
+  language,
+  languageOptions,
+  type ParagraphLanguageOptions,
+  paragraphLanguage,
+  paragraphLanguageOptions,
+} from './language.ts'
 export { type LineDedupOptions, lineDedup, lineDedupOptions } from './line-dedup.ts'
 export { map } from './map.ts'
 export { type MinhashDedupOptions, minhashDedup, minhashDedupOptions } from './minhash-dedup.ts'

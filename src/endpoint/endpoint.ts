@@ -23,6 +23,11 @@ export const endpointOptions = {
     .describe('environment variable that holds the API key; where it is not set, none is sent'),
   concurrency: z.int().min(1).max(1000).default(8).describe('requests of each worker at once'),
   timeoutMs: z.int().min(1).default(60_000).describe('longest time that an answer may take'),
+  pauseMs: z
+    .int()
+    .min(0)
+    .default(500)
+    .describe('pause after a failed request; doubles with each further one, unless the server asks for a longer one'),
   attempts: z.int().min(1).default(6).describe('of a request that the server is too busy for, or answers with nonsense'),
   cache: z
     .string()
@@ -70,7 +75,6 @@ const UNREACHABLE = new Set([
   'UND_ERR_CONNECT_TIMEOUT',
   'UND_ERR_RES_CONTENT_LENGTH_MISMATCH',
 ])
-const FIRST_DELAY_MS = 500
 const LONGEST_DELAY_MS = 60_000
 /** A server that asks for a longer pause than this is told to the user instead of being waited for. */
 const LONGEST_RETRY_AFTER_MS = 15 * 60_000
@@ -132,7 +136,7 @@ export class Endpoint implements AsyncDisposable {
             'look at the server, then run again: it resumes',
             error,
           )
-        const backoffMs = Math.min(LONGEST_DELAY_MS, FIRST_DELAY_MS * 2 ** (failures - 1)) * (0.75 + Math.random() / 2)
+        const backoffMs = Math.min(LONGEST_DELAY_MS, this.#options.pauseMs * 2 ** (failures - 1)) * (0.75 + Math.random() / 2)
         await sleep(Math.max(error.pauseMs, backoffMs), undefined, { signal })
       }
     }

@@ -166,9 +166,9 @@ export function labelParagraphs(
 
 export function languageShares(paragraphs: readonly Paragraph[]): LanguageShares['language_shares'] {
   const all = charactersOf(paragraphs)
-  const shares: Record<string, number> = {}
-  for (const { language, characters } of paragraphs) shares[language] = (shares[language] ?? 0) + characters / all
-  return shares
+  const counts = new Map<string, number>()
+  for (const { language, characters } of paragraphs) counts.set(language, (counts.get(language) ?? 0) + characters)
+  return Object.fromEntries([...counts].map(([language, characters]) => [language, characters / all]))
 }
 
 function charactersOf(paragraphs: readonly Paragraph[]): number {

@@ -24,6 +24,7 @@ const commands: Record<string, { summary: string; load: () => Promise<CommandFil
   train: { summary: 'train a model on token shards', load: () => import('./train.ts') },
   sample: { summary: 'write text with a trained model', load: () => import('./sample.ts') },
   audit: { summary: 'what a run kept, dropped and why: table on the terminal, report in HTML', load: () => import('./audit.ts') },
+  diff: { summary: 'show on a sample where two pipelines disagree, and by which rule', load: () => import('./diff.ts') },
   index: { summary: 'inspect and tend an index of deduplication across builds', load: () => import('./index-command.ts') },
   task: { summary: 'run one task of a run: what executors call', load: () => import('./task.ts') },
   clusters: { summary: 'show groups of duplicates that a run found, or write them as data', load: () => import('./clusters.ts') },

@@ -34,15 +34,63 @@ export async function pipelineArguments(file: string, command: Command): Promise
   const words = command.args.slice(1)
   const values: Record<string, Json> = {}
   for (let i = 0; i < words.length; i++) {
-    const [flag, inline] = splitWord(words[i])
-    const name = Object.keys(shapes).find((known) => flag === kebab(known) || flag === `--${known}`)
-    const negated = Object.keys(shapes).find((known) => isFlag(shapes[known]) && flag === kebab(known).replace('--', '--no-'))
-    if (name !== undefined && isFlag(shapes[name])) values[name] = read(inline ?? 'true', shapes[name])
-    else if (name !== undefined) values[name] = read(inline ?? wordAfter(words, i++), shapes[name])
-    else if (negated !== undefined && inline === undefined) values[negated] = false
-    else throw unknownWord(words[i], Object.keys(shapes))
+    const known = readWord(words, i, shapes)
+    if (!known) throw unknownWord(words[i], Object.keys(shapes), command)
+    values[known.name] = known.value
+    i += known.wordsTaken - 1
   }
   return values
+}
+
+/**
+ * Of two pipelines: `--name value` for each that has the argument, `--a-name` and `--b-name` for one of them.
+ *
+ * @param command with all words behind the two files among its arguments
+ * @throws SluiceError as `pipelineArguments`
+ */
+export async function pairedArguments(
+  fileA: string,
+  fileB: string,
+  command: Command,
+): Promise<[Record<string, Json>, Record<string, Json>]> {
+  const sides: { readonly prefix: string; readonly shapes: Record<string, Shape>; readonly values: Record<string, Json> }[] = []
+  for (const [prefix, file] of [
+    ['--a-', fileA],
+    ['--b-', fileB],
+  ]) {
+    const shapes = argumentShapes(await importPipeline(file))
+    refuseCollisions(Object.keys(shapes), command)
+    sides.push({ prefix, shapes, values: {} })
+  }
+  const words = command.args.slice(2)
+  for (let i = 0; i < words.length; ) {
+    let wordsTaken = 0
+    for (const { prefix, shapes, values } of sides) {
+      const own = words[i].startsWith(prefix) ? words.with(i, `--${words[i].slice(prefix.length)}`) : words
+      const known = readWord(words, i, shapes) ?? readWord(own, i, shapes)
+      if (!known) continue
+      values[known.name] = known.value
+      wordsTaken = known.wordsTaken
+    }
+    if (wordsTaken === 0) throw unknownWord(words[i], [...new Set(sides.flatMap(({ shapes }) => Object.keys(shapes)))], command)
+    i += wordsTaken
+  }
+  return [sides[0].values, sides[1].values]
+}
+
+/** The argument that the word at `at` names, with its value; undefined where it names none. */
+function readWord(
+  words: readonly string[],
+  at: number,
+  shapes: Record<string, Shape>,
+): { name: string; value: Json; wordsTaken: 1 | 2 } | undefined {
+  const [flag, inline] = splitWord(words[at])
+  const name = Object.keys(shapes).find((known) => flag === kebab(known) || flag === `--${known}`)
+  const negated = Object.keys(shapes).find((known) => isFlag(shapes[known]) && flag === kebab(known).replace('--', '--no-'))
+  if (name !== undefined && isFlag(shapes[name])) return { name, value: read(inline ?? 'true', shapes[name]), wordsTaken: 1 }
+  if (name !== undefined && inline !== undefined) return { name, value: read(inline, shapes[name]), wordsTaken: 1 }
+  if (name !== undefined) return { name, value: read(wordAfter(words, at), shapes[name]), wordsTaken: 2 }
+  return negated !== undefined && inline === undefined ? { name: negated, value: false, wordsTaken: 1 } : undefined
 }
 
 /** Lines for `--help`: one an argument, with its kind, description and default. */
@@ -80,13 +128,14 @@ function wordAfter(words: readonly string[], at: number): string {
   throw new SluiceError('SLUICE_ARGUMENTS', `${words[at]} needs a value`, { fix: `write ${words[at]} VALUE, or ${words[at]}=VALUE` })
 }
 
-function unknownWord(word: string, names: readonly string[]): SluiceError {
+function unknownWord(word: string, names: readonly string[], command: Command): SluiceError {
   const known = names.map(kebab).join(', ')
-  return new SluiceError('SLUICE_ARGUMENTS', `neither sluice run nor this pipeline knows ${word}`, {
+  const name = `sluice ${command.name()}`
+  return new SluiceError('SLUICE_ARGUMENTS', `neither ${name} nor the pipeline knows ${word}`, {
     fix:
       known === ''
-        ? 'sluice run --help lists the options; this pipeline takes no arguments'
-        : `the pipeline takes ${known}; sluice run --help lists the others`,
+        ? `${name} --help lists the options; the pipeline takes no arguments`
+        : `the pipeline takes ${known}; ${name} --help lists the others`,
   })
 }
 

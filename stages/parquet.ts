@@ -1,6 +1,6 @@
 // Documents from Parquet files: a row a document. A partition is a range of row groups.
 
-import { type Data, DataType, type Field, type RecordBatch, type Schema, Vector } from 'apache-arrow'
+import { type Data, DataType, type Field, type Schema, Vector } from 'apache-arrow'
 import { z } from 'zod'
 import type { Document, Json } from '../src/core/document.ts'
 import { SluiceError } from '../src/core/errors.ts'
@@ -9,7 +9,14 @@ import type { Damage, Partition, PlanContext, Source, SourceContext } from '../s
 import { utf8Values } from '../src/io/columns.ts'
 import { expandInputs } from '../src/io/inputs.ts'
 import { openBytes } from '../src/io/open-bytes.ts'
-import { type ParquetBatch, type ParquetFacts, readParquet, readParquetFacts, readParquetSchema } from '../src/io/parquet.ts'
+import {
+  openParquet,
+  type ParquetFacts,
+  type ParquetRows as RowsOfGroup,
+  readParquetFacts,
+  readParquetSchema,
+  readRows,
+} from '../src/io/parquet.ts'
 import { Batches, inputPaths, listOf } from './batches.ts'
 import {
   fieldOptions,
@@ -123,17 +130,18 @@ async function* readDocuments(
   restore: (mapped: Mapped) => Mapped,
 ): AsyncGenerator<Document[]> {
   const source = await openBytes(partition.source, { version: partition.version, signal: context.signal })
-  const { rowGroups } = await readParquetFacts(source)
+  const file = await openParquet(source)
+  const { rowGroups } = file.facts
   const [start, end] = partition.range ?? [0, rowGroups.length]
   const toDocument = documentMaker(fields, partition.source, restore)
   const batches = new Batches<Document>(context.batchBytes)
   for (let group = start; group < end; group++) {
-    const read = readParquet(source, { columns: neededFields(fields), rowGroups: [group, group + 1], batchRows: BATCH_ROWS })
-    for await (const { batch, firstRow } of intact(read, rowGroups, group, context)) {
-      const records = recordsOf(batch, fields)
-      for (let row = 0; row < batch.numRows; row++) {
-        if (!context.begin(partition.source, firstRow + row)) continue
-        const made = toDocument(records(row), firstRow + row)
+    const read = readRows(file, group, neededFields(fields), BATCH_ROWS)
+    for await (const part of intact(read, rowGroups, group, context)) {
+      const records = recordsOf(part, fields)
+      for (let row = 0; row < part.rows; row++) {
+        if (!context.begin(partition.source, part.firstRow + row)) continue
+        const made = toDocument(records(row), part.firstRow + row)
         if ('ignored' in made) context.ignored(made.ignored)
         else if ('code' in made) context.damaged(made)
         else batches.add(made)
@@ -145,20 +153,25 @@ async function* readDocuments(
   if (!batches.isEmpty) yield batches.take()
 }
 
-/** The batches of a row group; where it is damaged, a note of that. */
+/** The rows of a row group; where it is damaged, those before, and a note of the others. */
 async function* intact(
-  batches: AsyncIterable<ParquetBatch>,
+  parts: AsyncIterable<RowsOfGroup>,
   groups: ParquetFacts['rowGroups'],
   group: number,
   context: SourceContext,
-): AsyncGenerator<ParquetBatch> {
+): AsyncGenerator<RowsOfGroup> {
+  let read = 0
   try {
-    for await (const batch of batches) yield batch
+    for await (const part of parts) {
+      yield part
+      read += part.rows
+    }
   } catch (error) {
     if (!(error instanceof SluiceError) || error.code !== 'SLUICE_PARQUET_INVALID') throw error
-    const offset = groups.slice(0, group).reduce((sum, { rows }) => sum + rows, 0)
-    const message = `row group ${group} with ${groups[group].rows} rows: ${error.message}`
-    context.damaged({ offset, length: groups[group].bytes, code: error.code, message })
+    const offset = groups.slice(0, group).reduce((sum, { rows }) => sum + rows, read)
+    const { rows, bytes } = groups[group]
+    const message = `row group ${group}, the last ${rows - read} of ${rows} rows: ${error.message}`
+    context.damaged({ offset, length: Math.round((bytes * (rows - read)) / rows), code: error.code, message })
   }
 }
 
@@ -179,15 +192,13 @@ function documentMaker(
 }
 
 /** Rows as records, decoded a column at a time. */
-function recordsOf(batch: RecordBatch, fields: RecordFields): (row: number) => JsonObject {
+function recordsOf({ strings, batch }: RowsOfGroup, fields: RecordFields): (row: number) => JsonObject {
   const textual = new Set([fields.text, fields.url, fields.date, fields.id, fields.language, fields.subset].flat())
-  const columns = batch.schema.fields.map(({ name }, index) => ({
-    name,
-    values: jsonValues(batch.data.children[index], textual.has(name)),
-  }))
+  const others = batch?.schema.fields.map(({ name }, index) => [name, jsonValues(batch.data.children[index], textual.has(name))] as const)
+  const columns = [...strings, ...(others ?? [])]
   return (row) => {
     const record: Record<string, Json> = {}
-    for (const { name, values } of columns) record[name] = values[row] ?? null
+    for (const [name, values] of columns) record[name] = values[row] ?? null
     return record
   }
 }

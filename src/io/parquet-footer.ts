@@ -29,12 +29,15 @@ export type ThriftValue =
 
 // parquet.thrift: ids of the fields that are read, moved, summed or left out.
 const fileMetaData = { schema: 2, numRows: 3, rowGroups: 4, keyValues: 5, columnOrders: 7 }
-const schemaElement = { name: 4, children: 5 }
+const schemaElement = { type: 1, repetition: 3, name: 4, children: 5, convertedType: 6, logicalType: 10 }
 const keyValue = { key: 1, value: 2 }
 const rowGroup = { columns: 1, numRows: 3, sorting: 4, fileOffset: 5, ordinal: 7 }
 const columnChunk = { fileOffset: 2, metaData: 3, offsetIndex: [4, 5], columnIndex: [6, 7] }
 const columnMetaData = {
+  encodings: 2,
   path: 3,
+  codec: 4,
+  values: 5,
   totalCompressedSize: 7,
   dataPage: 9,
   indexPage: 10,
@@ -43,6 +46,14 @@ const columnMetaData = {
   bloomFilter: [14, 15],
 }
 const statistics = { max: 5, min: 6 }
+const pageHeader = { type: 1, bytes: 2, storedBytes: 3, data: 5, dictionary: 7, data2: 8 }
+const dataPage = { values: 1, encoding: 2, levelEncoding: 3 }
+const dataPage2 = { values: 1, encoding: 4, levelBytes: 5, isCompressed: 7 }
+/** Numbers of parquet.thrift's enums. */
+const BYTE_ARRAY = 6
+const OPTIONAL = 1
+const REPEATED = 2
+const STRING = 1
 
 export interface ParquetFacts {
   readonly rows: number
@@ -128,6 +139,78 @@ export function singleGroup(
   for (const field of [rowGroup.sorting, rowGroup.fileOffset, rowGroup.ordinal]) single.delete(field)
   single.set(rowGroup.columns, listOf(movedChunks))
   return { ranges, footer: footerBytes(columns ? withColumns(footer, columns) : footer, [single], {}) }
+}
+
+/** A column of strings in one row group: where its pages lie, and how they are packed. Codec and encodings are parquet.thrift's numbers. */
+export interface StringChunk {
+  readonly start: number
+  readonly end: number
+  readonly codec: number
+  readonly encodings: readonly number[]
+  readonly values: number
+  /** Values may be missing. */
+  readonly isOptional: boolean
+}
+
+/** @returns undefined where the file has no such column at its top level, or it holds something else than UTF-8 */
+export function stringChunk(footer: ThriftStruct, index: number, name: string): StringChunk | undefined {
+  const [element, ...inner] = schemaColumns(footer).columns.find((column) => column.name === name)?.elements ?? []
+  const group = structs(footer, fileMetaData.rowGroups)[index]
+  const chunk = structs(group, rowGroup.columns).find((chunk) => columnOf(chunk) === name)
+  if (!element || !chunk || inner.length > 0 || integer(element, schemaElement.type) !== BYTE_ARRAY) return undefined
+  const isUtf8 = element.has(schemaElement.convertedType) ? integer(element, schemaElement.convertedType) === 0 : false
+  if (!isUtf8 && !struct(element, schemaElement.logicalType).has(STRING)) return undefined
+  const repetition = integer(element, schemaElement.repetition)
+  if (repetition === REPEATED) return undefined
+  const meta = struct(chunk, columnChunk.metaData)
+  const encodings = meta.get(columnMetaData.encodings)
+  return {
+    start: chunkStart(chunk),
+    end: chunkStart(chunk) + chunkLength(chunk),
+    codec: integer(meta, columnMetaData.codec),
+    encodings:
+      encodings?.type === LIST
+        ? encodings.value.map((one) => ('value' in one && typeof one.value === 'bigint' ? Number(one.value) : -1))
+        : [],
+    values: integer(meta, columnMetaData.values),
+    isOptional: repetition === OPTIONAL,
+  }
+}
+
+/** What stands before a page's bytes. */
+export interface Page {
+  readonly kind: 'data' | 'data2' | 'dictionary' | 'other'
+  /** Where its bytes begin, and how many there are before and after decompression. */
+  readonly start: number
+  readonly storedBytes: number
+  readonly bytes: number
+  readonly values: number
+  readonly encoding: number
+  /** Of the first kind of data page. */
+  readonly levelEncoding: number
+  /** Of the second kind, before its values and never compressed. */
+  readonly levelBytes: number
+  readonly isCompressed: boolean
+}
+
+/** @throws RangeError where no page begins there */
+export function parsePage(bytes: Uint8Array, at: number): Page {
+  const reader = new ThriftReader(bytes, at)
+  const header = reader.struct()
+  const [data, dictionary, data2] = [pageHeader.data, pageHeader.dictionary, pageHeader.data2].map((id) => struct(header, id))
+  const kind = data.size > 0 ? 'data' : data2.size > 0 ? 'data2' : dictionary.size > 0 ? 'dictionary' : 'other'
+  const page = kind === 'dictionary' ? dictionary : data
+  return {
+    kind,
+    start: reader.at,
+    storedBytes: integer(header, pageHeader.storedBytes),
+    bytes: integer(header, pageHeader.bytes),
+    values: kind === 'data2' ? integer(data2, dataPage2.values) : integer(page, dataPage.values),
+    encoding: kind === 'data2' ? integer(data2, dataPage2.encoding) : integer(page, dataPage.encoding),
+    levelEncoding: integer(data, dataPage.levelEncoding),
+    levelBytes: integer(data2, dataPage2.levelBytes),
+    isCompressed: data2.get(dataPage2.isCompressed)?.type !== FALSE,
+  }
 }
 
 /**
@@ -286,6 +369,11 @@ class ThriftReader {
   constructor(bytes: Uint8Array, at: number) {
     this.#bytes = bytes
     this.#at = at
+  }
+
+  /** Where the next byte is read. */
+  get at(): number {
+    return this.#at
   }
 
   struct(): ThriftStruct {

@@ -17,9 +17,11 @@ import {
   parquetMagic,
   parseFooter,
   singleGroup,
+  stringChunk,
   type ThriftStruct,
   takeApart,
 } from './parquet-footer.ts'
+import { isReadable, stringPages } from './parquet-strings.ts'
 
 // By number: a FileHandle that a cancelled task leaves open ends the process when it is collected.
 const openFile = promisify(open)
@@ -199,6 +201,77 @@ export async function* readParquet(input: string | ByteSource, options: ReadParq
       yield { batch, rowGroup, firstRow }
       firstRow += batch.numRows
     }
+  }
+}
+
+/** Some rows of a row group. */
+export interface ParquetRows {
+  readonly rows: number
+  /** Ordinal in the file of the first row. */
+  readonly firstRow: number
+  /** Columns of strings, undefined where null. */
+  readonly strings: ReadonlyMap<string, readonly (string | undefined)[]>
+  /** The other columns; absent where there are none. */
+  readonly batch?: RecordBatch
+}
+
+/**
+ * As `readParquet` for one row group, `batchRows` at a time, with columns of strings as such: these do not go through Arrow.
+ *
+ * @throws SluiceError `SLUICE_PARQUET_INVALID`, and what reading the input throws
+ */
+export async function* readRows(
+  file: OpenParquet,
+  rowGroup: number,
+  columns: readonly string[] | undefined,
+  batchRows: number,
+): AsyncGenerator<ParquetRows> {
+  const { source, tree, facts } = file
+  const names = columnNames(tree).filter((name) => columns?.includes(name) ?? true)
+  const found = names.map((name) => ({ name, chunk: stringChunk(tree, rowGroup, name) }))
+  const readers = new Map<string, StringReader>()
+  for (const { name, chunk } of found) {
+    if (!chunk || !isReadable(chunk)) continue
+    readers.set(name, new StringReader(stringPages(chunk, await readBytes(source, chunk.start, chunk.end))))
+  }
+  const others = names.filter((name) => !readers.has(name))
+  const batches = others.length > 0 ? await readGroup(file, rowGroup, { columns: others, batchRows }) : undefined
+  const { rows } = facts.rowGroups[rowGroup]
+  const first = facts.rowGroups.slice(0, rowGroup).reduce((sum, group) => sum + group.rows, 0)
+  for (let row = 0, next = 0; row < rows; next++) {
+    const batch = batches?.[next]
+    const count = batch?.numRows ?? Math.min(batchRows, rows - row)
+    const strings = decoded(source.url, () => new Map([...readers].map(([name, reader]) => [name, reader.take(count)])), { rowGroup })
+    yield { rows: count, firstRow: first + row, strings, batch }
+    row += count
+  }
+}
+
+/** Gives the values of pages in pieces of any length. */
+class StringReader {
+  readonly #pages: Generator<(string | undefined)[]>
+  #page: (string | undefined)[] = []
+  #at = 0
+
+  constructor(pages: Generator<(string | undefined)[]>) {
+    this.#pages = pages
+  }
+
+  take(count: number): (string | undefined)[] {
+    const taken: (string | undefined)[] = []
+    while (taken.length < count) {
+      if (this.#at === this.#page.length) this.#turn()
+      const end = Math.min(this.#page.length, this.#at + count - taken.length)
+      while (this.#at < end) taken.push(this.#page[this.#at++])
+    }
+    return taken
+  }
+
+  #turn(): void {
+    const next = this.#pages.next()
+    if (next.done) throw new RangeError('a column has fewer values than its row group has rows')
+    this.#page = next.value
+    this.#at = 0
   }
 }
 

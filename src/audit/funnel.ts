@@ -1,5 +1,6 @@
 // The funnel: what entered every stage, what left it, and why the rest did not.
 
+import type { Json } from '../core/document.ts'
 import type { SubsetSummary } from '../engine/summary.ts'
 import type { AuditedRun } from './read-run.ts'
 
@@ -10,6 +11,8 @@ export interface Reason {
 
 export interface FunnelRow {
   readonly stage: string
+  /** Whose definition of the rules the stage follows, `gopher@datatrove-0.10`, where it says so. */
+  readonly variant?: string
   readonly phase: number
   readonly in: number
   readonly kept: number
@@ -76,15 +79,21 @@ export function funnelOf(run: AuditedRun): Funnel {
     quarantined: summary.quarantined,
     inputBytes: summary.inputBytes,
     seconds: summary.seconds,
-    stages: phases.flatMap(({ index, state, summary: counts }) =>
+    stages: phases.flatMap(({ index, state, stages, summary: counts }) =>
       (state === 'missing' ? [] : counts.stages).map(({ name, statistics: _, dropped, ...stage }): FunnelRow => {
         const reasons = sorted(dropped)
-        return { stage: name, phase: index, ...stage, dropped: total(reasons), reasons }
+        const variant = variantOf(stages.find((planned) => planned.name === name)?.options)
+        return { stage: name, ...(variant !== undefined && { variant }), phase: index, ...stage, dropped: total(reasons), reasons }
       }),
     ),
     subsets: subsetsOf(summary.subsets),
     outputs: run.outputs.map(outputOf),
   }
+}
+
+function variantOf(options: Json | undefined): string | undefined {
+  if (typeof options !== 'object' || options === null || !('variant' in options)) return undefined
+  return typeof options.variant === 'string' ? options.variant : undefined
 }
 
 function subsetsOf(subsets: Readonly<Record<string, SubsetSummary>>): Subset[] {

@@ -23,7 +23,7 @@ ${stages.map((row, index) => html`${index > 0 && stages[index - 1].phase !== row
 
 function stageRow(row: FunnelRow, documents: number): Html {
   const ended = row.dropped + row.quarantined
-  const cells = html`<span class="name">${row.stage}</span>${bar(row.kept, ended, documents)}<span class="narrow-off">${formatCount(row.in)}</span><span>${formatCount(row.kept)}</span><span>${ended > 0 ? `−${formatCount(ended)}` : '0'}</span><span class="narrow-off">${formatShare(ended, row.in)}</span><span class="narrow-off">${formatBytes(row.bytesOut)}</span>`
+  const cells = html`<span class="name">${row.stage}${row.variant && html`<small class="soft"> ${row.variant}</small>`}</span>${bar(row.kept, ended, documents)}<span class="narrow-off">${formatCount(row.in)}</span><span>${formatCount(row.kept)}</span><span>${ended > 0 ? `−${formatCount(ended)}` : '0'}</span><span class="narrow-off">${formatShare(ended, row.in)}</span><span class="narrow-off">${formatBytes(row.bytesOut)}</span>`
   const reasons = allReasons(row)
   if (reasons.length === 0) return html`<div class="row">${cells}</div>\n`
   return html`<details><summary class="row">${cells}</summary><ul class="reasons">${reasons.map(

@@ -34,7 +34,12 @@ const plan: FrozenPlan = {
       end: 'barrier',
       stages: [
         { name: 'warc', kind: 'source', version: 1, options: {} },
-        { name: 'gopherQuality', kind: 'map', version: 1, options: { minDocWords: 50, maxDocWords: 100_000 } },
+        {
+          name: 'gopherQuality',
+          kind: 'map',
+          version: 1,
+          options: { variant: 'gopher@invented-1', minDocWords: 50, maxDocWords: 100_000 },
+        },
         { name: 'mine', kind: 'map', version: 3, options: { maxShare: 0.5, note: '<i>' } },
         { name: 'minhashDedup', kind: 'barrier', version: 1, options: {} },
       ],

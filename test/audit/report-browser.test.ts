@@ -75,7 +75,11 @@ test('the report shows the counts, loads nothing and runs nothing of what the do
     ['Tokens', '24,690'],
     ['Work', '2.50 s'],
   ])
-  assert.deepEqual(await page.locator('.funnel summary .name').allTextContents(), ['gopherQuality', 'mine', 'minhashDedup'])
+  assert.deepEqual(await page.locator('.funnel summary .name').allTextContents(), [
+    'gopherQuality gopher@invented-1',
+    'mine',
+    'minhashDedup',
+  ])
   assert.equal(await page.locator('nav a').count(), await page.locator('section').count())
   assert.ok((await page.locator('svg rect.drops').count()) > 0)
   assert.equal(await page.locator('script, img, iframe').count(), 0)

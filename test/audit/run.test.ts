@@ -39,6 +39,7 @@ test('the funnel has every stage in order, with what it dropped and why', () => 
       ['minhashDedup', 1, 118, 78, 40, 0],
     ],
   )
+  assert.deepEqual([stages[0].variant, stages[1].variant], ['gopher@invented-1', undefined])
   assert.deepEqual(stages[0].reasons, [{ reason: 'gopher_short_doc', documents: 50 }])
   assert.deepEqual(funnel.outputs, [{ path: '/corpora/invented', shards: 2, documents: 78, tokens: 24_690, bytes: 10_000 }])
   assert.deepEqual(funnel.missing, [])

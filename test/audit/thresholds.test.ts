@@ -6,7 +6,9 @@ import { thresholdsOf } from '../../src/audit/thresholds.ts'
 import { c4ParagraphLimits, c4ParagraphOptions } from '../../stages/c4-paragraph.ts'
 import { c4QualityLimits, c4QualityOptions } from '../../stages/c4-quality.ts'
 import { decideFineWebQuality, fineWebQualityLimits, fineWebQualityOptions } from '../../stages/fineweb-quality.ts'
+import { gopherDolmaLimits, gopherDolmaOptions } from '../../stages/gopher-dolma.ts'
 import { decideGopherQuality, gopherQualityLimits, gopherQualityOptions } from '../../stages/gopher-quality.ts'
+import { gopherRedPajamaLimits, gopherRedPajamaOptions } from '../../stages/gopher-redpajama.ts'
 import { decideGopherRepetition, gopherRepetitionLimits, gopherRepetitionOptions } from '../../stages/gopher-repetition.ts'
 import { languageLimits, languageOptions } from '../../stages/language.ts'
 
@@ -15,7 +17,9 @@ test('every option that a stage says bounds a statistic is drawn, and no other',
     c4Paragraph: [c4ParagraphLimits, c4ParagraphOptions.parse({})],
     c4Quality: [c4QualityLimits, c4QualityOptions.parse({})],
     fineWebQuality: [fineWebQualityLimits, fineWebQualityOptions.parse({})],
+    gopherDolma: [gopherDolmaLimits, gopherDolmaOptions.parse({})],
     gopherQuality: [gopherQualityLimits, gopherQualityOptions.parse({})],
+    gopherRedPajama: [gopherRedPajamaLimits, gopherRedPajamaOptions.parse({})],
     gopherRepetition: [gopherRepetitionLimits, gopherRepetitionOptions.parse({})],
     language: [languageLimits, languageOptions.parse({})],
   } as const

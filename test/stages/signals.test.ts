@@ -144,7 +144,7 @@ test('every filter records its statistics for the documents it keeps and for tho
   const folder = mkdtempSync(join(tmpdir(), 'sluice-signals-'))
   writeFileSync(join(folder, 'words'), 'grault\n')
   const bad = documentOf('grault {\n'.repeat(3), { url: 'http://grault.com/', id: 'f'.repeat(32), language: 'de' })
-  const good = documentOf(prose, { url: 'http://good.org/', language: 'en' })
+  const good = documentOf(prose, { url: 'http://good.org/', id: '2'.repeat(32), language: 'en' })
   const off = {
     maxTop3Gram: null,
     maxTop4Gram: null,

@@ -34,7 +34,7 @@ export function embeddingSimilarity(options: EmbeddingSimilarityOptions): Stage<
     options: limits,
     prepare: async (endpoint, signal) => {
       const centre = mean((await embedAll(endpoint, limits.references, limits, signal)).map(embeddingOf))
-      return async (batch, signal) => {
+      return async (batch) => {
         const texts = batch.map(({ text }) => text)
         return (await embedAll(endpoint, texts, limits, signal)).map((asked) => compared(asked, centre))
       }

@@ -77,7 +77,7 @@ export function scoreWithModel(options: ScoreWithModelOptions): Stage<Document> 
   const limits = scoreWithModelOptions.parse(options)
   return endpointStage<number | string>('scoreWithModel', {
     options: limits,
-    prepare: async (endpoint) => (batch, signal) =>
+    prepare: async (endpoint, signal) => (batch) =>
       mapConcurrently(batch, limits.concurrency, ({ text }) =>
         asking(limits.onBudget, async () => readAnswer(await complete(endpoint, text, limits, signal), limits.answer)),
       ),

@@ -4,7 +4,7 @@
 import { createHash } from 'node:crypto'
 import type { Document, Json } from '../core/document.ts'
 import { SluiceError } from '../core/errors.ts'
-import { named, type Report, type Stage, type StageContext, type StageRun, type Verdict } from '../core/stage.ts'
+import { named, type Report, type Stage, type StageRun, type Verdict } from '../core/stage.ts'
 import { BudgetError, Endpoint, type EndpointOptions } from './endpoint.ts'
 import { EndpointStore } from './store.ts'
 
@@ -15,10 +15,7 @@ export interface EndpointDefinition<A> {
   readonly options: EndpointOptions & { readonly [option: string]: Json }
   readonly version?: number
   /** Called once a task. What it gives answers for every document of a batch, in order. */
-  readonly prepare: (
-    endpoint: Endpoint,
-    signal: AbortSignal,
-  ) => Promise<(batch: readonly Document[], signal: AbortSignal) => Promise<Asked<A>[]>>
+  readonly prepare: (endpoint: Endpoint, signal: AbortSignal) => Promise<(batch: readonly Document[]) => Promise<Asked<A>[]>>
   /** Judges, and annotates what stays. */
   readonly finish: (document: Document, answer: A, report: Report) => { readonly verdict: Verdict; readonly document: Document }
 }
@@ -42,22 +39,12 @@ export function endpointStage<A>(name: string, definition: EndpointDefinition<A>
       }
       return {
         process: async (batch) => {
-          const asked = await untilFailure(context, (signal) => ask(batch, signal))
+          const asked = await ask(batch)
           return batch.flatMap((document, i) => context.examine(document, () => settle(document, asked[i])) ?? [])
         },
         close: async () => endpoint[Symbol.asyncDispose](),
       }
     },
-  }
-}
-
-/** What is under way is called off when a part of it fails. */
-async function untilFailure<T>({ signal }: StageContext, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
-  const ended = new AbortController()
-  try {
-    return await work(AbortSignal.any([signal, ended.signal]))
-  } finally {
-    ended.abort()
   }
 }
 
@@ -72,14 +59,25 @@ export async function asking<A>(onBudget: EndpointOptions['onBudget'], ask: () =
   }
 }
 
-/** Works on all items, so many at once; results in order. The first failure ends it. */
+/**
+ * Works on all items, so many at once; results in order. After a failure none is begun, but what is under way is paid for and
+ * comes to its end before the failure is thrown.
+ */
 export async function mapConcurrently<T, R>(items: readonly T[], atOnce: number, work: (item: T) => Promise<R>): Promise<R[]> {
   const results: R[] = []
   let next = 0
   const worker = async () => {
-    for (let i = next++; i < items.length; i = next++) results[i] = await work(items[i])
+    for (let i = next++; i < items.length; i = next++) {
+      try {
+        results[i] = await work(items[i])
+      } catch (error) {
+        next = items.length
+        throw error
+      }
+    }
   }
-  await Promise.all(Array.from({ length: Math.min(atOnce, items.length) }, worker))
+  const ends = await Promise.allSettled(Array.from({ length: Math.min(atOnce, items.length) }, worker))
+  for (const end of ends) if (end.status === 'rejected') throw end.reason
   return results
 }
 

@@ -1,8 +1,8 @@
 // Quality signals, one core: RedPajama-v2's and Dolma's taggers, beside their own programs, with every number compared.
 //
 //   npm run bench signals                 rates over English speeches
-//   npm run bench signals -- --peers      speed in paired rounds, then equality on the speeches, on ../shared's texts where they
-//                                         are there, and on generated ones
+//   npm run bench signals -- --peers      speed in paired rounds
+//   npm run bench signals -- --equality   on the speeches, on ../shared's texts where they are there, and on generated ones
 //
 // The peers are fetched into bench/peers/installed by bench/peers/install.sh and run as they are (bench/peers/signals.py).
 
@@ -23,7 +23,7 @@ import { redPajamaMeters } from '../stages/redpajama-signals.ts'
 import { median, pairedRounds, peerPython, requirePeers, runPinned, runSelf, saveResult } from './harness.ts'
 
 const { values } = parseArgs({
-  options: { peers: { type: 'boolean' }, only: { type: 'string' }, corpus: { type: 'string', default: '' } },
+  options: { peers: { type: 'boolean' }, equality: { type: 'boolean' }, only: { type: 'string' }, corpus: { type: 'string', default: '' } },
 })
 const REPEATS = 5
 /** About the size of a web page's text. */
@@ -63,7 +63,8 @@ interface Row {
 
 let sink = 0 // printed at the end, so that nothing can be optimized away
 if (values.only) console.log(JSON.stringify({ seconds: secondsOf(values.only, readRows(values.corpus)) }))
-else if (values.peers) comparePeers()
+else if (values.peers) compareSpeed()
+else if (values.equality) compareNumbers()
 else printRates()
 
 // ---- speed ----
@@ -94,35 +95,39 @@ function workOf(which: string): (row: Row) => object {
   if (which === 'redpajama') return redPajamaMeters({ badWords: badWords(), defaultLanguage: 'en' })
   const names = which === 'dolma' ? timedTaggers : taggers.filter((name) => name === which)
   const naughty = dolmaNaughtyWords()
-  return ({ text }) => dolmaAttributes(text, names, naughty)
+  return ({ text }) => dolmaAttributes({ text }, names, naughty)
 }
 
 // ---- peers ----
 
-function comparePeers(): void {
+function compareSpeed(): void {
   requirePeers()
   const folder = mkdtempSync(join(tmpdir(), 'sluice-bench-'))
-  const timed = speeches().filter((_, i) => i % PEER_SHARE === 0)
-  const timedCorpus = writeRows(join(folder, 'timed.jsonl'), timed)
+  const rows = speeches().filter((_, i) => i % PEER_SHARE === 0)
+  const corpus = writeRows(join(folder, 'corpus.jsonl'), rows)
   const rates = (which: 'redpajama' | 'dolma') => {
     const rounds = pairedRounds(
       3,
-      () => runSelf(import.meta.url, ['--only', which, '--corpus', timedCorpus]).seconds,
-      () => runPeer(which, timedCorpus, timedTaggers).seconds,
+      () => runSelf(import.meta.url, ['--only', which, '--corpus', corpus]).seconds,
+      () => runPeer(which, corpus, timedTaggers).seconds,
     )
     return {
-      sluiceMegabytesPerSecond: megabytesOf(timed) / median(rounds.map(({ sluice }) => sluice)),
-      peerMegabytesPerSecond: megabytesOf(timed) / median(rounds.map(({ peer }) => peer)),
+      sluiceMegabytesPerSecond: megabytesOf(rows) / median(rounds.map(({ sluice }) => sluice)),
+      peerMegabytesPerSecond: megabytesOf(rows) / median(rounds.map(({ peer }) => peer)),
       ratio: median(rounds.map(({ sluice, peer }) => peer / sluice)),
     }
   }
-  const speed = { documents: timed.length, megabytes: megabytesOf(timed), redpajama: rates('redpajama'), dolma: rates('dolma') }
-  const rows = [...timed, ...sharedTexts(), ...generated(3000)]
+  saveResult('signals', { documents: rows.length, megabytes: megabytesOf(rows), redpajama: rates('redpajama'), dolma: rates('dolma') })
+  rmSync(folder, { recursive: true })
+}
+
+function compareNumbers(): void {
+  requirePeers()
+  const folder = mkdtempSync(join(tmpdir(), 'sluice-bench-'))
+  const pieces = speeches().filter((_, i) => i % PEER_SHARE === 0)
+  const rows = [...pieces, ...sharedTexts(), ...generated(3000)]
   const corpus = writeRows(join(folder, 'corpus.jsonl'), rows)
-  saveResult('signals', {
-    speed,
-    equality: { redpajama: compareRedPajama(rows, corpus, folder), dolma: compareDolma(rows, corpus, folder) },
-  })
+  saveResult('signals-equality', { redpajama: compareRedPajama(rows, corpus, folder), dolma: compareDolma(rows, corpus, folder) })
   rmSync(folder, { recursive: true })
 }
 
@@ -162,7 +167,7 @@ function compareDolma(rows: readonly Row[], corpus: string, folder: string) {
   const naughty = dolmaNaughtyWords()
   return tally(rows, output, (row, json) => {
     const expected = dolmaRow.parse(json)
-    return Object.entries<Annotation>(dolmaAttributes(row.text, taggers, naughty)).map(([name, value]) => {
+    return Object.entries<Annotation>(dolmaAttributes({ text: row.text }, taggers, naughty)).map(([name, value]) => {
       const [tagger, attribute] = name.split('__')
       const wanted = expected[tagger]?.[attribute]
       const isLeftOut = wanted === undefined && (value === 0 || Number.isNaN(value) || (Array.isArray(value) && value.length === 0))

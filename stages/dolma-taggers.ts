@@ -25,26 +25,26 @@ import {
   whitespaceLength,
   whitespaceLengthWithParagraphs,
 } from '../src/signals/dolma.ts'
-import { keepAnalysis } from '../src/text/analysis.ts'
+import { type HasText, keepAnalysis } from '../src/text/analysis.ts'
 import { listVersion, readList } from '../src/text/lists.ts'
 import { measureC4Dolma, measureC4DolmaFast, type NaughtyList, naughtyList } from './c4-dolma.ts'
 import { gopherDolmaOptions, measureGopherDolma } from './gopher-dolma.ts'
 import { variantOption } from './variant.ts'
 
 const taggers = {
-  gopher_v1: (text: string) => gopherAttributes(text, false),
-  gopher_v2: (text: string) => gopherAttributes(text, true),
-  c4_v1: (text: string, naughty: NaughtyList) => c4Attributes(measureC4Dolma({ text }, naughty)),
-  c4_v2: (text: string, naughty: NaughtyList) => c4Attributes(measureC4DolmaFast({ text }, naughty)),
-  bytes_length_v1: bytesLength,
-  char_length_v1: charLength,
-  char_length_strip_ws_v1: charLengthStripped,
-  char_length_with_paragraphs_v1: charLengthWithParagraphs,
-  whitespace_tokenizer_v1: whitespaceLength,
-  whitespace_tokenizer_with_paragraphs_v1: whitespaceLengthWithParagraphs,
-  not_alphanum_paragraph_v1: notAlphanumParagraphs,
-  repetitions_v1: repetitions,
-  paragraph_repetitions_v1: paragraphRepetitions,
+  gopher_v1: (document: HasText) => gopherAttributes(document, false),
+  gopher_v2: (document: HasText) => gopherAttributes(document, true),
+  c4_v1: (document: HasText, naughty: NaughtyList) => c4Attributes(measureC4Dolma(document, naughty)),
+  c4_v2: (document: HasText, naughty: NaughtyList) => c4Attributes(measureC4DolmaFast(document, naughty)),
+  bytes_length_v1: ({ text }: HasText) => bytesLength(text),
+  char_length_v1: ({ text }: HasText) => charLength(text),
+  char_length_strip_ws_v1: ({ text }: HasText) => charLengthStripped(text),
+  char_length_with_paragraphs_v1: ({ text }: HasText) => charLengthWithParagraphs(text),
+  whitespace_tokenizer_v1: ({ text }: HasText) => whitespaceLength(text),
+  whitespace_tokenizer_with_paragraphs_v1: ({ text }: HasText) => whitespaceLengthWithParagraphs(text),
+  not_alphanum_paragraph_v1: ({ text }: HasText) => notAlphanumParagraphs(text),
+  repetitions_v1: ({ text }: HasText) => repetitions(text),
+  paragraph_repetitions_v1: ({ text }: HasText) => paragraphRepetitions(text),
 }
 
 type Taggers = typeof taggers
@@ -97,7 +97,7 @@ export function dolmaTaggers<T extends Document, N extends DolmaTagger>(
     prepare: () => {
       const naughty = naughtyList(readList(choices.naughtyWords))
       return (document, report) => {
-        const attributes = dolmaAttributes(document.text, options.taggers, naughty)
+        const attributes = dolmaAttributes(document, options.taggers, naughty)
         report(numbersOf(attributes))
         return keepAnalysis(document, { ...document, annotations: { ...document.annotations, ...attributes } })
       }
@@ -106,11 +106,11 @@ export function dolmaTaggers<T extends Document, N extends DolmaTagger>(
 }
 
 /** The toolkit's own rounding included. */
-export function dolmaAttributes<N extends DolmaTagger>(text: string, names: readonly N[], naughty: NaughtyList): DolmaAttributes<N>
-export function dolmaAttributes(text: string, names: readonly DolmaTagger[], naughty: NaughtyList): Annotations {
+export function dolmaAttributes<N extends DolmaTagger>(document: HasText, names: readonly N[], naughty: NaughtyList): DolmaAttributes<N>
+export function dolmaAttributes(document: HasText, names: readonly DolmaTagger[], naughty: NaughtyList): Annotations {
   const attributes: Record<string, Annotation> = {}
   for (const tagger of names) {
-    for (const [attribute, value] of Object.entries(taggers[tagger](text, naughty))) attributes[`${tagger}__${attribute}`] = value
+    for (const [attribute, value] of Object.entries(taggers[tagger](document, naughty))) attributes[`${tagger}__${attribute}`] = value
   }
   return attributes
 }
@@ -125,8 +125,8 @@ function numbersOf(attributes: Annotations): Record<string, number> {
 
 const gopherNgrams = gopherDolmaOptions.parse({})
 
-function gopherAttributes(text: string, ignoreEmptyLines: boolean) {
-  const measured = measureGopherDolma({ text }, { ...gopherNgrams, ignoreEmptyLines })
+function gopherAttributes(document: HasText, ignoreEmptyLines: boolean) {
+  const measured = measureGopherDolma(document, { ...gopherNgrams, ignoreEmptyLines })
   const score = (name: string) => round5(measured[name] ?? Number.NaN)
   return {
     character_count: score('character_count'),

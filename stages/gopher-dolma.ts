@@ -5,11 +5,10 @@
 import { z } from 'zod'
 import type { Document } from '../src/core/document.ts'
 import { drop, filterStage, keep, type Stage, type Statistics, type Verdict } from '../src/core/stage.ts'
-import type { HasText } from '../src/text/analysis.ts'
-import { codePointLength, splitBlanks } from '../src/text/characters.ts'
+import { documentBlankGrams, type HasText } from '../src/text/analysis.ts'
+import { codePointLength } from '../src/text/characters.ts'
 import { LETTER } from '../src/text/lexicon.ts'
-import { WordGrams } from '../src/text/repeats.ts'
-import { internWords, type Tokens } from '../src/text/words.ts'
+import type { Tokens } from '../src/text/words.ts'
 import { decideByLimits } from './limits.ts'
 import { variantOption } from './variant.ts'
 
@@ -77,16 +76,15 @@ export function gopherDolma<T extends Document>(options: GopherDolmaOptions = {}
 
 /** The tagger's attributes. An n-gram attribute is missing where the text has fewer than n words. */
 export function measureGopherDolma(
-  { text }: HasText,
+  document: HasText,
   limits: Pick<Limits, 'mostCommonNgrams' | 'duplicateNgrams' | 'ignoreEmptyLines'>,
 ): Statistics {
-  const tokens = internWords(splitBlanks(text))
-  const { ids } = tokens
-  const grams = new WordGrams(tokens)
-  const { characters } = grams
+  const { text } = document
+  const grams = documentBlankGrams(document)
+  const { tokens, characters } = grams
   const statistics: Record<string, number> = {
     character_count: codePointLength(text),
-    word_count: ids.length,
+    word_count: tokens.ids.length,
     ...measureWords(tokens, text.includes('#') || text.includes('…')),
     ...measureLines(text, characters, limits.ignoreEmptyLines),
   }

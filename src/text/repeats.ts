@@ -28,7 +28,7 @@ const nowhere = new Int32Array(0)
 
 /** n-grams of a text's words, ready to be counted for several n. */
 export class WordGrams {
-  readonly #tokens: Tokens
+  readonly tokens: Tokens
   /** Code points before word i. */
   readonly #ends: Int32Array
   // The hash of a run of words is a difference of two sums, shifted to a common place: (sum[i + n] − sum[i])·B^-units[i].
@@ -54,7 +54,7 @@ export class WordGrams {
       power = Math.imul(power, powers[id])
       shift = Math.imul(shift, inverses[id])
     }
-    this.#tokens = tokens
+    this.tokens = tokens
     this.#ends = ends
     this.#sums = sums
     this.#shifts = shifts
@@ -62,12 +62,12 @@ export class WordGrams {
 
   /** Code points of all words. */
   get characters(): number {
-    return this.#ends[this.#tokens.ids.length]
+    return this.#ends[this.tokens.ids.length]
   }
 
   /** How often the most frequent n-gram occurs, and its code points without blanks; ties go to the first seen. Undefined where there is no n-gram. */
   mostFrequent(n: number): { count: number; characters: number } | undefined {
-    if (this.#tokens.ids.length < n) return undefined
+    if (this.tokens.ids.length < n) return undefined
     let best = 0
     let count = 1
     for (const i of this.#findRepeated(n)) {
@@ -80,7 +80,7 @@ export class WordGrams {
 
   /** Code points of all n-grams, which overlap, and of those among them that occur more than once. */
   sharedCharacters(n: number): { shared: number; all: number } | undefined {
-    const grams = this.#tokens.ids.length - n + 1
+    const grams = this.tokens.ids.length - n + 1
     if (grams < 1) return undefined
     const ends = this.#ends
     let shared = 0
@@ -108,10 +108,11 @@ export class WordGrams {
    * there: they are not looked at again, which leaves little to do for the larger n of prose.
    */
   #findRepeated(n: number): Int32Array {
-    const grams = this.#tokens.ids.length - n + 1
+    const grams = this.tokens.ids.length - n + 1
     if (grams < 1) return nowhere
-    const { ids } = this.#tokens
-    const shorter = this.#repeated.findLast((found) => found.n < n)?.places
+    const { ids } = this.tokens
+    const known = this.#repeated.findLast((found) => found.n <= n)
+    const shorter = known?.places
     const candidates = shorter?.length ?? grams
     const mask = this.#prepare(candidates, grams)
     const sums = this.#sums
@@ -142,6 +143,7 @@ export class WordGrams {
       if (i < grams && counts[firsts[i]] > 1) placeBuffer[found++] = i
     }
     const places = placeBuffer.slice(0, found)
+    if (known?.n === n) return places
     this.#repeated.push({ n, places })
     this.#repeated.sort((a, b) => a.n - b.n)
     return places
@@ -149,7 +151,7 @@ export class WordGrams {
 
   /** Code points, blanks left out, of n-grams seen before, by a scan that jumps over each such n-gram. Words run together: "ab c" repeats "a bc". */
   repeatedCharacters(n: number): number {
-    const { ids } = this.#tokens
+    const { ids } = this.tokens
     const grams = ids.length - n + 1
     if (grams < 1) return 0
     const mask = this.#prepare(grams, grams)
@@ -198,7 +200,7 @@ export class WordGrams {
   }
 
   #text(i: number, n: number): string {
-    const { ids, lexicon } = this.#tokens
+    const { ids, lexicon } = this.tokens
     let text = ''
     for (let k = i; k < i + n; k++) text += lexicon.words[ids[k]]
     return text

@@ -15,3 +15,6 @@ PYTHON
 git -C installed/redpajama checkout --quiet 6d2cee9
 [ -d installed/dolma ] || git clone --quiet https://github.com/allenai/dolma installed/dolma
 git -C installed/dolma checkout --quiet 669f534
+# Presidio wants packages of its own.
+python3 -m venv installed/presidio
+installed/presidio/bin/pip install --quiet --disable-pip-version-check presidio-analyzer==2.2.360

@@ -1,6 +1,7 @@
 // Payment card numbers: brand prefix and length (ISO/IEC 7812 ranges as the brands publish them), Luhn's check digit,
 // written in one piece or in the groups that cards print.
 
+import { passesLuhn } from './checksums.ts'
 import type { Find } from './spans.ts'
 
 /** First and last value of the leading digits, and the lengths of such numbers. */
@@ -29,12 +30,18 @@ const groupings = new Set(['4-4-4-4', '4-4-4-4-3', '4-4-4-1', '4-6-5', '4-6-4', 
 const candidate =
   /(?<![\w.,+-]|\d[ -])\d{4}(?:\d{9,15}|\d{2}-\d{13}|\d{4}[ -]\d{8}|([ -])\d{4}(?:\1\d{4}\1\d{1,4}(?:\1\d{3})?|\d{2}\1\d{4,5}))(?![\w-]|[ .,]\d)/g
 
+/** A word that names a card vouches for brands that are not in the table. */
+const announced = /\b(?:cards?|credit|debit|cc|visa|maestro|amex)\b[^\d\n]{0,24}(\d{12,19})(?!\d)/gi
+
 export const findCards: Find = (text, found) => {
-  for (const match of text.matchAll(candidate)) {
-    const [written] = match
+  const spans = new Map<number, number>()
+  for (const { 0: written, index } of text.matchAll(candidate)) {
     const digits = written.replace(/[ -]/g, '')
-    if (isCard(digits) && isGrouped(written, digits)) found(match.index, match.index + written.length)
+    if (isCard(digits) && isGrouped(written, digits)) spans.set(index, index + written.length)
   }
+  for (const { 0: match, 1: digits, index } of text.matchAll(announced))
+    if (passesLuhn(digits) && !/^(\d)\1*$/.test(digits)) spans.set(index + match.length - digits.length, index + match.length)
+  for (const [start, end] of [...spans].sort(([a], [b]) => a - b)) found(start, end)
 }
 
 function isGrouped(written: string, digits: string): boolean {
@@ -56,14 +63,4 @@ export function isCard(digits: string): boolean {
     return prefix >= first && prefix <= last && lengths.includes(digits.length)
   })
   return isBranded && passesLuhn(digits) && !/^(\d)\1*$/.test(digits)
-}
-
-/** ISO/IEC 7812-1 annex B: every second digit from the right doubled, digits summed. */
-export function passesLuhn(digits: string): boolean {
-  let sum = 0
-  for (let i = digits.length - 1, isDoubled = false; i >= 0; i--, isDoubled = !isDoubled) {
-    const digit = digits.charCodeAt(i) - 48
-    sum += isDoubled ? (digit > 4 ? 2 * digit - 9 : 2 * digit) : digit
-  }
-  return sum % 10 === 0
 }

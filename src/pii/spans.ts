@@ -9,6 +9,30 @@ export interface Span {
   readonly end: number
 }
 
-/** Where findings overlap, the kind that stands first names the redaction. */
-export const kinds = ['email', 'iban', 'card', 'ip', 'phone'] as const
+/** Found by form and check digits. Where findings overlap, the kind that stands first names the redaction. */
+export const patternKinds = [
+  'private_key',
+  'credentials',
+  'api_key',
+  'email',
+  'iban',
+  'card',
+  'crypto_wallet',
+  'ssn',
+  'national_id',
+  'passport',
+  'licence',
+  'medical_record',
+  'ip',
+  'mac',
+  'coordinates',
+  'birth_date',
+  'phone',
+] as const
+/** Found by words around them and lists of names: less precise. */
+export const wordKinds = ['address', 'name'] as const
+export const kinds = [...patternKinds, ...wordKinds] as const
 export type Kind = (typeof kinds)[number]
+
+/** What is looked for where nothing else is said. */
+export const defaultKinds = ['email', 'iban', 'card', 'ip', 'phone'] as const satisfies readonly Kind[]

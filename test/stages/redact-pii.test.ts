@@ -56,3 +56,40 @@ test('options of the other set are refused by name', () => {
   assert.throws(() => redactPii({ set: 'datatrove', mode: 'mask' }), /the set datatrove has no such option/)
   assert.throws(() => redactPii({ set: 'datatrove', kinds: ['card'] }), /finds email, ip only/)
 })
+
+test('a document with more findings than allowed is dropped, and its numbers are counted all the same', async () => {
+  const dropped: string[] = []
+  const statistics: Statistics[] = []
+  const context = aloneContext({ recorded: (_, measured) => statistics.push(measured) })
+  const drop = (_: unknown, reason: string) => {
+    dropped.push(reason)
+    return false
+  }
+  const stage = await redactPii({ dropAbove: 1, kinds: ['email'] }).open({ ...context, drop })
+  assert.deepEqual((await stage.process(documentsOf(['a@b.org c@d.org', 'a@b.org']))).length, 1)
+  assert.deepEqual([dropped, statistics], [['pii_above_threshold'], [{ email: 2 }, { email: 1 }]])
+})
+
+test('surrogates need a key from the environment, which is named and never written', async () => {
+  const options = { mode: 'surrogate', keyVariable: 'SLUICE_TEST_PII_KEY' } as const
+  assert.throws(() => redactPii({ mode: 'surrogate' }), /need a key/)
+  await assert.rejects(run(['x'], options), { code: 'SLUICE_PII_KEY', message: /SLUICE_TEST_PII_KEY/ })
+  process.env.SLUICE_TEST_PII_KEY = 'a long and secret key of a test'
+  const { documents } = await run(['jo@mail.example.org wrote jo@mail.example.org and Al@mail.example.org'], options)
+  delete process.env.SLUICE_TEST_PII_KEY
+  const [first, second, third] = documents[0].text.match(/\S+@\S+/g) ?? []
+  assert.equal(first, second)
+  assert.notEqual(first, third)
+  assert.match(third, /^[A-Z][a-z]@[a-z]{4}\.[a-z]{7}\.[a-z]{3}$/)
+  assert.ok(!JSON.stringify(redactPii(options).options).includes('secret'))
+})
+
+test('a detector of the user’s own finds what rules do not', async () => {
+  const detector = (text: string) =>
+    [...text.matchAll(/Zaphod/g)].map(({ index }) => ({ kind: 'name' as const, start: index, end: index + 6 }))
+  const stage = redactPii({ kinds: ['email'] }, detector)
+  assert.equal(stage.isUserCode, true)
+  const run = await stage.open(aloneContext({}))
+  const [document] = await run.process(documentsOf(['Zaphod: a@b.org']))
+  assert.equal(document.text, '<NAME>: <EMAIL>')
+})

@@ -6,8 +6,9 @@
 import { z } from 'zod'
 import type { Document, Json } from '../src/core/document.ts'
 import type { Source } from '../src/core/stage.ts'
+import type { Attributes, Said } from './attributes.ts'
 import { inputPaths, listOf } from './batches.ts'
-import { type Attributes, jsonLines, type Said } from './jsonl.ts'
+import { jsonLines } from './jsonl.ts'
 import { parquetRows } from './parquet.ts'
 import { isObject, type JsonObject, type Mapped, recordFields } from './record-fields.ts'
 
@@ -122,7 +123,7 @@ export function shards(options: ShardsOptions): Source<Document> {
   return parquetRows({ name: 'shards', paths, fields: fields.parse(layout), options: {}, restore })
 }
 
-/** Metadata and annotations from their JSON; columns that are not of every document are annotations too. */
+/** Metadata and annotations from their JSON, nothing where a foreign file has none there; columns that are not of every document are annotations too. */
 function restore({ metadata: columns, ...mapped }: Mapped): Mapped {
   const { metadata, annotations, id = null, source = null, offset = null, length: _, ...others } = columns
   const said = { ...parsedObject(annotations), ...others }
@@ -130,8 +131,13 @@ function restore({ metadata: columns, ...mapped }: Mapped): Mapped {
 }
 
 function parsedObject(json: Json | undefined): JsonObject {
-  const value: Json = typeof json === 'string' ? JSON.parse(json) : null
-  return isObject(value) ? value : {}
+  if (typeof json !== 'string') return isObject(json) ? json : {}
+  try {
+    const value: Json = JSON.parse(json)
+    return isObject(value) ? value : {}
+  } catch {
+    return {}
+  }
 }
 
 /** Undefined where there are none. */
@@ -151,8 +157,7 @@ const qualitySignals: Attributes = {
   read: ({ id, quality_signals: signals }, _record, ordinal) => {
     const row = typeof id === 'string' ? /\/(\d+)$/.exec(id)?.[1] : undefined
     if (row !== undefined && Number(row) !== ordinal) return undefined
-    const spans: Json | undefined = typeof signals === 'string' ? JSON.parse(signals) : signals
-    return isObject(spans) ? saidBySpans(spans) : undefined
+    return signals === undefined ? undefined : saidBySpans(parsedObject(signals))
   },
 }
 

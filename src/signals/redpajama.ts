@@ -5,7 +5,7 @@
 
 import { codePointLength, countOccurrences, isBlank, strip } from '../text/characters.ts'
 import { countNumeric, countUppercase, isWordCharacter } from '../text/kinds.ts'
-import { Lexicon } from '../text/lexicon.ts'
+import { isText, Lexicon } from '../text/lexicon.ts'
 import { WordGrams } from '../text/repeats.ts'
 import { roundTo } from './rounding.ts'
 
@@ -364,10 +364,4 @@ class Chunks {
       capitals: words.filter((word) => capital.test(word) && !notCapital.test(word)).length,
     }
   }
-}
-
-function isText(known: string, text: string, start: number, end: number): boolean {
-  if (known.length !== end - start) return false
-  for (let i = 0; i < known.length; i++) if (known.charCodeAt(i) !== text.charCodeAt(start + i)) return false
-  return true
 }

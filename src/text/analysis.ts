@@ -1,11 +1,11 @@
 // What several stages ask of a document, worked out once: its words and sentence ends, lines, length. Kept as long as the
 // document is; stages never write into a document, they make a new one, so nothing here can go stale.
 
-import { codePointLength, splitBlanks } from './characters.ts'
+import { codePointLength } from './characters.ts'
 import { lineBounds } from './lines.ts'
 import { WordGrams } from './repeats.ts'
 import { isUnspaced } from './unspaced.ts'
-import { internWords, type Tokens, tokenize, wordsOf } from './words.ts'
+import { splitAtBlanks, type Tokens, tokenize, wordsOf } from './words.ts'
 
 /** Anything with a text: a Document, or a case of a test. */
 export interface HasText {
@@ -49,7 +49,7 @@ export function documentWords(document: HasText): readonly string[] {
 /** Words as blanks split them, in the order of the text, and their n-grams. */
 export function documentBlankGrams(document: HasText): WordGrams {
   const analysis = analysisOf(document)
-  analysis.blankGrams ??= new WordGrams(internWords(splitBlanks(document.text)))
+  analysis.blankGrams ??= new WordGrams(splitAtBlanks(document.text))
   return analysis.blankGrams
 }
 

@@ -52,6 +52,9 @@ export class Lexicon {
   readonly torn = new Map<number, readonly string[]>()
 
   #ids = new Map<string, number>()
+  /** Of words that were looked up by hash: pairs of hash, and id + 1 or 0. At most half full. */
+  #byHash: Int32Array | undefined
+  #hashed = 0
   /** Units of all words, and how much is used of the arrays above. */
   #wordUnits = 0
   #chunks = 0
@@ -92,6 +95,25 @@ export class Lexicon {
     this.hashes[id] = hash
     this.powers[id] = power
     this.inverses[id] = inverse
+    return id
+  }
+
+  /** The id of the word that is `text[start … end)`. Looked up by its hash: cutting it out for the map takes four times as long. */
+  wordIdAt(text: string, start: number, end: number, hash: number): number {
+    this.#byHash ??= new Int32Array(FULL_WORDS * 4)
+    const slots = this.#byHash
+    let slot = firstSlot(hash, slots.length) & -2
+    for (; slots[slot + 1] !== 0; slot = (slot + 2) & (slots.length - 1)) {
+      const id = slots[slot + 1] - 1
+      if (slots[slot] === hash && isText(this.words[id], text, start, end)) return id
+    }
+    // A copy: a slice would keep the whole text in memory.
+    const id = this.wordId(Buffer.from(text.slice(start, end), 'utf16le').toString('utf16le'))
+    if (this.#hashed < FULL_WORDS) {
+      slots[slot] = hash
+      slots[slot + 1] = id + 1
+      this.#hashed++
+    }
     return id
   }
 
@@ -149,6 +171,13 @@ export class Lexicon {
     this.powers = doubled(this.powers, new Int32Array(capacity))
     this.inverses = doubled(this.inverses, new Int32Array(capacity))
   }
+}
+
+/** Are the two equal, unit by unit? Words are short: a loop is faster than comparing a slice. */
+export function isText(known: string, text: string, start: number, end: number): boolean {
+  if (known.length !== end - start) return false
+  for (let i = 0; i < known.length; i++) if (known.charCodeAt(i) !== text.charCodeAt(start + i)) return false
+  return true
 }
 
 function doubled<T extends Uint8Array | Uint16Array | Int32Array>(from: T, into: T): T {

@@ -30,10 +30,21 @@ export function wordsOf(tokens: Tokens): string[] {
 
 let lexicon = new Lexicon()
 
-/** Words that were split by some other rule, as numbers: without sentences. */
-export function internWords(words: readonly string[]): Tokens {
+/** Words as blanks split them, Python's `str.split()`, as numbers: without sentences. */
+export function splitAtBlanks(text: string): Tokens {
   if (lexicon.isFull) lexicon = new Lexicon()
-  return { lexicon, ids: Int32Array.from(words, (word) => lexicon.wordId(word)), sentenceEnds: new Int32Array(0) }
+  if (text.length > idBuffer.length) idBuffer = new Int32Array(text.length * 2)
+  const length = text.length
+  let words = 0
+  for (let i = 0; i < length; i++) {
+    let unit = text.charCodeAt(i)
+    if (BLANK[unit] === 1) continue
+    const start = i
+    let hash = 0
+    for (; i < length && BLANK[unit] === 0; unit = text.charCodeAt(++i)) hash = (Math.imul(hash, 0x01000193) + unit) | 0
+    idBuffer[words++] = lexicon.wordIdAt(text, start, i, hash)
+  }
+  return { lexicon, ids: idBuffer.slice(0, words), sentenceEnds: new Int32Array(0) }
 }
 
 /** @param language ISO 639 code: one that is written without spaces is segmented first, all others are split alike */

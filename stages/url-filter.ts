@@ -1,5 +1,9 @@
 // Drops pages by their address: blocked domains and URLs, bad words in the address. The rules of FineWeb, Penedo et al. 2024,
-// section 3.2, arxiv.org/abs/2406.17557, and before it RefinedWeb; order and comparisons as in datatrove 0.10. The lists are the user's.
+// section 3.2, arxiv.org/abs/2406.17557, and before it RefinedWeb; order and comparisons as in datatrove 0.10. The lists are the
+// user's, of millions of entries if need be: a process holds one exact copy, which is kept on disk for the next run.
+//
+// Quirks kept: words of the address are compared as they are written, words of the lists in lower case, so "BAD" passes; hosts
+// likewise; an IP address is never met, and an address of UT1, which lacks the scheme, neither (`covers: 'below'` meets them).
 
 import { basename, join } from 'node:path'
 import { parse } from 'tldts'

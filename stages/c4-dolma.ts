@@ -1,5 +1,8 @@
 // C4's line rules as the Dolma toolkit has them, tagger c4_v1 (Soldaini et al. 2024, arxiv.org/abs/2402.00159; commit 669f5348). Another
 // filter than c4Quality: it looks at lines between "\n", asks for . ? ! or " at their end, and takes every line by itself.
+//
+// Quirks kept: "javascript" and bad words must stand between blanks, so "JavaScript." passes; empty lines are lines with too few words; "{"
+// and "lorem ipsum" drop the document wherever they stand.
 
 import { z } from 'zod'
 import type { Document } from '../src/core/document.ts'

@@ -1,5 +1,11 @@
 // The line rules of C4: Raffel et al. 2020, section 2.2, arxiv.org/abs/1910.10683, with the definitions, defaults and reasons
-// of datatrove 0.10. Lines that fail are taken out of the text; a few rules drop the whole document.
+// of datatrove 0.10. Lines that fail are taken out of the text; a few rules drop the whole document. Words are split at blanks; of a
+// language that is written without spaces (zh, ja, th, lo, km, my, bo, …) they are segmented by ICU's dictionaries, where datatrove
+// finds one word a line.
+//
+// Quirks kept: a citation at the end of a line leaves a blank, and the line then does not end in a mark (`trimCitations` takes the
+// blank away); curly closing quotes, ")", "。" and "…" are no end marks; what stands on a line that was taken out anyway, "{" or
+// "lorem ipsum", does not drop the document.
 
 import { z } from 'zod'
 import type { Document } from '../src/core/document.ts'
@@ -14,6 +20,7 @@ export const c4QualityOptions = z.strictObject({
   variant: variantOption('c4@datatrove-0.10'),
   splitParagraph: z.boolean().default(true).describe('judges lines; false: judges sentences, and joins what is kept by blanks'),
   removeCitations: z.boolean().default(true).describe('takes [1], [edit] and [citation needed] out of lines'),
+  trimCitations: z.boolean().default(false).describe('takes away the blank that a citation at the end of a line leaves'),
   filterNoTerminalPunct: z.boolean().default(true).describe('takes out lines that do not end in . ? ! " or \', or end in ...'),
   minNumSentences: z.int().default(5).describe('fewest sentences on the lines kept; -1 switches it off'),
   minWordsPerLine: z.int().default(3).describe('takes out lines with fewer words, as blanks split them; -1 switches it off'),
@@ -85,7 +92,8 @@ export function measureC4Quality(document: HasText, limits: Limits): { statistic
   const kept: string[] = []
   for (const line of limits.splitParagraph ? linesOf(document) : sentencesOf(document)) {
     statistics.line_total++
-    const text = limits.removeCitations ? withoutCitations(line.text) : line.text
+    const cited = limits.removeCitations ? withoutCitations(line.text) : line.text
+    const text = limits.trimCitations ? strip(cited) : cited
     const fate = fateOf(line.text, text, limits, document.language)
     if (fate === 'lorem_ipsum' || fate === 'curly_bracket') {
       statistics[fate] = 1

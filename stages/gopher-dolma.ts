@@ -1,6 +1,9 @@
 // Gopher's rules as the Dolma toolkit has them, tagger gopher_v1 or gopher_v2 (Soldaini et al. 2024, section 4.2,
 // arxiv.org/abs/2402.00159; commit 669f5348), with the thresholds of its recipe for Common Crawl, dolma-v1_6. Another filter than
 // gopherQuality and gopherRepetition: words are split at blanks, lengths are medians, duplicates count their first occurrence.
+//
+// Quirks kept: three dots are no symbol and no ellipsis, only "…" is; "*" and "-" are bullets where the line begins with them, "•" is not;
+// a stop word counts as often as it occurs; empty lines are duplicates of each other (`ignoreEmptyLines`, as in gopher_v2, joins them).
 
 import { z } from 'zod'
 import type { Document } from '../src/core/document.ts'

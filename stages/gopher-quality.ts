@@ -1,5 +1,9 @@
 // Quality filter of MassiveText: Rae et al. 2021, section A1.1, arxiv.org/abs/2112.11446, with the definitions, defaults and
-// reasons of datatrove 0.10. Words are spaCy's, punctuation marks among them.
+// reasons of datatrove 0.10. Words are spaCy's, punctuation marks among them; a document whose language is written without spaces (zh, ja,
+// th, lo, km, my, bo, …) is segmented first, by ICU's dictionaries: datatrove loads a tokenizer of each such language instead.
+//
+// Quirks kept: marks of punctuation count among the words of which eight in ten must have a letter (`alphaOfWords` leaves them out, as
+// the paper does); "*" is no bullet; "...." is one ellipsis and "......" two; "gopher_enough_stop_words" means too few of them.
 
 import { z } from 'zod'
 import type { Document } from '../src/core/document.ts'
@@ -25,6 +29,7 @@ export const gopherQualityOptions = z.strictObject({
   maxNonAlphaWordsRatio: ratio
     .default(0.8)
     .describe(`smallest share of words with a letter, punctuation counted as words; the reference's name says the opposite; ${off}`),
+  alphaOfWords: z.boolean().default(false).describe('takes that share among words only, without the marks of punctuation'),
   minStopWords: count.default(2).describe(`fewest different stop words; ${off}`),
   stopWords: z.array(z.string()).default(['the', 'be', 'to', 'of', 'and', 'that', 'have', 'with']).describe('compared case and all'),
 })
@@ -55,13 +60,13 @@ export function gopherQuality<T extends Document>(options: GopherQualityOptions 
   const stopWords = new Set(limits.stopWords)
   return filterStage('gopherQuality', {
     options: limits,
-    measure: (document: T) => measureGopherQuality(document, stopWords),
+    measure: (document: T) => measureGopherQuality(document, stopWords, limits),
     decide: (statistics) => decideGopherQuality(statistics, limits),
   })
 }
 
 /** The reference's statistics, named as there. Ratios are NaN where there is no word, or no line, to share among. */
-export function measureGopherQuality(document: HasText, stopWords: ReadonlySet<string>) {
+export function measureGopherQuality(document: HasText, stopWords: ReadonlySet<string>, { alphaOfWords }: Pick<Limits, 'alphaOfWords'>) {
   const { text } = document
   const words = measureWords(document, stopWords)
   const lines = measureLines(document)
@@ -73,7 +78,7 @@ export function measureGopherQuality(document: HasText, stopWords: ReadonlySet<s
     ellipsis_ratio: (countOccurrences(text, '...') + countOccurrences(text, '…')) / words.all,
     bullet_line_ratio: lines.bullets / lines.all,
     ellipsis_line_ratio: lines.ellipses / lines.all,
-    alpha_ratio: words.alpha / words.all,
+    alpha_ratio: words.alpha / (alphaOfWords ? words.nonSymbol : words.all),
     n_stop_words: words.stopWords,
   }
 }

@@ -1,10 +1,14 @@
 // Repetition filter of MassiveText: Rae et al. 2021, table A1, arxiv.org/abs/2112.11446, with the definitions, defaults and
-// reasons of datatrove 0.10.
+// reasons of datatrove 0.10. Words are those of gopherQuality.
 //
 //   duplicate paragraph fraction  0.30   duplicate line fraction  0.30
 //   characters of those           0.20   characters of those      0.20
 //   characters of the most frequent n-gram    n = 2: 0.20, 3: 0.18, 4: 0.16
 //   characters of duplicate n-grams           n = 5: 0.15, 6: 0.14, 7: 0.13, 8: 0.12, 9: 0.11, 10: 0.10
+//
+// Quirks kept: the most frequent n-gram counts even if it occurs once, so a text of a few words is dropped as top_2_gram
+// (`onlyRepeated` counts it as 0); duplicate n-grams are compared with their words run together, "ab c" repeats "a bc"; shares
+// are of all characters, blanks included, while n-grams of 5 and more are counted without.
 
 import { z } from 'zod'
 import type { Document } from '../src/core/document.ts'
@@ -41,6 +45,7 @@ export const gopherRepetitionOptions = z.strictObject({
       [10, 0.1],
     ])
     .describe('pairs of n and the largest share of characters in n-grams of words seen before'),
+  onlyRepeated: z.boolean().default(false).describe('an n-gram that occurs once repeats nothing'),
 })
 export type GopherRepetitionOptions = z.input<typeof gopherRepetitionOptions>
 type Limits = z.output<typeof gopherRepetitionOptions>
@@ -70,7 +75,10 @@ export function gopherRepetition<T extends Document>(options: GopherRepetitionOp
  * Shares of the whole text's code points, or of its lines and paragraphs, by reason. NaN for the empty text, and for the
  * most frequent n-gram of a text with fewer than n words.
  */
-export function measureGopherRepetition(document: HasText, { topNGrams, dupNGrams }: Pick<Limits, 'topNGrams' | 'dupNGrams'>): Statistics {
+export function measureGopherRepetition(
+  document: HasText,
+  { topNGrams, dupNGrams, onlyRepeated }: Pick<Limits, 'topNGrams' | 'dupNGrams' | 'onlyRepeated'>,
+): Statistics {
   const { text } = document
   const characters = documentCodePoints(document)
   const paragraphs = strip(text).split(/\n{2,}/)
@@ -86,8 +94,9 @@ export function measureGopherRepetition(document: HasText, { topNGrams, dupNGram
   const grams = new WordGrams(documentTokens(document))
   for (const [n] of topNGrams) {
     const top = grams.mostFrequent(n)
+    const isCounted = !onlyRepeated || (top?.count ?? 0) > 1
     // The reference joins the words by one blank.
-    statistics[topReason(n)] = top === undefined ? Number.NaN : ((top.characters + n - 1) * top.count) / characters
+    statistics[topReason(n)] = top === undefined ? Number.NaN : isCounted ? ((top.characters + n - 1) * top.count) / characters : 0
   }
   for (const [n] of dupNGrams) statistics[duplicatedReason(n)] = grams.repeatedCharacters(n) / characters
   return statistics

@@ -38,7 +38,7 @@ function compareStatistics(stats: Readonly<Record<string, number | null>> | null
 
 const gopherQuality = rowByRow('gopher_quality*.jsonl', filterCase, (row) => {
   const limits = gopherQualityOptions.parse(row.params)
-  const statistics = measureGopherQuality(row, new Set(limits.stopWords))
+  const statistics = measureGopherQuality(row, new Set(limits.stopWords), limits)
   return compareVerdict(row, decideGopherQuality(statistics, limits)) ?? compareStatistics(row.stats, statistics)
 })
 

@@ -66,7 +66,7 @@ test('gopherQuality names the first rule that fails', async () => {
 test('null and 0 switch a rule of gopherQuality off; a value at the limit passes', async () => {
   assert.equal(await reasonOf(gopherQuality({ minDocWords: null }), sentence), undefined)
   assert.equal(await reasonOf(gopherQuality({ minDocWords: 0 }), sentence), undefined)
-  const words = measureGopherQuality({ text: sentence }, new Set()).n_non_symbol_words
+  const words = measureGopherQuality({ text: sentence }, new Set(), { alphaOfWords: false }).n_non_symbol_words
   assert.equal(await reasonOf(gopherQuality({ minDocWords: words, maxDocWords: words }), sentence), undefined)
   assert.equal(await reasonOf(gopherQuality({ minDocWords: words + 1 }), sentence), 'gopher_short_doc')
 })
@@ -85,6 +85,31 @@ test('gopherRepetition names what repeats', async () => {
   assert.equal(await reasonOf(gopherRepetition({ dupLineFrac: null }), 'aaaa\nb\naaaa'), 'dup_line_char_frac')
   assert.equal(await reasonOf(gopherRepetition(), 'two words'), 'top_2_gram')
   assert.equal(await reasonOf(gopherRepetition({ ...off, topNGrams: [] }), `${sentence} `.repeat(3)), 'duplicated_5_n_grams')
+})
+
+test('quirks of the references can be switched off', async () => {
+  const dotted = `${prose} ${'! '.repeat(60)}`
+  assert.equal(await reasonOf(gopherQuality(), dotted), 'gopher_below_alpha_threshold')
+  assert.equal(await reasonOf(gopherQuality({ alphaOfWords: true }), dotted), undefined)
+  assert.equal(await reasonOf(gopherRepetition(), 'two words'), 'top_2_gram')
+  assert.equal(await reasonOf(gopherRepetition({ onlyRepeated: true }), 'two words'), undefined)
+  assert.equal(await reasonOf(gopherRepetition({ onlyRepeated: true }), 'two words two words'), 'top_2_gram')
+  const cited = prose.replaceAll('again.', 'again. [1]')
+  assert.equal(await reasonOf(c4Quality(), cited), 'too_few_sentences')
+  assert.equal((await judge(c4Quality({ trimCitations: true }), [documentOf(cited)])).kept[0].text, prose)
+})
+
+test('filters of words see those of a language without spaces', async () => {
+  const chinese = '我们今天去市场买菜，晚上回家做饭。孩子们在学校学习数学和历史。'
+  const text = Array.from({ length: 6 }, (_, i) => `${chinese}第${'一二三四五六'[i]}天。`).join('\n')
+  const limits = { minAvgWordLength: 1, maxAvgWordLength: 5, minStopWords: 0 }
+  assert.equal(await reasonOf(gopherQuality(limits), text), 'gopher_short_doc')
+  assert.equal(await reasonOf(gopherQuality(limits), text, { language: 'zh' }), undefined)
+  const { statistics } = await judge(c4Quality({ filterNoTerminalPunct: false }), [documentOf(text), documentOf(text, { language: 'zh' })])
+  assert.deepEqual(
+    statistics.map((counts) => counts.line_filter_too_few_words),
+    [6, 0],
+  )
 })
 
 // ---- C4 ----
@@ -275,7 +300,7 @@ test('sample keeps the same share of the same documents in every run with the sa
 })
 
 test('every statistic and option that limits name is there', () => {
-  const quality = measureGopherQuality({ text: prose }, new Set())
+  const quality = measureGopherQuality({ text: prose }, new Set(), { alphaOfWords: false })
   const fineWeb = measureFineWebQuality({ text: prose }, fineWebQualityOptions.parse({}))
   for (const [limits, statistics, options] of [
     [gopherQualityLimits, quality, gopherQualityOptions.parse({})],

@@ -4,6 +4,7 @@ import { extname } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { Piscina } from 'piscina'
 import { packError, type SluiceError, systemCode, unpackError } from '../core/errors.ts'
+import { keepShares } from '../core/share.ts'
 import type { Executor } from '../engine/runner.ts'
 import type { Loss } from './runner-setup.ts'
 import { type Answer, COUNTER_SLOTS, type PlanSetup, type Work, type WorkerSetup } from './setup.ts'
@@ -25,6 +26,7 @@ export function localExecutor(
 ): Executor & AsyncDisposable {
   const counters = new SharedArrayBuffer(COUNTER_SLOTS * 16)
   const workerData: WorkerSetup = { ...setup, counters }
+  keepShares()
   const pool = new Piscina({
     filename: fileURLToPath(new URL(`./local-worker${extname(import.meta.url)}`, import.meta.url)),
     workerData,

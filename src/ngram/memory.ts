@@ -3,9 +3,10 @@
 //
 //   page 0    the kernel's own
 //   page 1    header: order, words, address and size of each table
-//   page 2 …  a slot a thread: state, text to score, scores of its words
+//   page 2 …  slots, one a thread at work: state, text to score, scores of its words
 //   then      vocabulary | 1-grams | middle orders | highest order, as KenLM's binary files have them
 
+import { threadId } from 'node:worker_threads'
 import { SluiceError } from '../core/errors.ts'
 import { loadKernel } from '../core/kernels.ts'
 
@@ -22,7 +23,8 @@ const MAXIMUM_BYTES = 2 ** 32 - PAGE_BYTES
 export const LINES_BYTES = 1 << 20
 
 export const MAXIMUM_ORDER = 9
-const HEADER_SLOTS_USED = 40
+/** i32[SLOT_COUNT], 1 where a thread is at work in the slot. */
+const HEADER_BUSY = 4096
 const HEADER_TABLES = 64
 const HEADER_POWERS = 512
 export const SLOT_TOTAL_SCORE = 200
@@ -128,23 +130,30 @@ export function wordsOf({ memory }: Pick<Tables, 'memory'>): number {
   return new DataView(memory.buffer, HEADER, PAGE_BYTES).getUint32(4, true)
 }
 
-/** A place of its own in the model's memory for the calling thread. */
-function takeSlot(memory: WebAssembly.Memory): number {
-  const slot = Atomics.add(new Int32Array(memory.buffer, HEADER + HEADER_SLOTS_USED, 1), 0, 1)
-  if (slot >= SLOT_COUNT)
-    throw new SluiceError('SLUICE_NGRAM_THREADS', `more than ${SLOT_COUNT} threads use one model`, { fix: 'use fewer --threads' })
-  return SLOTS + slot * SLOT_BYTES
+/**
+ * Address of a place in the model's memory that is the calling thread's until it is released. Held during one synchronous
+ * piece of work, not for a thread's life: nobody would notice that a thread has ended.
+ */
+export function takeSlot(memory: WebAssembly.Memory): number {
+  const busy = new Int32Array(memory.buffer, HEADER + HEADER_BUSY, SLOT_COUNT)
+  for (let i = 0; i < SLOT_COUNT; i++) {
+    const slot = (threadId + i) % SLOT_COUNT
+    if (Atomics.compareExchange(busy, slot, 0, 1) === 0) return SLOTS + slot * SLOT_BYTES
+  }
+  throw new SluiceError('SLUICE_NGRAM_THREADS', `more than ${SLOT_COUNT} threads use one model at once`, { fix: 'use fewer --threads' })
+}
+
+export function releaseSlot(memory: WebAssembly.Memory, slot: number): void {
+  Atomics.store(new Int32Array(memory.buffer, HEADER + HEADER_BUSY, SLOT_COUNT), (slot - SLOTS) / SLOT_BYTES, 0)
 }
 
 // ---- the kernel ----
 
 export interface NgramKernel {
-  /** Address of this thread's slot. */
-  readonly slot: number
-  readonly begin: () => void
-  readonly endLine: () => void
+  readonly begin: (slot: number) => void
+  readonly endLine: (slot: number) => void
   /** Scores the first bytes of the slot's text. @returns words whose scores it kept */
-  readonly score: (bytes: number, keepsTokens: boolean) => number
+  readonly score: (slot: number, bytes: number, keepsTokens: boolean) => number
   readonly addLines: (n: number, at: number, end: number, most: number) => number
   readonly problemOf: () => number
   readonly linesOf: () => number
@@ -167,21 +176,26 @@ export function instantiateNgram(memory: WebAssembly.Memory): NgramKernel {
     !(typeof addWord === 'function' && typeof addNode === 'function' && typeof wordOf === 'function' && typeof setUnknown === 'function')
   )
     throw new SluiceError('SLUICE_KERNEL_MISSING', 'the WASM kernel ngram is of another version', { fix: 'run npm run build:kernels' })
-  const slot = takeSlot(memory)
-  const text = Buffer.from(memory.buffer, slot + SLOT_TEXT, TEXT_BYTES)
-  text.write('<unk>', 0)
-  text.write('<UNK>', 16)
-  setUnknown(slot + SLOT_TEXT, slot + SLOT_TEXT + 16)
+  const withText = <T>(texts: readonly string[], work: (...places: number[]) => T): T => {
+    const slot = takeSlot(memory)
+    try {
+      let at = slot + SLOT_TEXT
+      const ends = texts.map((text) => (at += Buffer.from(memory.buffer, at, TEXT_BYTES / 2).write(text)))
+      return work(slot + SLOT_TEXT, ...ends)
+    } finally {
+      releaseSlot(memory, slot)
+    }
+  }
+  withText(['<unk>', '<UNK>'], (unknown, capital) => setUnknown(unknown, capital))
   return {
-    slot,
-    begin: () => begin(slot),
-    endLine: () => endLine(slot),
-    score: (bytes, keepsTokens) => score(slot, bytes, keepsTokens),
+    begin: (slot) => begin(slot),
+    endLine: (slot) => endLine(slot),
+    score: (slot, bytes, keepsTokens) => score(slot, bytes, keepsTokens),
     addLines: (n, at, end, most) => addLines(n, at, end, most) >>> 0,
     problemOf: () => problemOf(),
     linesOf: () => linesOf(),
     addWord: (hash, word) => addWord(hash, word) !== 0,
     addNode: (n, word, probability, backoff) => addNode(n, word, probability, backoff) !== 0,
-    wordOf: (word) => wordOf(slot + SLOT_TEXT, text.write(word)) >>> 0,
+    wordOf: (word) => withText([word], (at, end) => wordOf(at, end - at) >>> 0),
   }
 }

@@ -11,6 +11,7 @@ import {
   instantiateNgram,
   type NgramKernel,
   type NgramModel,
+  releaseSlot,
   SLOT_END_SCORE,
   SLOT_TEXT,
   SLOT_TOKEN_SCORES,
@@ -18,6 +19,7 @@ import {
   SLOT_TOTAL_SCORE,
   SLOT_UNKNOWN,
   TEXT_BYTES,
+  takeSlot,
 } from './memory.ts'
 import { readArpa } from './read-arpa.ts'
 
@@ -71,48 +73,60 @@ async function readModel(path: string): Promise<NgramModel> {
 export class NgramScorer {
   readonly order: number
   readonly comments: readonly string[]
+  readonly #memory: WebAssembly.Memory
   readonly #kernel: NgramKernel
-  readonly #text: Uint8Array
-  readonly #results: DataView
+  readonly #bytes: Uint8Array
+  readonly #view: DataView
 
   constructor({ memory, order, comments }: NgramModel) {
     this.order = order
     this.comments = comments
+    this.#memory = memory
     this.#kernel = instantiateNgram(memory)
-    this.#text = new Uint8Array(memory.buffer, this.#kernel.slot + SLOT_TEXT, TEXT_BYTES)
-    this.#results = new DataView(memory.buffer, this.#kernel.slot, SLOT_TOKEN_SCORES + 8 * TEXT_BYTES)
+    this.#bytes = new Uint8Array(memory.buffer)
+    this.#view = new DataView(memory.buffer)
   }
 
   /** Words are what blanks separate (bytes 0, 9 to 13 and 32); a line feed ends a line. The empty text is one empty line. */
   scoreText(text: string): TextScore {
-    this.#kernel.begin()
-    for (const piece of pieces(Buffer.from(text))) {
-      this.#text.set(piece)
-      this.#kernel.score(piece.length, false)
-    }
-    this.#kernel.endLine()
-    return {
-      logProbability: this.#results.getFloat64(SLOT_TOTAL_SCORE, true),
-      tokens: this.#results.getUint32(SLOT_TOKENS, true),
-      unknown: this.#results.getUint32(SLOT_UNKNOWN, true),
-    }
+    return this.#inSlot((slot) => {
+      for (const piece of pieces(Buffer.from(text))) {
+        this.#bytes.set(piece, slot + SLOT_TEXT)
+        this.#kernel.score(slot, piece.length, false)
+      }
+      this.#kernel.endLine(slot)
+      return {
+        logProbability: this.#view.getFloat64(slot + SLOT_TOTAL_SCORE, true),
+        tokens: this.#view.getUint32(slot + SLOT_TOKENS, true),
+        unknown: this.#view.getUint32(slot + SLOT_UNKNOWN, true),
+      }
+    })
   }
 
   /** Scores of a line's words and, last, of its </s>. Line feeds count as blanks. */
   scoreTokens(line: string): TokenScore[] {
-    const scores: TokenScore[] = []
-    this.#kernel.begin()
-    for (const piece of pieces(Buffer.from(line.replaceAll('\n', ' ')))) {
-      this.#text.set(piece)
-      const kept = this.#kernel.score(piece.length, true)
-      for (let i = 0; i < kept; i++) {
-        const logProbability = this.#results.getFloat32(SLOT_TOKEN_SCORES + 8 * i, true)
-        scores.push({ logProbability, isUnknown: this.#results.getUint32(SLOT_TOKEN_SCORES + 8 * i + 4, true) === 1 })
+    return this.#inSlot((slot) => {
+      const scores: TokenScore[] = []
+      for (const piece of pieces(Buffer.from(line.replaceAll('\n', ' ')))) {
+        this.#bytes.set(piece, slot + SLOT_TEXT)
+        const kept = this.#kernel.score(slot, piece.length, true)
+        for (let at = slot + SLOT_TOKEN_SCORES; at < slot + SLOT_TOKEN_SCORES + 8 * kept; at += 8)
+          scores.push({ logProbability: this.#view.getFloat32(at, true), isUnknown: this.#view.getUint32(at + 4, true) === 1 })
       }
+      this.#kernel.endLine(slot)
+      scores.push({ logProbability: this.#view.getFloat32(slot + SLOT_END_SCORE, true), isUnknown: false })
+      return scores
+    })
+  }
+
+  #inSlot<T>(work: (slot: number) => T): T {
+    const slot = takeSlot(this.#memory)
+    try {
+      this.#kernel.begin(slot)
+      return work(slot)
+    } finally {
+      releaseSlot(this.#memory, slot)
     }
-    this.#kernel.endLine()
-    scores.push({ logProbability: this.#results.getFloat32(SLOT_END_SCORE, true), isUnknown: false })
-    return scores
   }
 }
 

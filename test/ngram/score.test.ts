@@ -8,6 +8,7 @@ import { Worker } from 'node:worker_threads'
 import { gzipSync, zstdCompressSync } from 'node:zlib'
 import fc from 'fast-check'
 import { z } from 'zod'
+import { keepShares } from '../../src/core/share.ts'
 import { loadNgramScorer, perplexityOf } from '../../src/ngram/model.ts'
 
 const fixtures = fileURLToPath(new URL('../../fixtures/ngram/', import.meta.url))
@@ -85,6 +86,7 @@ test('all threads of a process share one model, whichever asks first', async () 
       parentPort.postMessage(scorer.scoreText('the heron sees the moon'))
       setTimeout(() => {}, 300) // long enough for the others to ask
     })`
+  keepShares()
   const file = join(root, 'shared.arpa')
   copyFileSync(join(fixtures, 'model.arpa'), file)
   const workerData = { module: new URL('../../src/ngram/model.ts', import.meta.url).href, file }

@@ -7,8 +7,8 @@
 import { z } from 'zod'
 import type { Document } from '../src/core/document.ts'
 import { type Drop, drop, keep, mapStage, type Stage, type Verdict } from '../src/core/stage.ts'
-import type { HasText } from '../src/text/analysis.ts'
-import { codePointLength, splitBlanks, strip } from '../src/text/characters.ts'
+import { documentBlankGrams, type HasText } from '../src/text/analysis.ts'
+import { codePointLength, hasFewerWords, isBlank, strip } from '../src/text/characters.ts'
 import { listVersion, readList } from '../src/text/lists.ts'
 import { variantOption } from './variant.ts'
 
@@ -79,48 +79,65 @@ export function naughtyList(entries: readonly string[]): NaughtyList {
   }
 }
 
-export function measureC4Dolma({ text }: HasText, naughty: NaughtyList): C4DolmaAttributes {
+export function measureC4Dolma(document: HasText, naughty: NaughtyList): C4DolmaAttributes {
+  const lower = document.text.toLowerCase()
+  const words = distinctWords(document)
+  const mayHoldPhrase = naughty.phrases?.test(lower) === true
+  return {
+    ...measureLines(document.text),
+    has_naughty_word:
+      words.some((word) => naughty.words.has(word)) ||
+      (mayHoldPhrase && lower.split('\n').some((line) => naughty.phrases?.test(strip(line)))),
+    has_javascript: words.includes('javascript'),
+    has_lorem_ipsum: lower.includes('lorem ipsum'),
+    has_curly_brace: document.text.includes('{'),
+  }
+}
+
+/** In lower case; each once, more or less. */
+function distinctWords(document: HasText): string[] {
+  const { ids, lexicon } = documentBlankGrams(document).tokens
+  return [...new Set(ids)].map((id) => lexicon.words[id].toLowerCase())
+}
+
+function measureLines(text: string) {
   const unended: Span[] = []
   const short: Span[] = []
-  const lines = text.split('\n')
+  let lines = 0
   let start = 0
-  let hasNaughtyWord = false
-  let hasJavascript = false
-  for (const [i, original] of lines.entries()) {
-    const span: Span = [start, start + codePointLength(original) + (i < lines.length - 1 ? 1 : 0)]
-    const line = strip(original.toLowerCase())
-    const words = splitBlanks(line)
-    if (!/[.?!"]$/.test(line)) unended.push(span)
-    if (words.length < 3) short.push(span)
-    hasNaughtyWord ||= words.some((word) => naughty.words.has(word)) || naughty.phrases?.test(line) === true
-    hasJavascript ||= words.includes('javascript')
+  for (let at = 0; at <= text.length; lines++) {
+    const next = text.indexOf('\n', at)
+    const end = next < 0 ? text.length : next
+    const line = text.slice(at, end)
+    const span: Span = [start, start + codePointLength(line) + (next < 0 ? 0 : 1)]
+    if (!endsWell(line)) unended.push(span)
+    if (hasFewerWords(line, 3)) short.push(span)
     start = span[1]
+    at = end + 1
   }
-  return {
-    lines_with_no_ending_punctuation: unended,
-    lines_with_too_few_words: short,
-    has_naughty_word: hasNaughtyWord,
-    has_javascript: hasJavascript,
-    has_lorem_ipsum: text.toLowerCase().includes('lorem ipsum'),
-    has_curly_brace: text.includes('{'),
-    line_count: lines.length,
-  }
+  return { lines_with_no_ending_punctuation: unended, lines_with_too_few_words: short, line_count: lines }
+}
+
+function endsWell(line: string): boolean {
+  let end = line.length
+  while (end > 0 && isBlank(line.charCodeAt(end - 1))) end--
+  return end > 0 && '.?!"'.includes(line[end - 1])
 }
 
 /**
  * Tagger c4_v2, faster in the reference: the whole text is put into lower case first, which shifts spans where that changes a
  * text's length, "javascript" counts within words, and phrases may reach over a line break.
  */
-export function measureC4DolmaFast({ text }: HasText, naughty: NaughtyList): C4DolmaAttributes {
-  const lower = text.toLowerCase()
+export function measureC4DolmaFast(document: HasText, naughty: NaughtyList): C4DolmaAttributes {
+  const lower = document.text.toLowerCase()
   return {
-    ...measureC4Dolma({ text: lower }, noNaughty),
-    has_naughty_word: splitBlanks(lower).some((word) => naughty.words.has(word)) || naughty.phrases?.test(lower) === true,
+    ...measureLines(lower),
+    has_naughty_word: distinctWords(document).some((word) => naughty.words.has(word)) || naughty.phrases?.test(lower) === true,
     has_javascript: lower.includes('javascript'),
+    has_lorem_ipsum: lower.includes('lorem ipsum'),
+    has_curly_brace: lower.includes('{'),
   }
 }
-
-const noNaughty = naughtyList([])
 
 /** The attributes as numbers: lines counted, claims as 0 or 1. */
 export function countC4Dolma(attributes: C4DolmaAttributes) {

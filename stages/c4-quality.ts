@@ -11,7 +11,7 @@ import { z } from 'zod'
 import type { Document } from '../src/core/document.ts'
 import { type Drop, drop, keep, mapStage, type Stage, type Verdict } from '../src/core/stage.ts'
 import { documentLineBounds, documentTokens, type HasText } from '../src/text/analysis.ts'
-import { codePointLength, isBlank, strip } from '../src/text/characters.ts'
+import { codePointLength, hasFewerWords, isBlank, strip } from '../src/text/characters.ts'
 import { splitSentences } from '../src/text/sentences.ts'
 import { isUnspaced, spaceWords } from '../src/text/unspaced.ts'
 import { variantOption } from './variant.ts'
@@ -189,15 +189,4 @@ function hasLongWord(line: string, longest: number): boolean {
     start = i + 1
   }
   return false
-}
-
-function hasFewerWords(line: string, fewest: number): boolean {
-  let words = 0
-  let isInside = false
-  for (let i = 0; i < line.length && words < fewest; i++) {
-    const blank = isBlank(line.charCodeAt(i))
-    if (!blank && !isInside) words++
-    isInside = !blank
-  }
-  return words < fewest
 }

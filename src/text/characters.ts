@@ -45,6 +45,18 @@ export function splitBlanks(text: string): string[] {
   return parts
 }
 
+/** Are there fewer stretches between blanks than so many? */
+export function hasFewerWords(line: string, fewest: number): boolean {
+  let words = 0
+  let isInside = false
+  for (let i = 0; i < line.length && words < fewest; i++) {
+    const blank = isBlank(line.charCodeAt(i))
+    if (!blank && !isInside) words++
+    isInside = !blank
+  }
+  return words < fewest
+}
+
 const highSurrogate = /[\ud800-\udbff]/
 
 /** Length in code points: Python's `len`. */

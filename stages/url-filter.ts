@@ -5,15 +5,17 @@
 // Quirks kept: words of the address are compared as they are written, words of the lists in lower case, so "BAD" passes; hosts
 // likewise; an IP address is never met, and an address of UT1, which lacks the scheme, neither (`covers: 'below'` meets them).
 
+import { globSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { parse } from 'tldts'
 import { z } from 'zod'
 import type { Item } from '../src/core/document.ts'
+import { SluiceError } from '../src/core/errors.ts'
 import { drop, filterStage, keep, type Stage, type Verdict } from '../src/core/stage.ts'
 import type { BlockList, Place } from '../src/lists/block-list.ts'
-import { type ListSource, listFiles, loadBlockList, withoutMarks } from '../src/lists/load-list.ts'
+import { type ListSource, listEntries, listFiles, loadBlockList, withoutMarks } from '../src/lists/load-list.ts'
 import { strip } from '../src/text/characters.ts'
-import { listVersion, readList } from '../src/text/lists.ts'
+import { listVersion } from '../src/text/lists.ts'
 
 const list = z.union([z.array(z.string()), z.strictObject({ file: z.string() })]).default([])
 const lists = 'inline or { file }, one a line, # begins a comment; file may be a pattern and compressed'
@@ -108,9 +110,14 @@ function sourcesOf(limits: Limits): Record<Kind, ListSource[]> {
   }
 }
 
-/** Some categories have no addresses or no domains; none of both is a slip of the pen. */
+/** Some categories have no addresses or no domains; one that has neither is a slip of the pen. */
 function ut1Files(folder: string, file: 'domains' | 'urls', name: string): ListSource[] {
-  const found = listFiles(join(folder, '{domains,urls}{,.gz}'))
+  const found = globSync(join(folder, '{domains,urls}{,.gz}'))
+  if (found.length === 0)
+    throw new SluiceError('SLUICE_LIST_UNREADABLE', `UT1 has no category ${basename(folder)} there`, {
+      where: { folder },
+      fix: 'give the folder whose subfolders are the categories, each with a file domains or urls',
+    })
   return found.filter((path) => basename(path).startsWith(file)).map((path) => ({ name, lines: { file: path } }))
 }
 
@@ -124,18 +131,16 @@ export async function loadBlocklists(limits: Limits): Promise<Blocklists> {
     urls: await load('extraUrls', 'exact'),
     words: await load('bannedWords', 'word'),
     softWords: await load('softBannedWords', 'word'),
-    subwords: subwordsOf(sources.bannedSubwords, firsts[KINDS.indexOf('bannedSubwords')]),
+    subwords: await subwordsOf(sources.bannedSubwords, firsts[KINDS.indexOf('bannedSubwords')]),
     covers: limits.covers,
   }
 }
 
-function subwordsOf(sources: readonly ListSource[], firstList: number): Subwords | undefined {
+async function subwordsOf(sources: readonly ListSource[], firstList: number): Promise<Subwords | undefined> {
   const places = new Map<string, Place>()
-  for (const [index, { lines }] of sources.entries()) {
-    for (const [line, text] of readList(lines).entries()) {
-      const word = text.startsWith('#') ? '' : withoutMarks(text)
-      if (word !== '' && !places.has(word)) places.set(word, { list: firstList + index, line: line + 1 })
-    }
+  for await (const { text, place } of listEntries(sources, firstList)) {
+    const word = withoutMarks(text)
+    if (word !== '' && !places.has(word)) places.set(word, place)
   }
   return places.size === 0 ? undefined : { any: new RegExp([...places.keys()].sort().join('|')), places }
 }

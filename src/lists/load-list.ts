@@ -15,7 +15,7 @@ import { openBytes } from '../io/open-bytes.ts'
 import { writeWhole } from '../io/write-whole.ts'
 import { strip } from '../text/characters.ts'
 import { listVersion } from '../text/lists.ts'
-import { BLOCK_LIST_VERSION, type BlockList, BlockListBuilder, openBlockList } from './block-list.ts'
+import { BLOCK_LIST_VERSION, type BlockList, BlockListBuilder, openBlockList, type Place } from './block-list.ts'
 
 /** One list of several that are looked through together. */
 export interface ListSource {
@@ -77,16 +77,21 @@ function isShared(value: unknown): value is { buffer: SharedArrayBuffer } {
 async function build(sources: readonly ListSource[], form: EntryForm, firstList: number): Promise<BlockList> {
   const builder = new BlockListBuilder()
   const normalize = normalizers[form]
+  for await (const { text, place } of listEntries(sources, firstList)) builder.add(normalize(text), place)
+  return builder.finish()
+}
+
+/** Entries as written, with their places. */
+export async function* listEntries(sources: readonly ListSource[], firstList: number): AsyncGenerator<{ text: string; place: Place }> {
   for (const [index, { lines }] of sources.entries()) {
     let line = 0
     for await (const block of 'file' in lines ? readLines(lines.file) : [lines]) {
       for (const text of block) {
         line++
-        if (text !== '' && !text.startsWith('#')) builder.add(normalize(text), { list: firstList + index, line })
+        if (text !== '' && !text.startsWith('#')) yield { text, place: { list: firstList + index, line } }
       }
     }
   }
-  return builder.finish()
 }
 
 async function* readLines(file: string): AsyncGenerator<readonly string[]> {

@@ -8,7 +8,7 @@
 
 import { z } from 'zod'
 import type { Item } from '../src/core/document.ts'
-import { hash128, sampleFraction } from '../src/core/identity.ts'
+import { idInEpoch, sampleFraction } from '../src/core/identity.ts'
 import type { Source } from '../src/core/stage.ts'
 
 const weight = z.number().positive().max(100)
@@ -81,7 +81,7 @@ function takenItem<T extends Item>(item: T, { name, weight, epoch, seed }: Share
   if (share <= 0 || (share < 1 && sampleFraction(item.id, `mixture ${seed}`) >= share)) return []
   const subset = item.subset === undefined ? name : `${name}/${item.subset}`
   if (epoch === 0) return [{ ...item, subset }]
-  return [{ ...item, subset, id: hash128(`${item.id}\nepoch ${epoch}`), metadata: { ...item.metadata, epoch } }]
+  return [{ ...item, subset, id: idInEpoch(item.id, epoch), metadata: { ...item.metadata, epoch } }]
 }
 
 function own(weights: Readonly<Record<string, number>>, subset: string | undefined): number {

@@ -27,7 +27,8 @@ const rules: Record<string, readonly string[]> = {
   'src/endpoint': ['src/core', 'src/io'],
   'src/tensor': ['src/core'],
   'src/model': ['src/tensor', 'src/core'],
-  'src/train': ['src/model', 'src/tensor', 'schemas', 'src/core', 'src/io'],
+  'src/tokens': ['schemas', 'src/core', 'src/io'],
+  'src/train': ['src/model', 'src/tensor', 'src/tokens', 'schemas', 'src/core', 'src/io'],
   'src/audit': ['schemas', 'src/engine', 'src/dedup', 'src/text', 'src/pii', 'src/core', 'src/io'],
   'src/executors': ['src/engine', 'src/io', 'src/core', 'src/pii'],
   'src/cli': [
@@ -39,6 +40,7 @@ const rules: Record<string, readonly string[]> = {
     'src/dedup',
     'src/lang',
     'src/tokenizer',
+    'src/tokens',
     'src/ngram',
     'src/executors',
     'src/engine',

@@ -101,7 +101,7 @@ export function byteSize(text: string): number {
 /** What the runner and one thread take before they hold a document. */
 const LEAST_MEMORY = 256e6
 
-function memorySize(text: string): number {
+export function memorySize(text: string): number {
   const bytes = byteSize(text)
   if (bytes < LEAST_MEMORY) throw new InvalidArgumentError(`give at least ${formatBytes(LEAST_MEMORY)}`)
   return bytes

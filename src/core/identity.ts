@@ -34,6 +34,11 @@ export function sourceName(source: string): string {
   return match[1].toLowerCase() === 'file' && path.startsWith(here) ? path.slice(here.length) : path
 }
 
+/** Id of a document that is taken again: in the first epoch, 0, its own. */
+export function idInEpoch(id: string, epoch: number): string {
+  return epoch === 0 ? id : hash128(`${id}\nepoch ${epoch}`)
+}
+
 /** A number in [0, 1) from an id and a purpose: sampling that every run and every worker repeats. */
 export function sampleFraction(id: string, purpose: string): number {
   return Number.parseInt(hash128(`${purpose}\n${id}`).slice(0, 12), 16) / 2 ** 48

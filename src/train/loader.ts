@@ -3,7 +3,7 @@
 
 import { SluiceError } from '../core/errors.ts'
 import { sampleFraction } from '../core/identity.ts'
-import type { Corpus, RowGroup } from './corpus.ts'
+import type { Corpus, RowGroup } from '../tokens/corpus.ts'
 import {
   BatchBuilder,
   bestFitInto,

@@ -2,7 +2,7 @@
 // windows that fit in memory, and the documents of a window are permuted again (src/train/window.ts). So any position can
 // be found again without replaying what came before it.
 
-import type { RowGroup } from './corpus.ts'
+import type { RowGroup } from '../tokens/corpus.ts'
 
 /** xoshiro128** (Blackman & Vigna 2021, arxiv.org/abs/1805.01407), its state filled from the seed words by splitmix32. */
 export function randomUint32(...seed: readonly number[]): () => number {

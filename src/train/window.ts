@@ -1,7 +1,7 @@
 // A window: the documents of a few row groups, permuted and laid end to end in one typed array. It is what packing reads.
 
 import { LARGEST_U16_VOCABULARY } from '../../schemas/tokens.ts'
-import type { Corpus, RowGroup, TokenRows } from './corpus.ts'
+import type { Corpus, RowGroup, TokenRows } from '../tokens/corpus.ts'
 import { permutation } from './shuffle.ts'
 
 export interface Window {

@@ -1,7 +1,10 @@
 // Token files in datatrove's format, byte for byte, shuffled ones too.
 
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { z } from 'zod'
-import { datatroveFiles } from '../../src/tokenizer/datatrove-files.ts'
+import { writeDatatroveFiles } from '../../src/tokens/datatrove-files.ts'
 import { difference, type Runner, rowByRow } from './cases.ts'
 
 const tokenCase = z.object({
@@ -16,20 +19,27 @@ const tokenCase = z.object({
 })
 
 export const tokenFileRunners: readonly Runner[] = [
-  rowByRow('token_files*.jsonl', tokenCase, (row) => {
+  rowByRow('token_files*.jsonl', tokenCase, async (row) => {
     const shift = Number(/\+ (\d+)/.exec(row.tokens)?.[1])
     const documents = row.texts.map((text) => [...Array.from(Buffer.from(text), (byte) => byte + shift), 0])
-    const files = datatroveFiles(documents, {
-      vocabularySize: row.vocab_size,
-      tokenizerName: 'bytes',
-      rank: 0,
-      shuffleSeed: row.shuffle_documents ? row.seed : undefined,
-      maxTokensPerFile: row.max_tokens_per_file ?? undefined,
-    })
-    for (const [name, content] of Object.entries(row.files_base64)) {
-      const unequal = difference(name, content, files.get(name) && Buffer.from(files.get(name) ?? []).toString('base64'))
-      if (unequal) return unequal
+    const folder = mkdtempSync(join(tmpdir(), 'sluice-token-files-'))
+    try {
+      await writeDatatroveFiles(documents, {
+        folder,
+        vocabularySize: row.vocab_size,
+        tokenizerName: 'bytes',
+        rank: 0,
+        shuffleSeed: row.shuffle_documents ? row.seed : undefined,
+        maxTokensPerFile: row.max_tokens_per_file ?? undefined,
+      })
+      const names = readdirSync(folder)
+      for (const [name, content] of Object.entries(row.files_base64)) {
+        const unequal = difference(name, content, names.includes(name) && readFileSync(join(folder, name)).toString('base64'))
+        if (unequal) return unequal
+      }
+      return difference('file names', Object.keys(row.files_base64).sort(), names.sort())
+    } finally {
+      rmSync(folder, { recursive: true })
     }
-    return difference('file names', Object.keys(row.files_base64).sort(), [...files.keys()].sort())
   }),
 ]

@@ -7,7 +7,7 @@ import { serializeTokensMetadata, type TokensMetadata, tokensSchema } from '../.
 import { hash128 } from '../../src/core/identity.ts'
 import { int64Column, recordBatch, uint8ListColumn, uint16ListColumn, utf8Column } from '../../src/io/columns.ts'
 import { ParquetWriter } from '../../src/io/parquet.ts'
-import type { Corpus, RowGroup } from '../../src/train/corpus.ts'
+import type { Corpus, RowGroup } from '../../src/tokens/corpus.ts'
 import { randomUint32 } from '../../src/train/shuffle.ts'
 
 export interface TestDocument {
@@ -33,6 +33,7 @@ export function memoryCorpus(groups: readonly (readonly TestDocument[])[], vocab
   return {
     folder: 'memory',
     shards: Array.from({ length: (groups.length + 1) >> 1 }, (_, shard) => `${shard}.parquet`),
+    shardTokens: [],
     vocabulary: { hash: 'test', size: vocabularySize, endOfText: END_OF_TEXT },
     tokenizerFile: undefined,
     tokens: rowGroups.reduce((sum, { tokens }) => sum + tokens, 0),
@@ -47,6 +48,7 @@ export function memoryCorpus(groups: readonly (readonly TestDocument[])[], vocab
         masks: groups[index].map(({ mask }) => mask && Uint8Array.from(mask)),
       }
     },
+    readOrigins: async (group) => groups[rowGroups.indexOf(group)].map((_, row) => ({ source: 'memory', offset: row })),
   }
 }
 

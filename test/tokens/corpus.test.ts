@@ -5,9 +5,9 @@ import { test } from 'node:test'
 import { Field, Int64, Schema } from 'apache-arrow'
 import { int64Column, recordBatch } from '../../src/io/columns.ts'
 import { ParquetWriter } from '../../src/io/parquet.ts'
-import { openCorpus } from '../../src/train/corpus.ts'
+import { openCorpus } from '../../src/tokens/corpus.ts'
 import { TokenLoader } from '../../src/train/loader.ts'
-import { idOf, markovDocuments, temporaryFolder, writeShard } from './corpora.ts'
+import { idOf, markovDocuments, temporaryFolder, writeShard } from '../train/corpora.ts'
 
 test('shards are read back row group by row group, with ids, tokens and masks', async () => {
   await using folder = await temporaryFolder()

@@ -7,7 +7,7 @@ import { readdir, readFile, stat } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { parseTokensMetadata, TOKENIZER_FILE, type TokensMetadata } from '../../schemas/tokens.ts'
 import { SluiceError } from '../core/errors.ts'
-import { columnOf, listValues, utf8Values } from '../io/columns.ts'
+import { columnOf, listValues, numberValues, utf8Values } from '../io/columns.ts'
 import { type ParquetFacts, readParquet, readParquetFacts } from '../io/parquet.ts'
 
 export interface RowGroup {
@@ -34,6 +34,8 @@ export interface Corpus {
   readonly folder: string
   /** File names, sorted: a training log names shards by their ordinal here. */
   readonly shards: readonly string[]
+  /** Tokens of each shard, as it says itself. */
+  readonly shardTokens: readonly number[]
   readonly vocabulary: { readonly hash: string; readonly size: number; readonly endOfText: number }
   /** The copy of the tokenizer beside the shards, where there is one. */
   readonly tokenizerFile: string | undefined
@@ -44,6 +46,16 @@ export interface Corpus {
   readonly hash: string
   /** @throws SluiceError `SLUICE_PARQUET_INVALID`, `SLUICE_TRAIN_SHARD_INVALID` */
   readonly readRows: (group: RowGroup) => Promise<TokenRows>
+  /** Where the rows of a group come from, in file order. */
+  readonly readOrigins: (group: RowGroup) => Promise<Origin[]>
+}
+
+/** What a row says of its document besides the tokens. */
+export interface Origin {
+  readonly url?: string
+  readonly subset?: string
+  readonly source: string
+  readonly offset: number
 }
 
 interface OpenShard {
@@ -80,6 +92,7 @@ export async function openCorpus(path: string): Promise<Corpus> {
   return {
     folder,
     shards: names,
+    shardTokens: shards.map(({ metadata }) => metadata.tokens),
     vocabulary,
     tokenizerFile: await tokenizerBeside(folder, vocabulary.hash),
     tokens: shards.reduce((sum, { metadata }) => sum + metadata.tokens, 0),
@@ -87,6 +100,7 @@ export async function openCorpus(path: string): Promise<Corpus> {
     rowGroups: shards.flatMap(rowGroupsOf),
     hash: hashOf(shards),
     readRows: (group) => readRows(join(folder, names[group.shard]), group, shards[group.shard].metadata.vocabularySize),
+    readOrigins: (group) => readOrigins(join(folder, names[group.shard]), group),
   }
 }
 
@@ -176,6 +190,18 @@ async function readRows(path: string, group: RowGroup, vocabularySize: number): 
     }
   }
   return rows
+}
+
+async function readOrigins(path: string, { group }: RowGroup): Promise<Origin[]> {
+  const origins: Origin[] = []
+  for await (const { batch } of readParquet(path, { columns: ['url', 'subset', 'source', 'offset'], rowGroups: [group, group + 1] })) {
+    const [urls, subsets, sources] = ['url', 'subset', 'source'].map((name) => utf8Values(columnOf(batch, name)))
+    const offsets = numberValues(columnOf(batch, 'offset'))
+    // Shards of an earlier version have no subsets.
+    for (let i = 0; i < batch.numRows; i++)
+      origins.push({ url: urls[i], subset: subsets[i], source: sources[i] ?? '', offset: offsets[i] ?? 0 })
+  }
+  return origins
 }
 
 /** What would otherwise read outside the embedding's table. */

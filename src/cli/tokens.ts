@@ -1,0 +1,220 @@
+// `sluice tokens`: looks into token corpora, checks them, shuffles and mixes them.
+
+import { existsSync } from 'node:fs'
+import { mkdir, readdir, rename, rm } from 'node:fs/promises'
+import { basename, join } from 'node:path'
+import { Command, InvalidArgumentError } from 'commander'
+import { parquetShards } from '../../stages/parquet-shards.ts'
+import { formatBytes, formatCount, formatShare } from '../audit/format.ts'
+import { SluiceError } from '../core/errors.ts'
+import { hash128 } from '../core/identity.ts'
+import { packageVersion } from '../core/version.ts'
+import { writeWhole } from '../io/write-whole.ts'
+import { loadTokenizer } from '../tokenizer/tokenizer.ts'
+import { type Corpus, openCorpus } from '../tokens/corpus.ts'
+import { readDocuments } from '../tokens/documents.ts'
+import { type Part, shuffled } from '../tokens/shuffle.ts'
+import { measureCorpus, verifyCorpus } from '../tokens/statistics.ts'
+import { exitCodes } from './exit-codes.ts'
+import { printable } from './printable.ts'
+import { memorySize, wholeNumber } from './run-options.ts'
+
+const json = ['--json', 'the result as JSON'] as const
+
+export const command = new Command().addHelpText(
+  'after',
+  `
+A corpus is a folder of token shards: what a pipeline writes that ends in .pipe(tokenize()).to(parquetShards()).
+
+Examples:
+  sluice tokens inspect corpora/web --show 2
+  sluice tokens verify corpora/web
+  sluice tokens shuffle corpora/web -o corpora/web-shuffled --seed 7
+  sluice tokens mix corpora/web=0.5 corpora/code=2 -o corpora/mixed`,
+)
+
+command
+  .command('inspect')
+  .description('show shards, vocabulary and counts; --show prints documents as text')
+  .argument('<corpus>', 'folder of token shards, or one shard')
+  .option('--show <n>', 'first documents to print', wholeNumber, 0)
+  .option(...json)
+  .action(async (path: string, flags: { show: number; json?: boolean }) => {
+    const corpus = await openCorpus(path)
+    process.stdout.write(flags.json ? `${JSON.stringify(factsOf(corpus))}\n` : factsText(corpus))
+    if (flags.show > 0) await showDocuments(corpus, flags.show)
+  })
+
+command
+  .command('stats')
+  .description('count all tokens: lengths, ids in use, subsets')
+  .argument('<corpus>', 'folder of token shards, or one shard')
+  .option(...json)
+  .action(async (path: string, flags: { json?: boolean }) => {
+    const statistics = await measureCorpus(await openCorpus(path), counter('counted'))
+    if (flags.json) {
+      process.stdout.write(`${JSON.stringify(statistics)}\n`)
+      return
+    }
+    const { documents, tokens, usedIds, vocabularySize, length, endInEndOfText, bySubset } = statistics
+    const lines = [
+      `${formatCount(documents)} documents, ${formatCount(tokens)} tokens, ${formatCount(usedIds)} of ${formatCount(vocabularySize)} ids in use`,
+      `tokens of a document: ${length.min} at least, ${length.p10} (10 %), ${length.median} (half), ${length.p90} (90 %), ${length.max} at most`,
+      `${formatShare(endInEndOfText, documents)} of the documents end in the end of text`,
+      ...bySubset.map(
+        ({ subset, ...counts }) =>
+          `  ${subset || '(no subset)'}: ${formatCount(counts.documents)} documents, ${formatCount(counts.tokens)} tokens`,
+      ),
+    ]
+    process.stdout.write(printable(`${lines.join('\n')}\n`))
+  })
+
+command
+  .command('verify')
+  .description('read every row of every shard; digests are compared with the manifest')
+  .argument('<corpus>', 'folder of token shards')
+  .option(...json)
+  .addHelpText('after', '\nExit codes: 0 all is well, 1 a shard is not.')
+  .action(async (path: string, flags: { json?: boolean }) => {
+    let damaged = 0
+    for await (const check of verifyCorpus(await openCorpus(path))) {
+      if (check.problem !== undefined) damaged++
+      const verdict = check.problem === undefined ? 'ok' : `DAMAGED: ${check.problem}`
+      process.stdout.write(
+        flags.json
+          ? `${JSON.stringify(check)}\n`
+          : printable(`${check.shard}  ${formatCount(check.rows)} rows  ${formatCount(check.tokens)} tokens  ${verdict}\n`),
+      )
+    }
+    if (damaged > 0) process.exitCode = exitCodes.failed
+  })
+
+interface ShuffleFlags {
+  output: string
+  seed: number
+  memory: number
+}
+
+for (const [name, description, argument] of [
+  ['shuffle', 'put all documents of a corpus into an order of the seed', '<corpus>'],
+  ['mix', 'shuffle several corpora into one, each by its weight in epochs', '<corpora...>'],
+] as const)
+  command
+    .command(name)
+    .description(description)
+    .argument(
+      argument,
+      name === 'mix' ? 'folders, each with =weight behind it where it is not 1: corpora/web=0.5' : 'folder of token shards',
+    )
+    .requiredOption('-o, --output <folder>', 'new folder for the shards')
+    .option('--seed <n>', 'same seed and documents, same order', wholeNumber, 0)
+    .option('--memory <bytes>', 'what may be held of a bucket, such as 4GB', memorySize, 1e9)
+    .action(async (corpora: string | string[], flags: ShuffleFlags) => {
+      const parts = await Promise.all(
+        [corpora]
+          .flat()
+          .map((text) => (name === 'mix' ? parsePart(text) : { text, weight: 1 }))
+          .map(openPart),
+      )
+      await shuffleInto(parts, flags)
+    })
+
+function parsePart(text: string): { text: string; weight: number } {
+  const match = /^(.+)=(\d+(?:\.\d+)?)$/.exec(text)
+  if (!match) return { text, weight: 1 }
+  if (Number(match[2]) === 0) throw new InvalidArgumentError(`the weight of ${match[1]} is 0: leave it out`)
+  return { text: match[1], weight: Number(match[2]) }
+}
+
+async function openPart({ text, weight }: { text: string; weight: number }): Promise<Part & { text: string }> {
+  return { text, weight, corpus: await openCorpus(text) }
+}
+
+async function shuffleInto(parts: readonly (Part & { text: string })[], { output, seed, memory }: ShuffleFlags): Promise<void> {
+  if (existsSync(output) && (await readdir(output)).length > 0)
+    throw new SluiceError('SLUICE_OUTPUT_TAKEN', 'the output folder is not empty', { where: { folder: output }, fix: 'give a new folder' })
+  const working = `${output}.working`
+  await rm(working, { recursive: true, force: true })
+  await mkdir(working, { recursive: true })
+  const stop = new AbortController()
+  process.once('SIGINT', () =>
+    stop.abort(new SluiceError('SLUICE_STOPPED', 'stopped: nothing was written', { fix: 'run the same command again' })),
+  )
+  const inputs = parts.map(({ text, weight, corpus }) => ({ corpus: text, weight, hash: corpus.hash }))
+  const planHash = hash128(JSON.stringify([seed, inputs.map(({ weight, hash }) => [weight, hash])]))
+  try {
+    const sink = await parquetShards({ path: output }).open({
+      signal: stop.signal,
+      folder: working,
+      partition: planHash.slice(0, 16),
+      planHash,
+      artifact: () => '',
+    })
+    const report = counter('documents')
+    const order = shuffled(parts, {
+      seed,
+      workFolder: join(working, 'buckets'),
+      memoryBytes: memory,
+      signal: stop.signal,
+      progress: (pass, documents) => report(documents, pass === 'scatter' ? 'scattered' : 'written'),
+    })
+    for await (const documents of order) await sink.write(documents)
+    const shards = await sink.close()
+    const manifest = { shuffled: inputs, seed, planHash, sluice: packageVersion, shards }
+    await writeWhole(join(working, 'manifest.json'), JSON.stringify(manifest, undefined, 2))
+    await rm(output, { recursive: true, force: true }) // empty
+    await rename(working, output)
+    const tokens = shards.reduce((sum, shard) => sum + (shard.tokens ?? 0), 0)
+    process.stderr.write(
+      `${output}: ${formatCount(shards.filter((shard) => shard.tokens !== undefined).length)} shards, ${formatCount(tokens)} tokens\n`,
+    )
+  } finally {
+    await rm(working, { recursive: true, force: true })
+  }
+}
+
+function factsOf(corpus: Corpus) {
+  const { folder, vocabulary, tokens, documents, hash } = corpus
+  const shards = corpus.shards.map((shard, index) => {
+    const groups = corpus.rowGroups.filter((group) => group.shard === index)
+    return { shard, rows: groups.reduce((sum, { rows }) => sum + rows, 0), rowGroups: groups.length, tokens: corpus.shardTokens[index] }
+  })
+  return { folder, documents, tokens, vocabulary, hash, shards }
+}
+
+function factsText(corpus: Corpus): string {
+  const { documents, tokens, vocabulary, shards } = factsOf(corpus)
+  const idBytes = vocabulary.size > 65_536 ? 4 : 2
+  const lines = [
+    `${formatCount(documents)} documents, ${formatCount(tokens)} tokens (${formatBytes(tokens * idBytes)} of ids)`,
+    `vocabulary of ${formatCount(vocabulary.size)}, ${vocabulary.hash.slice(0, 12)}, end of text ${vocabulary.endOfText}`,
+    ...shards.map(
+      (shard) =>
+        `  ${shard.shard}  ${formatCount(shard.rows)} rows  ${formatCount(shard.tokens)} tokens  ${formatCount(shard.rowGroups)} row groups`,
+    ),
+  ]
+  return printable(`${lines.join('\n')}\n`)
+}
+
+async function showDocuments(corpus: Corpus, count: number): Promise<void> {
+  let shown = 0
+  let tokenizer: Awaited<ReturnType<typeof loadTokenizer>> | undefined
+  for await (const documents of readDocuments(corpus))
+    for (const { id, url, source, offset, tokens, vocabulary } of documents) {
+      if (shown++ >= count) return
+      tokenizer ??= await loadTokenizer(vocabulary.file)
+      process.stdout.write(
+        printable(`\n${id}  ${url ?? `${basename(source)} at ${offset}`}  ${tokens.length} tokens\n${tokenizer.decode(tokens)}\n`),
+      )
+    }
+}
+
+/** A line on the terminal, rewritten; nothing elsewhere. */
+function counter(verb: string): (count: number, what?: string) => void {
+  let last = 0
+  return (count, what = verb) => {
+    if (!process.stderr.isTTY || Date.now() - last < 200) return
+    last = Date.now()
+    process.stderr.write(`\r\u001b[K${formatCount(count)} ${what}\r`)
+  }
+}

@@ -54,17 +54,61 @@ export async function extraHelp(words: readonly string[]): Promise<string> {
 
 // ---- the stage ----
 
+type Parts = typeof import('../../stages/index.ts')
+type KindOf<Factory> = Factory extends (...options: never[]) => { readonly kind: infer Kind } ? Kind : 'none'
+type OfKind<Kind> = { [Name in keyof Parts]: KindOf<Parts[Name]> extends Kind ? Name : never }[keyof Parts]
+
+/** Told apart by their types: a stage knows what it is only once it has its options. The compiler wants every one of them here. */
+const barriers: Record<OfKind<'barrier'>, true> = {
+  bloomDedup: true,
+  decontaminate: true,
+  exactDedup: true,
+  keepTop: true,
+  lineDedup: true,
+  minhashDedup: true,
+  perplexityBuckets: true,
+  qualityClassifier: true,
+  sentenceDedup: true,
+  substringDedup: true,
+  toxicityClassifier: true,
+  trainTokenizer: true,
+}
+const sourcesAndSinks: Record<OfKind<'source' | 'sink'> | 'mixture', true> = {
+  c4: true,
+  commonCrawl: true,
+  csvFiles: true,
+  dolma: true,
+  fineWeb: true,
+  htmlFiles: true,
+  huggingFace: true,
+  jsonl: true,
+  jsonlShards: true,
+  mixture: true,
+  parquet: true,
+  parquetShards: true,
+  pile: true,
+  redPajama: true,
+  redPajama2: true,
+  shards: true,
+  sourceCode: true,
+  textFiles: true,
+  warc: true,
+  wet: true,
+}
+
 async function publicStages(): Promise<Record<string, unknown>> {
   return { ...(await import('../../stages/index.ts')) }
 }
 
 async function listStages(): Promise<void> {
   const exported = await publicStages()
-  const names = Object.keys(exported).filter((name) => isListed(exported, name))
-  process.stdout.write(`${names.sort().join('\n')}\n`)
+  const names = Object.keys(exported).filter((name) => isListed(exported, name) && !(name in sourcesAndSinks))
+  const list = (title: string, isMember: (name: string) => boolean) => `${[title, ...names.filter(isMember).sort()].join('\n  ')}\n`
+  process.stdout.write(list('Document by document:', (name) => !(name in barriers)))
+  process.stdout.write(`\n${list('Over all documents, answering when the input ends:', (name) => name in barriers)}`)
 }
 
-/** Whether a name is that of a stage with options; the others, filter and map, take functions. */
+/** Whether a name is that of a part with options; the others, filter and map, take functions. */
 function isListed(exported: Record<string, unknown>, name: string): boolean {
   return typeof exported[name] === 'function' && `${name}Options` in exported
 }

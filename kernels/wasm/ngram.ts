@@ -102,13 +102,23 @@ function probe(address: usize, buckets: u64, entryBytes: usize, key: u64): usize
   }
 }
 
-/** As `probe` in the table of order n; 0 where the key is not there. */
+/** Address of the entry of order n with that key; 0 where there is none. */
 // @ts-ignore: decorator
 @inline
 function find(n: u32, entryBytes: usize, key: u64): usize {
   const table = tableOf(n)
-  const at = probe(<usize>load<u32>(table), load<u64>(table, 8), entryBytes, key)
-  return load<u64>(at) == key ? at : 0
+  const address = <usize>load<u32>(table)
+  const buckets = load<u64>(table, 8)
+  const first = address + <usize>(key % buckets) * entryBytes
+  let at = first
+  while (true) {
+    const found = load<u64>(at)
+    if (found == key) return at
+    if (found == 0) return 0
+    at += entryBytes
+    if (at == address + <usize>buckets * entryBytes) at = address
+    if (at == first) return 0
+  }
 }
 
 /** As `find`, but makes an entry where there is none; 0 where the table is full. `isNew` is then true. */
@@ -139,12 +149,6 @@ export function wordOf(at: usize, bytes: u32): u32 {
 }
 
 // ---- scoring ----
-
-// @ts-ignore: decorator
-@inline
-function isBlank(byte: u32): bool {
-  return byte == 32 || byte - 9 < 5 || byte == 0
-}
 
 /** Begins a text: nothing is counted, and a line begins. */
 export function begin(slot: usize): void {
@@ -178,30 +182,48 @@ export function endLine(slot: usize): void {
  * reference does. With `keepsTokens`, each word leaves f32 score and u32 (1 where it is unknown) in the slot.
  */
 export function score(slot: usize, bytes: u32, keepsTokens: bool): u32 {
-  let at = slot + TEXT
-  const end = at + bytes
+  const end = slot + TEXT + bytes
+  store<u8>(end, 32) // ends the last word too
+  let start = slot + TEXT
   let kept = slot + TOKEN_SCORES
-  while (at < end) {
-    const byte = <u32>load<u8>(at)
-    if (isBlank(byte)) {
-      if (byte == 10) endLine(slot)
-      at++
-      continue
-    }
-    const start = at++
-    while (at < end && !isBlank(<u32>load<u8>(at))) at++
-    const word = wordOf(start, <u32>(at - start))
-    const probability = step(slot, word)
-    store<f32>(slot, load<f32>(slot, LINE_SCORE) + probability, LINE_SCORE)
-    store<u32>(slot, load<u32>(slot, TOKENS) + 1, TOKENS)
-    if (word == 0) store<u32>(slot, load<u32>(slot, UNKNOWN) + 1, UNKNOWN)
-    if (keepsTokens) {
-      store<f32>(kept, probability)
-      store<u32>(kept, word == 0 ? 1 : 0, 4)
-      kept += 8
+  for (let block = start; block <= end; block += 64) {
+    let blanks = blanksIn64(block)
+    if (end - block < 63) blanks &= (<u64>2 << <u64>(end - block)) - 1
+    for (; blanks != 0; blanks &= blanks - 1) {
+      const at = block + <usize>ctz(blanks)
+      if (at > start) {
+        const word = wordOf(start, <u32>(at - start))
+        const probability = step(slot, word)
+        store<f32>(slot, load<f32>(slot, LINE_SCORE) + probability, LINE_SCORE)
+        store<u32>(slot, load<u32>(slot, TOKENS) + 1, TOKENS)
+        if (word == 0) store<u32>(slot, load<u32>(slot, UNKNOWN) + 1, UNKNOWN)
+        if (keepsTokens) {
+          store<f32>(kept, probability)
+          store<u32>(kept, word == 0 ? 1 : 0, 4)
+          kept += 8
+        }
+      }
+      if (load<u8>(at) == 10) endLine(slot)
+      start = at + 1
     }
   }
   return <u32>(kept - slot - TOKEN_SCORES) >> 3
+}
+
+/** A bit for each blank of 64 bytes: a branch for each byte would be guessed wrong at the end of every word. */
+// @ts-ignore: decorator
+@inline
+function blanksIn64(at: usize): u64 {
+  return blanksIn16(at) | (blanksIn16(at + 16) << 16) | (blanksIn16(at + 32) << 32) | (blanksIn16(at + 48) << 48)
+}
+
+// @ts-ignore: decorator
+@inline
+function blanksIn16(at: usize): u64 {
+  const bytes = v128.load(at)
+  const isSpace = i8x16.eq(bytes, i8x16.splat(32))
+  const isControl = i8x16.lt_u(i8x16.sub(bytes, i8x16.splat(9)), i8x16.splat(5))
+  return <u64>(<u32>i8x16.bitmask(v128.or(v128.or(isSpace, isControl), i8x16.eq(bytes, i8x16.splat(0)))))
 }
 
 /** log10 p(word | the slot's state), which moves on by the word. */

@@ -90,7 +90,7 @@ export class NgramScorer {
   /** Words are what blanks separate (bytes 0, 9 to 13 and 32); a line feed ends a line. The empty text is one empty line. */
   scoreText(text: string): TextScore {
     return this.#inSlot((slot) => {
-      for (const piece of pieces(Buffer.from(text))) {
+      for (const piece of pieces(utf8(text))) {
         this.#bytes.set(piece, slot + SLOT_TEXT)
         this.#kernel.score(slot, piece.length, false)
       }
@@ -107,7 +107,7 @@ export class NgramScorer {
   scoreTokens(line: string): TokenScore[] {
     return this.#inSlot((slot) => {
       const scores: TokenScore[] = []
-      for (const piece of pieces(Buffer.from(line.replaceAll('\n', ' ')))) {
+      for (const piece of pieces(utf8(line.replaceAll('\n', ' ')))) {
         this.#bytes.set(piece, slot + SLOT_TEXT)
         const kept = this.#kernel.score(slot, piece.length, true)
         for (let at = slot + SLOT_TOKEN_SCORES; at < slot + SLOT_TOKEN_SCORES + 8 * kept; at += 8)
@@ -128,6 +128,13 @@ export class NgramScorer {
       releaseSlot(this.#memory, slot)
     }
   }
+}
+
+const scratch = Buffer.alloc(1 << 20)
+
+/** Borrowed until the next call, where it fits: a buffer a document is work for the garbage collector. */
+function utf8(text: string): Buffer {
+  return 3 * text.length <= scratch.length ? scratch.subarray(0, scratch.write(text)) : Buffer.from(text)
 }
 
 /** What the kernel takes at once, cut at blanks. A word too long for that is unknown anyway, and counts as two or more. */

@@ -2,6 +2,7 @@
 
 import { join, relative } from 'node:path'
 import { Command } from 'commander'
+import { claimOutputs, lockOutputs } from '../engine/output.ts'
 import { importPipeline } from '../engine/pipeline-file.ts'
 import { RunFolder } from '../engine/run-folder.ts'
 import type { RunResult } from '../engine/runner.ts'
@@ -52,6 +53,8 @@ async function start(file: string, flags: RunFlags, command: Command): Promise<{
   const folder = flags.run ?? join('runs', plan.pipeline.name)
   await new RunFolder(folder).check(plan.pipeline.name)
   await using _lock = await lockFolder(folder)
+  await claimOutputs(plan)
+  await using _outputs = await lockOutputs(plan)
   const say = (line: string) => process.stderr.write(`${line}\n`)
   if (!flags.json) say(`${plan.pipeline.name}: run folder ${folder}, threads ${threads} (${cause}), memory ${formatBytes(flags.memory)}`)
   const setup = {

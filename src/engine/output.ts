@@ -7,6 +7,7 @@ import { join, resolve } from 'node:path'
 import { z } from 'zod'
 import { SluiceError } from '../core/errors.ts'
 import { hash128 } from '../core/identity.ts'
+import { lockFolder } from '../io/folder-lock.ts'
 import { writeWhole } from '../io/write-whole.ts'
 import { freezePlan, type Phase, type Plan } from './plan.ts'
 import type { Seal } from './run-folder.ts'
@@ -15,6 +16,8 @@ const MANIFEST = 'manifest.json'
 const ATTEMPTS = '.attempts'
 /** `<partition>-<part>.<extension>`: only such files are ever removed. */
 const SHARD_NAME = /^[0-9a-f]{16}-\d+\./
+/** Who writes into the folder, as long as it does, and files on their way to being that. Readers of Parquet pass over hidden files. */
+const LOCK = '.lock'
 /** A manifest whose writer was killed. */
 const HALF_WRITTEN = /^manifest\.json\.[0-9a-f]{8}\.tmp$/
 
@@ -44,7 +47,7 @@ export function sinkPaths({ steps, end }: Phase): string[] {
 export async function claimOutputs(plan: Plan): Promise<void> {
   for (const folder of plan.phases.flatMap(sinkPaths)) {
     await mkdir(folder, { recursive: true })
-    const names = (await readdir(folder)).filter((name) => name !== ATTEMPTS)
+    const names = (await readdir(folder)).filter((name) => name !== ATTEMPTS && !(name === LOCK || name.startsWith(`${LOCK}.`)))
     if (names.length === 0) continue
     const owner = await readManifest(folder)
     if (!owner && !existsSync(join(folder, ATTEMPTS))) {
@@ -64,6 +67,17 @@ export async function claimOutputs(plan: Plan): Promise<void> {
       )
     }
   }
+}
+
+/**
+ * Keeps other runs out of the output folders, whatever their run folders.
+ *
+ * @throws SluiceError `SLUICE_RUN_LOCKED` where a living process has one of them
+ */
+export async function lockOutputs(plan: Plan): Promise<AsyncDisposable> {
+  await using locks = new AsyncDisposableStack()
+  for (const folder of new Set(plan.phases.flatMap(sinkPaths))) locks.use(await lockFolder(folder, LOCK))
+  return locks.move()
 }
 
 /** Moves the sealed attempts' shards to their names and removes what an earlier plan left. May be repeated. */

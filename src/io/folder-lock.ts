@@ -15,11 +15,12 @@ type Holder = z.infer<typeof holderShape>
 /**
  * Takes the folder, which is made where it is not there; disposing of the answer gives it back.
  *
+ * @param name of the lock file
  * @throws SluiceError `SLUICE_RUN_LOCKED` where another living process has it
  */
-export async function lockFolder(folder: string): Promise<AsyncDisposable> {
+export async function lockFolder(folder: string, name = 'lock'): Promise<AsyncDisposable> {
   await mkdir(folder, { recursive: true })
-  const file = join(folder, 'lock')
+  const file = join(folder, name)
   const own = `${file}.${randomBytes(4).toString('hex')}`
   const owner: Holder = { pid: process.pid, host: hostname(), since: new Date().toISOString(), started: startOf(process.pid) }
   await writeFile(own, JSON.stringify(owner))

@@ -7,6 +7,7 @@ import { mkdir, readdir, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { SluiceError } from '../core/errors.ts'
 import { writeWhole } from '../io/write-whole.ts'
+import { DiskForecast } from './disk-forecast.ts'
 import { ErrorRate } from './error-rate.ts'
 import type { MergeRequest } from './merge-task.ts'
 import { buildOf, claimOutputs, publish, publishedDigests, sinkPaths } from './output.ts'
@@ -153,14 +154,13 @@ class Runner {
     const missing = requests.filter(({ partition }) => !markers.has(partition.id))
     const found = requests.flatMap(({ partition }) => markers.get(partition.id) ?? [])
     const isSealed = missing.length === 0 && (await folder.seal())?.tasks.map(nameOf).join() === found.map(nameOf).join()
-    this.#reporter.phaseStarted({
-      phase,
-      phases: this.#plan.phases.length,
-      tasks: requests.length,
-      done: found.length,
-      ...whatIsLeft(missing, before),
-    })
-    if (!isSealed) await this.#runTasks(phase, folder, missing, markers)
+    const left = whatIsLeft(missing, before)
+    this.#reporter.phaseStarted({ phase, phases: this.#plan.phases.length, tasks: requests.length, done: found.length, ...left })
+    const { concurrency } = this.#executor
+    const work = before
+      ? { left: left.documentsLeft, of: ({ summary }: Marker) => summary.documents, concurrency }
+      : { left: left.bytesLeft, of: ({ input }: Marker) => partitionBytes(input), concurrency }
+    if (!isSealed) await this.#runTasks(phase, missing, markers, folder, new DiskForecast(folder, work))
 
     const tasks = requests.map(({ partition }) => must(markers.get(partition.id), partition.id))
     const summary = mergeSummaries(
@@ -202,7 +202,13 @@ class Runner {
   }
 
   /** Runs what is missing, a few at a time; the first failure ends the run. */
-  async #runTasks(phase: Phase, folder: PhaseFolder, missing: readonly TaskRequest[], markers: Map<string, Marker>): Promise<void> {
+  async #runTasks(
+    phase: Phase,
+    missing: readonly TaskRequest[],
+    markers: Map<string, Marker>,
+    folder: PhaseFolder,
+    disks: DiskForecast,
+  ): Promise<void> {
     const errors = new ErrorRate(this.#options.maxErrorRate)
     for (const { summary } of markers.values()) errors.add(summary)
     errors.check()
@@ -213,6 +219,7 @@ class Runner {
       this.#reporter.taskDone(marker)
       errors.add(marker.summary)
       errors.check()
+      await disks.finished(marker)
     })
     if (phase.index === 0) errors.checkSomethingRead()
   }

@@ -44,3 +44,27 @@ test('a full disk ends the run with advice, and the same command finishes it whe
   assert.equal(code, 0, stderr)
   assert.equal(JSON.parse(stdout).kept, 500)
 })
+
+test('a disk that will not hold the run ends it after its first tasks, and what they did stays', async (t) => {
+  const disk = mkdtempSync(join(tmpdir(), 'sluice-disk-'))
+  if (!canMount(disk)) {
+    t.skip('no right to mount a small file system here')
+    return
+  }
+  t.after(() => execFileSync('umount', [disk]))
+  const folder = scratch(t)
+  mkdirSync(join(folder, 'in'))
+  // Forty files whose items take about 0.4 MB each: 16 MB for a disk of 3 MB, which would be full after seven of them.
+  const noise = (i: number) => Array.from({ length: 10_000 }, (_, j) => Math.imul(i * 10_000 + j, 2654435761) >>> 0).join(' ')
+  for (let file = 0; file < 40; file++)
+    writeFileSync(
+      join(folder, 'in', `${file}.jsonl`),
+      Array.from({ length: 10 }, (_, i) => `${JSON.stringify({ text: noise(file * 10 + i) })}\n`).join(''),
+    )
+  const words = ['run', pipelineFile, '--json', '--threads', '1', '--input', join(folder, 'in'), '--output', join(folder, 'out')]
+  const failed = await sluice([...words, '--run', join(disk, 'run')])
+  assert.equal(failed.code, 1, failed.stderr)
+  assert.match(failed.stderr, /SLUICE_DISK_FORECAST/)
+  assert.match(failed.stderr, /tasksDone [12]\b/)
+  assert.match(failed.stderr, /fix: +free some space/)
+})

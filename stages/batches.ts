@@ -42,7 +42,9 @@ export class Batches<T extends Item> {
 /** `path` of a source: one or several files, folders, patterns or URLs. */
 export const inputPaths = z
   .union([z.string().min(1), z.array(z.string().min(1)).min(1)])
-  .describe('files, folders, patterns (*, **, {a,b}) or http(s) URLs; folders and patterns are read in order of their paths')
+  .describe(
+    'files, folders, patterns (*, **, {a,b}), http(s) URLs or s3://bucket/… (an object, a prefix, a pattern); folders and patterns are read in order of their paths',
+  )
 
 export function listOf(path: string | readonly string[]): readonly string[] {
   return typeof path === 'string' ? [path] : path

@@ -142,8 +142,12 @@ async function workingFolder(folder: string): Promise<string> {
         await rm(path, { recursive: true, force: true })
     }
     return await mkdtemp(join(folder, 'work-'))
-  } catch (error) {
-    throw diskError(error, folder)
+  } catch (cause) {
+    throw new SluiceError('SLUICE_CRAWL_FOLDER', 'the list of records cannot be kept on disk', {
+      where: { folder },
+      fix: 'give commonCrawl a cache folder that can be written',
+      cause: diskError(cause, folder),
+    })
   }
 }
 

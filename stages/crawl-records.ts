@@ -11,8 +11,8 @@ import type { WarcRecord } from '../src/warc/record.ts'
 import { Batches } from './batches.ts'
 import type { Converted } from './warc-records.ts'
 
-/** Bytes between two records that are read along rather than asked for apart: what a request's round trip is worth. */
-const GAP_BYTES = 1 << 19
+/** Bytes between two records that are read along rather than asked for apart: what a round trip is worth with others under way (bench/remote). */
+const GAP_BYTES = 1 << 18
 /** A request ends with the record that brings it to this size: it is held in memory as a whole. */
 const REQUEST_BYTES = 2 << 20
 const REQUESTS_AHEAD = 16

@@ -73,7 +73,7 @@ export class Host {
     this.#waitingSince ??= now
     if (now + ms - this.#waitingSince > SILENT_MS && now - this.#noticedAt > NOTICE_EVERY_MS) {
       this.#noticedAt = now
-      notify(`waiting for ${this.name}: ${why}; again in ${Math.ceil(ms / 1000)} s`)
+      notify(`waiting for ${this.name}: ${why}; again in ${Math.ceil(ms / 1000)} s`, `waiting for ${this.name}`)
     }
     await sleep(ms, undefined, { signal })
   }
@@ -81,7 +81,7 @@ export class Host {
   #tellEnd(): void {
     if (this.#waitingSince === undefined) return
     const seconds = Math.round((performance.now() - this.#waitingSince) / 1000)
-    if (this.#noticedAt >= this.#waitingSince) notify(`${this.name} answers again, after ${seconds} s`)
+    if (this.#noticedAt >= this.#waitingSince) notify(`${this.name} answers again, after ${seconds} s`, `answer of ${this.name}`)
     this.#waitingSince = undefined
     this.#noticedAt = Number.NEGATIVE_INFINITY
   }

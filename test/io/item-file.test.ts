@@ -76,6 +76,13 @@ test('items of every kind, mixed, come back equal', async () => {
   )
 })
 
+test('an annotation that could not be measured is NaN again, not null, which every limit from below would let pass', async () => {
+  const annotations = { mean: Number.NaN, words: 0, lines: [1, 2], shares: { en: 1 }, note: 'null' }
+  const document: Document = { id: 'a', source: 's', offset: 0, length: 1, metadata: {}, text: '', annotations }
+  const [back] = await roundTrip([document], 1, 1000)
+  assert.deepEqual('annotations' in back && back.annotations, annotations)
+})
+
 test('items of many blocks come back in batches of the size asked for', async () => {
   const items = Array.from({ length: 3000 }, (_, i) => ({
     id: `id ${i}`,

@@ -122,6 +122,14 @@ test('document shards hold every field, and DuckDB reads them', async () => {
   }
 })
 
+test('annotations that are lists go into a column of text as JSON; a number that could not be measured is null', async () => {
+  const annotations = { mean: Number.NaN, lines: [1, 0.5], note: 'n' }
+  const sink = parquetShards({ path: 'x', annotations: { mean: 'number', lines: 'string', note: 'string' } })
+  const { folder: at } = await sinkAll<Document>(sink, [{ ...documents[0], annotations }])
+  const [row] = await rowsOf(`select * from '${at}/*.parquet'`)
+  assert.deepEqual([row.mean, row.lines, row.note], [null, '[1,0.5]', 'n'])
+})
+
 test('token shards say whose tokens they are, in u16 or u32 by the size of the vocabulary', async () => {
   for (const size of [65_536, 65_537]) {
     const items = tokenized(size)

@@ -7,10 +7,12 @@ import { readdirSync } from 'node:fs'
 const comparisons = [
   ['end-to-end'],
   ['sources', '--peers'],
+  ['warc'],
   ['filters', '--peers'],
   ['minhash', '--peers'],
   ['tokenizer'],
   ['language', '--peers'],
+  ['perplexity'],
   ['signals', '--peers'],
   ['train-llmc'],
 ]

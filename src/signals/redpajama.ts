@@ -131,13 +131,22 @@ const round8 = (value: number) => roundTo(value, 8)
 
 // ---- one pass over the chunks ----
 
-interface Sums extends Pick<Chunk, 'rawWords' | 'stopWords' | 'withLetter' | 'capitals' | 'symbols' | 'brackets' | 'characters'> {
+/** What a text sums up to. */
+interface Sums {
+  characters: number
+  rawWords: number
+  stopWords: number
+  withLetter: number
+  capitals: number
+  symbols: number
+  brackets: number
   words: number
+  /** Of the words; borrowed until the next text. */
+  ids: Int32Array
+  readonly lexicon: Lexicon
   badWords: number
   loremIpsum: number
   readonly lines: LineSums
-  ids: Int32Array
-  readonly lexicon: Lexicon
 }
 
 /** A number for each line, and how many end with an ellipsis. */
@@ -151,99 +160,110 @@ interface LineSums {
   ellipses: number
 }
 
+/** What may go on in the next word. */
+interface Begun {
+  /** Bad phrases, and the place of the word that would go on with each. */
+  phrases: { readonly words: readonly string[]; readonly next: number }[]
+  loremIpsum: boolean
+}
+
 // Reused between texts; large enough for one word a unit.
 let idBuffer = new Int32Array(1 << 15)
 
 function countChunks(text: string, chunks: Chunks): Sums {
   chunks.begin()
   if (idBuffer.length < text.length) idBuffer = new Int32Array(text.length * 2)
-  const lines: LineSums = { ended: [], javascript: [], numWords: [], numerical: [], bullets: [], uppercase: [], ellipses: 0 }
   const sums: Sums = {
+    characters: 0,
     rawWords: 0,
     stopWords: 0,
     withLetter: 0,
     capitals: 0,
     symbols: 0,
     brackets: 0,
-    characters: 0,
     words: 0,
-    badWords: 0,
-    loremIpsum: 0,
-    lines,
     ids: idBuffer,
     lexicon: chunks.lexicon,
+    badWords: 0,
+    loremIpsum: 0,
+    lines: { ended: [], javascript: [], numWords: [], numerical: [], bullets: [], uppercase: [], ellipses: 0 },
   }
-  const open: { phrase: readonly string[]; next: number }[] = [] // bad phrases whose first words have been met
-  let mayBeIpsum = false
-  const length = text.length
-  for (let i = 0; i < length; ) {
-    let blanks = 0
-    let first: Chunk | undefined
-    let last: Chunk | undefined
-    let characters = 0
-    let words = 0
-    let wordCharacters = 0
-    let numeric = 0
-    let javascript = 0
-    let uppercase = 0
-    for (let isLine = true; isLine && i < length; ) {
-      const unit = text.charCodeAt(i)
-      if (isBlank(unit)) {
-        blanks++
-        i++
-        isLine = unit !== 10
-        continue
-      }
-      const start = i
-      let hash = 0
-      for (let next = unit; i < length && !isBlank(next); next = text.charCodeAt(++i)) hash = (Math.imul(hash, 0x01000193) + next) | 0
-      const chunk = chunks.get(text, start, i, hash)
-      first ??= chunk
-      last = chunk
-      characters += chunk.characters
-      uppercase += chunk.uppercase
-      sums.rawWords += chunk.rawWords
-      sums.stopWords += chunk.stopWords
-      sums.withLetter += chunk.withLetter
-      sums.capitals += chunk.capitals
-      sums.symbols += chunk.symbols
-      sums.brackets += chunk.brackets
-      if (chunk.word === '') continue
-      sums.ids[sums.words + words++] = chunk.id
-      wordCharacters += chunk.wordCharacters
-      numeric += chunk.numeric
-      if (chunk.isSpecial || open.length > 0 || mayBeIpsum) {
-        if (chunk.word === 'javascript') javascript++
-        if (mayBeIpsum && chunk.word.startsWith('ipsum')) sums.loremIpsum++
-        sums.badWords += Number(chunk.isBad) + endPhrases(open, chunk)
-        mayBeIpsum = chunk.word.endsWith('lorem')
-      }
-    }
-    sums.words += words
-    sums.characters += blanks + characters
-    lines.ended.push(last?.endsSentence ? 1 : 0)
-    lines.bullets.push(first?.isBullet ? 1 : 0)
-    if (last?.endsWithEllipsis) lines.ellipses++
-    lines.javascript.push(javascript)
-    lines.numWords.push(words)
-    lines.numerical.push(words === 0 ? 0 : round8(numeric / (wordCharacters + words - 1)))
-    lines.uppercase.push(round8(uppercase / (blanks + characters)))
-  }
+  const begun: Begun = { phrases: [], loremIpsum: false }
+  for (let start = 0; start < text.length; ) start = countLine(text, start, chunks, sums, begun)
   sums.ids = sums.ids.subarray(0, sums.words)
   return sums
 }
 
-/** Goes on with the phrases begun before, and begins those of the chunk. @returns how many end here */
-function endPhrases(open: { phrase: readonly string[]; next: number }[], { word, phrases }: Chunk): number {
-  let ended = 0
-  const begun = open.splice(0)
-  for (const { phrase, next } of begun) {
-    if (phrase[next] !== word) continue
-    if (next + 1 === phrase.length) ended++
-    else open.push({ phrase, next: next + 1 })
+/** @returns where the next line starts: behind "\n" */
+function countLine(text: string, start: number, chunks: Chunks, sums: Sums, begun: Begun): number {
+  const length = text.length
+  const wordsBefore = sums.words
+  let first: Chunk | undefined
+  let last: Chunk | undefined
+  let characters = 0
+  let uppercase = 0
+  let wordCharacters = 0
+  let numeric = 0
+  let javascript = 0
+  let i = start
+  while (i < length) {
+    let unit = text.charCodeAt(i)
+    if (isBlank(unit)) {
+      characters++
+      i++
+      if (unit === 10) break
+      continue
+    }
+    const chunkStart = i
+    let hash = 0
+    for (; i < length && !isBlank(unit); unit = text.charCodeAt(++i)) hash = (Math.imul(hash, 0x01000193) + unit) | 0
+    const chunk = chunks.get(text, chunkStart, i, hash)
+    first ??= chunk
+    last = chunk
+    characters += chunk.characters
+    uppercase += chunk.uppercase
+    addRawWords(sums, chunk)
+    if (chunk.word === '') continue
+    sums.ids[sums.words++] = chunk.id
+    wordCharacters += chunk.wordCharacters
+    numeric += chunk.numeric
+    if (chunk.word === 'javascript') javascript++
+    if (chunk.isSpecial || begun.phrases.length > 0 || begun.loremIpsum) lookAt(chunk, sums, begun)
   }
-  for (const phrase of phrases) open.push({ phrase, next: 1 })
-  return ended
+  const { lines } = sums
+  const words = sums.words - wordsBefore
+  sums.characters += characters
+  lines.ended.push(Number(last?.endsSentence ?? false))
+  lines.bullets.push(Number(first?.isBullet ?? false))
+  if (last?.endsWithEllipsis) lines.ellipses++
+  lines.javascript.push(javascript)
+  lines.numWords.push(words)
+  lines.numerical.push(words === 0 ? 0 : round8(numeric / (wordCharacters + words - 1)))
+  lines.uppercase.push(round8(uppercase / characters))
+  return i
+}
+
+function addRawWords(sums: Sums, chunk: Chunk): void {
+  sums.rawWords += chunk.rawWords
+  sums.stopWords += chunk.stopWords
+  sums.withLetter += chunk.withLetter
+  sums.capitals += chunk.capitals
+  sums.symbols += chunk.symbols
+  sums.brackets += chunk.brackets
+}
+
+/** For bad words and phrases, and lorem ipsum. */
+function lookAt({ word, isBad, phrases }: Chunk, sums: Sums, begun: Begun): void {
+  if (begun.loremIpsum && word.startsWith('ipsum')) sums.loremIpsum++
+  begun.loremIpsum = word.endsWith('lorem')
+  if (isBad) sums.badWords++
+  const before = begun.phrases
+  begun.phrases = phrases.map((words) => ({ words, next: 1 }))
+  for (const { words, next } of before) {
+    if (words[next] !== word) continue
+    if (next + 1 === words.length) sums.badWords++
+    else begun.phrases.push({ words, next: next + 1 })
+  }
 }
 
 // ---- chunks ----
@@ -272,7 +292,7 @@ interface Chunk {
   readonly isBad: boolean
   /** Bad phrases that begin with the word. */
   readonly phrases: readonly (readonly string[])[]
-  /** Must be looked at more closely. */
+  /** Bad, or begins something. */
   readonly isSpecial: boolean
 }
 
@@ -349,7 +369,7 @@ class Chunks {
       numeric: countNumeric(word),
       isBad,
       phrases,
-      isSpecial: isBad || phrases.length > 0 || word === 'javascript' || word.endsWith('lorem'),
+      isSpecial: isBad || phrases.length > 0 || word.endsWith('lorem'),
     }
   }
 

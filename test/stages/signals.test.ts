@@ -11,6 +11,18 @@ import * as s from '../../stages/index.ts'
 const line = 'The people of this town have gone to the market with baskets and come home.'
 const prose = Array.from({ length: 8 }, (_, i) => `Day ${i}: ${line.replace('town', `${'abcdefgh'[i]}town`)}`).join('\n')
 
+/** Short prose of one pattern repeats itself. */
+const loose = {
+  maxTop4Gram: null,
+  maxTop3Gram: null,
+  maxDupe5Grams: null,
+  maxDupe6Grams: null,
+  maxDupe7Grams: null,
+  maxDupe8Grams: null,
+  maxDupe9Grams: null,
+  maxDupe10Grams: null,
+}
+
 function documentOf(text: string, more: Partial<Document> = {}): Document {
   return { id: '0'.repeat(32), source: 'test', offset: 0, length: 0, metadata: {}, text, ...more }
 }
@@ -55,16 +67,6 @@ test('stop words and bad words are those of the document’s language', async ()
 test('gopherRedPajama names the signal that breaks a rule', async () => {
   const reasonOf = async (text: string, options: s.GopherRedPajamaOptions = {}) =>
     (await run(s.gopherRedPajama(options), documentOf(text))).reasons[0]
-  const loose = {
-    maxTop4Gram: null,
-    maxTop3Gram: null,
-    maxDupe5Grams: null,
-    maxDupe6Grams: null,
-    maxDupe7Grams: null,
-    maxDupe8Grams: null,
-    maxDupe9Grams: null,
-    maxDupe10Grams: null,
-  }
   assert.equal(await reasonOf(prose, loose), undefined)
   assert.equal(await reasonOf(prose), 'rps_doc_frac_chars_top_4gram')
   assert.equal(await reasonOf(line), 'rps_doc_word_count')
@@ -145,21 +147,11 @@ test('every filter records its statistics for the documents it keeps and for tho
   writeFileSync(join(folder, 'words'), 'grault\n')
   const bad = documentOf('grault {\n'.repeat(3), { url: 'http://grault.com/', id: 'f'.repeat(32), language: 'de' })
   const good = documentOf(prose, { url: 'http://good.org/', id: '2'.repeat(32), language: 'en' })
-  const off = {
-    maxTop3Gram: null,
-    maxTop4Gram: null,
-    maxDupe5Grams: null,
-    maxDupe6Grams: null,
-    maxDupe7Grams: null,
-    maxDupe8Grams: null,
-    maxDupe9Grams: null,
-    maxDupe10Grams: null,
-  }
   const filters: Stage<Document>[] = [
     s.gopherQuality(),
     s.gopherRepetition({ topNGrams: [[2, 0.2]], dupNGrams: [] }),
     s.gopherDolma({ mostCommonNgrams: [[2, 0.2]], duplicateNgrams: [] }),
-    s.gopherRedPajama(off),
+    s.gopherRedPajama(loose),
     s.c4Quality(),
     s.c4Dolma(),
     s.c4Paragraph({ minParagraphLen: 20 }),

@@ -1,6 +1,7 @@
 // How near documents are in meaning to texts that are as they should be: the cosine between a document's embedding and the mean
 // of the references'. Any OpenAI-compatible server with /v1/embeddings will do, and the text of the documents goes there: with
-// a server that is not yours, it leaves your machine. Embeddings are kept in a cache.
+// a server that is not yours, it leaves your machine. Embeddings are kept in a cache. Documents that an earlier stage dropped
+// and that go on for their receipts (a hundredth: sluice run --shadows) are asked about too.
 
 import { z } from 'zod'
 import type { Document } from '../src/core/document.ts'

@@ -4,7 +4,7 @@
 // KenLM binary files load, one copy a process, and give KenLM's scores.
 
 import { z } from 'zod'
-import type { Document } from '../src/core/document.ts'
+import type { Annotated, Annotations, Document } from '../src/core/document.ts'
 import { type Drop, drop, keep, mapStage, type Stage, type Verdict } from '../src/core/stage.ts'
 import { loadNgramScorer, perplexityOf, type TextScore } from '../src/ngram/model.ts'
 import { normalizations, textPreparer } from '../src/ngram/text.ts'
@@ -55,6 +55,9 @@ export const perplexityOptions = z
 export type PerplexityOptions = z.input<typeof perplexityOptions>
 type Limits = z.output<typeof perplexityOptions>
 
+/** What is written down; nothing for a document without a model for its language, save the bucket. */
+export type PerplexityAnnotations = { readonly perplexity?: number; readonly perplexity_bucket?: Bucket | 'all' }
+
 /** Which option bounds which statistic. */
 export const perplexityLimits = { perplexity: ['headBelow', 'tailFrom', 'minPerplexity', 'maxPerplexity'] } as const
 
@@ -62,13 +65,13 @@ export const perplexityLimits = { perplexity: ['headBelow', 'tailFrom', 'minPerp
  * Annotates `perplexity`, and `perplexity_bucket` where there are cut-offs (`all` without a model for the language).
  * Reasons: `perplexity_low`, `perplexity_high`, `perplexity_bucket`.
  */
-export function perplexity(options: PerplexityOptions): Stage<Document> {
+export function perplexity<T extends Document>(options: PerplexityOptions): Stage<T, Annotated<T, PerplexityAnnotations>> {
   const limits = perplexityOptions.parse(options)
-  return mapStage<Document, Document>('perplexity', {
+  return mapStage<T, Annotated<T, PerplexityAnnotations>>('perplexity', {
     options: limits,
     prepare: async () => {
       const scoreByLanguage = await loadScores(limits)
-      return (document, report): Document | Drop => {
+      return (document, report): Annotated<T, PerplexityAnnotations> | Drop => {
         const score = scoreByLanguage(document.language)?.(document.text)
         if (!score) return annotate(document, limits.headBelow === null ? {} : { perplexity_bucket: 'all' })
         const statistics = measurePerplexity(score)
@@ -127,6 +130,6 @@ export function bucketOf(
   return perplexity < tailFrom ? 'middle' : 'tail'
 }
 
-export function annotate(document: Document, annotations: Readonly<Record<string, number | string>>): Document {
+export function annotate<T extends Document, A extends Annotations>(document: T, annotations: A): Annotated<T, A> {
   return keepAnalysis(document, { ...document, annotations: { ...document.annotations, ...annotations } })
 }

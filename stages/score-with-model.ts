@@ -2,6 +2,8 @@
 // made (Penedo et al. 2024, arxiv.org/abs/2406.17557, section 4). Any OpenAI-compatible server will do, and the text of the
 // documents goes there: with a server that is not yours, it leaves your machine. The default prompt is ours, in the manner of
 // FineWeb-Edu's: 0 to 5 for educational value. Answers are kept in a cache, so that a run with the same cache gives the same.
+// Documents that an earlier stage dropped and that go on for their receipts (a hundredth: sluice run --shadows) are asked about
+// too.
 
 import { z } from 'zod'
 import type { Document } from '../src/core/document.ts'

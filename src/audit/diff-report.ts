@@ -25,6 +25,8 @@ export interface DiffChoice {
   readonly text: 'redacted' | 'raw' | 'off'
   /** Characters shown of a text. */
   readonly characters: number
+  /** Makes what strangers wrote fit for where it is shown. */
+  readonly readable: (text: string) => string
 }
 
 export type DiffReport = ReturnType<typeof diffReport>
@@ -87,7 +89,7 @@ function pipelineOf({ plan, stages, notRun }: ComparedPipeline, fates: readonly 
 
 function exampleOf({ cell, a, b }: Compared, [ofA, ofB]: readonly [ComparedPipeline, ComparedPipeline], choice: DiffChoice) {
   const { id, url, source, offset } = a.item
-  const show = choice.text === 'raw' ? (text: string) => text : redactText
+  const show = (text: string) => choice.readable(choice.text === 'raw' ? text : redactText(text))
   const cut = (text: string) => {
     const characters = [...text]
     return characters.length > choice.characters ? `${characters.slice(0, choice.characters).join('')}…` : text
@@ -98,23 +100,23 @@ function exampleOf({ cell, a, b }: Compared, [ofA, ofB]: readonly [ComparedPipel
   return {
     id,
     url: url === undefined ? undefined : show(url),
-    source,
+    source: choice.readable(source),
     offset,
-    a: sideOf(a, b, ofB),
-    b: sideOf(b, a, ofA),
+    a: sideOf(a, b, ofB, choice),
+    b: sideOf(b, a, ofA, choice),
     text: choice.text === 'off' || cell === 'text' ? undefined : cut(show(textOf(seen.item))),
     changes: choice.text === 'off' || cell !== 'text' ? undefined : { onlyA: changed(lines.onlyA), onlyB: changed(lines.onlyB) },
   }
 }
 
 /** @param other what became of it in the other pipeline, whose own limit stands beside the one that decided */
-function sideOf(fate: Fate, other: Fate, otherPipeline: ComparedPipeline) {
+function sideOf(fate: Fate, other: Fate, otherPipeline: ComparedPipeline, { readable }: DiffChoice) {
   const { verdict, stage, reason, decided, statistics } = fate
   if (verdict === 'kept') return { verdict }
   return {
     verdict,
     stage,
-    reason,
+    reason: readable(reason),
     decided,
     inOther: sameRuleIn(otherPipeline, fate, other),
     statistics: Object.fromEntries(ownStatistics(stage, statistics)),
@@ -201,7 +203,7 @@ function exampleLines({ id, url, source, offset, a, b, text, changes }: Example,
     ...(changes ? [] : [`  A ${sideText(a, 'B')}`, `  B ${sideText(b, 'A')}`]),
     ...(changes ? changeLines('-', changes.onlyA) : []),
     ...(changes ? changeLines('+', changes.onlyB) : []),
-    ...(changes && changes.onlyA.lines + changes.onlyB.lines === 0 ? ['  the same lines in another order'] : []),
+    ...(changes && changes.onlyA.lines + changes.onlyB.lines === 0 ? ['  they differ in blank lines, or in the order of lines'] : []),
     ...(text
       ? [
           text

@@ -9,6 +9,7 @@ import type { ErasedRun, ErasedSource, ErasedStage } from '../engine/pipeline.ts
 import type { Plan } from '../engine/plan.ts'
 import { isFatal, partError } from '../engine/stage-error.ts'
 import { aloneContext } from '../engine/standalone.ts'
+import { redactText } from '../pii/redact.ts'
 import { thresholdsOf } from './thresholds.ts'
 
 /** Documents read for each one that is taken. */
@@ -135,7 +136,7 @@ async function openChain({ plan, stages }: ComparedPipeline, signal: AbortSignal
     const fail = (item: Item, error: unknown) => {
       if (isFatal(error)) throw error
       const lacksText = 'text' in item ? '' : 'it has no text: '
-      end(item.id, { verdict: 'failed', stage: name, reason: lacksText + packError(error).message.split('\n')[0] })
+      end(item.id, { verdict: 'failed', stage: name, reason: lacksText + redactText(packError(error).message.split('\n')[0]) })
     }
     const context = aloneContext({
       seed: plan.pipeline.seed,
@@ -315,7 +316,7 @@ export function examplesOf(compared: readonly Compared[], cell: Cell, count: num
     .map(({ both }) => both)
 }
 
-/** Lines that only one of the texts has, as often as it has them more, in their order. */
+/** Lines that only one of the texts has, as often as it has them more, in their order. Blank lines are none. */
 export function lineDifference(a: string, b: string): { onlyA: string[]; onlyB: string[] } {
   return { onlyA: surplus(a, b), onlyB: surplus(b, a) }
 }
@@ -326,7 +327,7 @@ function surplus(text: string, other: string): string[] {
   return text.split('\n').filter((line) => {
     const left = counts.get(line) ?? 0
     counts.set(line, left - 1)
-    return left <= 0
+    return left <= 0 && line.trim() !== ''
   })
 }
 

@@ -77,9 +77,11 @@ Exit codes: 0 done, 1 failed, 3 they disagree (with --exit-code only).`,
         },
       )
     const compared = await compareOn(sample.items, pipelines, signal)
-    const characters = flags.json ? JSON_CHARACTERS : TERMINAL_CHARACTERS
-    const report = diffReport(pipelines, sample, compared, { examples: flags.examples, text: flags.text, characters })
-    process.stdout.write(flags.json ? `${JSON.stringify(report, undefined, 2)}\n` : printable(diffText(report, terminalStyle)))
+    const form = flags.json
+      ? { characters: JSON_CHARACTERS, readable: (text: string) => text }
+      : { characters: TERMINAL_CHARACTERS, readable: printable }
+    const report = diffReport(pipelines, sample, compared, { examples: flags.examples, text: flags.text, ...form })
+    process.stdout.write(flags.json ? `${JSON.stringify(report, undefined, 2)}\n` : diffText(report, terminalStyle))
     if (flags.exitCode && report.differing > 0) process.exitCode = exitCodes.differ
   })
 

@@ -87,6 +87,17 @@ test('personal data are replaced unless raw texts are asked for; --exit-code tel
   assert.equal(same.code, 0, same.stderr)
 })
 
+test('text of strangers cannot steer a terminal, and colours are there on one', async (t) => {
+  const folder = scratch(t)
+  const input = join(folder, 'in.jsonl')
+  writeFileSync(input, `${JSON.stringify({ text: `\x1b[2J${prose(3)}`, url: 'https://example.com/\x1b[31m' })}\n`)
+  const words = ['diff', rules, rules, '--input', input, '--a-min-words', '1']
+  const { stdout } = await sluice(words, { env: { FORCE_COLOR: '1' } })
+  assert.ok(stdout.includes('\x1b[1m'), 'bold titles')
+  assert.match(stdout, /\ufffd\[2J.*baskets/)
+  assert.doesNotMatch(stdout, /\x1b\[(?:2J|31m)/)
+})
+
 test('the sample is the same in every call, whatever else the pipelines do', async (t) => {
   const folder = scratch(t)
   const file = join(folder, 'many.jsonl')
@@ -155,5 +166,6 @@ test('--documents stands for the input of both', async (t) => {
 
 test('a line counts as often as it is there more', () => {
   assert.deepEqual(lineDifference('a\nb\na\nc', 'a\nd\nb'), { onlyA: ['a', 'c'], onlyB: ['d'] })
+  assert.deepEqual(lineDifference('a\n\n\nb', 'a\nb'), { onlyA: [], onlyB: [] })
   assert.deepEqual(lineDifference('a\nb', 'b\na'), { onlyA: [], onlyB: [] })
 })

@@ -1,19 +1,23 @@
-// Reading over a network, from a server on this machine: whole objects by file, http, https, s3 and through the cache; and
-// single records of a crawl file, by the gap up to which neighbours share a request, from a server as far away as a real one.
+// Reading over a network, from a server on this machine: whole objects by file, http, https, s3 and through the cache; single
+// records of a crawl file, by the gap up to which neighbours share a request, from a server as far away as a real one; and
+// the plan of a selection, over an invented index with the columns of a real one.
 // npm run bench remote
 
 import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import { createServer as createSecureServer } from 'node:https'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { pathToFileURL } from 'node:url'
+import { gzipSync } from 'node:zlib'
+import { DuckDBInstance } from '@duckdb/node-api'
 import { type OpenOptions, readBytes } from '../src/io/byte-source.ts'
 import { mapAhead } from '../src/io/host.ts'
 import { openBytes } from '../src/io/open-bytes.ts'
+import { commonCrawl } from '../stages/common-crawl.ts'
 import { type Place, stretchesOf } from '../stages/crawl-records.ts'
 
 const OBJECT_BYTES = 256 << 20
@@ -24,6 +28,9 @@ const STRIDE_BYTES = 40_000
 /** A server on the same continent, and what one connection to it carries. */
 const LATENCY_MS = 60
 const CONNECTION_BYTES_PER_MS = 30_000
+const INDEX_FILES = 4
+const INDEX_ROWS = 1_000_000
+const CRAWL = 'CC-MAIN-2024-22'
 
 const [, , role, folder = ''] = process.argv
 if (role === '--serve') await serve(folder)
@@ -88,6 +95,7 @@ async function readAll(place: string): Promise<void> {
     console.log(`  ${name.padEnd(26)}${rate(rounds.map(({ ms }) => ms))} MB/s, ${rate(rounds.map(({ cpuMs }) => cpuMs))} MB a CPU second`)
   }
   await readRecords(`http://127.0.0.1:${process.env.PLAIN}/far`)
+  await planSelections(place)
 }
 
 async function readRecords(url: string): Promise<void> {
@@ -120,11 +128,54 @@ async function readRecords(url: string): Promise<void> {
   }
 }
 
+async function planSelections(place: string): Promise<void> {
+  const indexBytes = await makeIndex(place)
+  console.log(
+    `\nplan of a selection, index of ${(INDEX_FILES * INDEX_ROWS) / 1e6} M rows in ${INDEX_FILES} files, ${Math.round(indexBytes / 1e6)} MB`,
+  )
+  const { signal } = new AbortController()
+  const kept = { cache: join(place, 'selections'), baseUrl: `http://127.0.0.1:${process.env.PLAIN}` }
+  for (const where of [{ domain: 'd777.org' }, { tld: 'is' }, { language: 'isl' }, { language: 'eng', mime: 'text/html' }])
+    for (const time of ['first', 'again']) {
+      const start = performance.now()
+      const partitions = await commonCrawl({ crawl: CRAWL, where, ...kept }).partitions({ signal, partitionBytes: 256e6 })
+      const records = partitions.reduce((sum, { records }) => sum + (records ? records.rows[1] - records.rows[0] : 0), 0)
+      console.log(
+        `  ${JSON.stringify(where)} ${time}: ${((performance.now() - start) / 1000).toFixed(2)} s, ${records} records in ${partitions.length} partitions`,
+      )
+    }
+}
+
+/** @returns bytes of its files */
+async function makeIndex(place: string): Promise<number> {
+  const folder = `cc-index/table/cc-main/warc/crawl=${CRAWL}/subset=warc`
+  mkdirSync(join(place, 'www', folder), { recursive: true })
+  mkdirSync(join(place, 'www', 'crawl-data', CRAWL), { recursive: true })
+  const names = Array.from({ length: INDEX_FILES }, (_, file) => `${folder}/part-0000${file}.parquet`)
+  const connection = await (await DuckDBInstance.create(':memory:')).connect()
+  await connection.run(`create table captures as
+    select tld as url_host_tld, 'd' || n // 50 % 20000 || '.' || tld as url_host_registered_domain, 'www.' || url_host_registered_domain as url_host_name,
+      'https://' || url_host_name || '/page/' || md5(n::varchar) as url,
+      case when tld = 'is' and n % 3 = 0 then 'isl' when n % 5 = 0 then 'deu,eng' when n % 7 = 0 then null else 'eng' end as content_languages,
+      case when n % 40 = 0 then 'application/pdf' else 'text/html' end as content_mime_detected, 200::smallint as fetch_status,
+      'crawl-data/${CRAWL}/segments/1/warc/' || (hash(n) % 9000)::varchar || '.warc.gz' as warc_filename,
+      (hash(n + 1) % 1000000000)::integer as warc_record_offset, (5000 + hash(n + 2) % 30000)::integer as warc_record_length
+    from (select n, case when n < ${INDEX_ROWS * 2} then 'com' when n % 100 = 0 then 'is' else 'org' end as tld from range(${INDEX_FILES * INDEX_ROWS}) t(n))`)
+  for (const [file, name] of names.entries())
+    await connection.run(`copy (select * from captures order by url_host_tld, url_host_registered_domain limit ${INDEX_ROWS} offset ${file * INDEX_ROWS})
+      to '${join(place, 'www', name)}' (format parquet, codec gzip)`)
+  connection.closeSync()
+  writeFileSync(join(place, 'www', 'crawl-data', CRAWL, 'cc-index-table.paths.gz'), gzipSync(`${names.join('\n')}\n`))
+  return names.reduce((sum, name) => sum + readFileSync(join(place, 'www', name)).length, 0)
+}
+
 // ---- the server, a process of its own ----
 
 async function serve(place: string): Promise<void> {
-  const bytes = Buffer.alloc(OBJECT_BYTES, 'some bytes of an object ')
+  const object = Buffer.alloc(OBJECT_BYTES, 'some bytes of an object ')
   const answer = async (request: IncomingMessage, response: ServerResponse) => {
+    const path = join(place, 'www', request.url ?? '')
+    const bytes = request.url !== '/' && existsSync(path) ? readFileSync(path) : object
     const [, first, last] = /^bytes=(\d+)-(\d+)$/.exec(request.headers.range ?? '') ?? []
     const [start, end] = first === undefined ? [0, bytes.length] : [Number(first), Math.min(Number(last) + 1, bytes.length)]
     if (request.url === '/far') await sleep(LATENCY_MS + (end - start) / CONNECTION_BYTES_PER_MS)

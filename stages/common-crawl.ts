@@ -131,25 +131,13 @@ function listFolder({ cache }: Settings): string {
 }
 
 async function readPathList(settings: Settings, list: Settings['kind'] | 'cc-index-table', signal: AbortSignal): Promise<string[]> {
-  const { crawl, baseUrl } = settings
+  const { crawl } = settings
   const url = urlOf(settings, `crawl-data/${crawl}/${list}.paths.gz`)
   let bytes: Buffer
   try {
     bytes = await readBytes(await openBytes(url, { signal }))
   } catch (error) {
-    if (!(error instanceof SluiceError) || error.code !== 'SLUICE_INPUT_MISSING') throw error
-    throw new SluiceError(
-      'SLUICE_INPUT_MISSING',
-      `${baseUrl} has no ${list === 'cc-index-table' ? 'URL index of' : 'list of files of'} ${crawl}`,
-      {
-        where: { url },
-        fix:
-          list === 'cc-index-table' && !crawl.startsWith('CC-MAIN-')
-            ? 'only crawls named CC-MAIN-… have an index: leave `where` out'
-            : 'crawls are named by year and week (CC-MAIN-2024-22; https://commoncrawl.org/get-started lists them), news by year and month (CC-NEWS/2024/05)',
-        cause: error,
-      },
-    )
+    throw unlisted(error, url, settings, list)
   }
   try {
     return gunzipSync(bytes).toString('utf8').split('\n').filter(Boolean)
@@ -160,4 +148,23 @@ async function readPathList(settings: Settings, list: Settings['kind'] | 'cc-ind
       cause,
     })
   }
+}
+
+const NAMES =
+  'crawls are named by year and week (CC-MAIN-2024-22; https://commoncrawl.org/get-started lists them), news by year and month (CC-NEWS/2024/05)'
+
+/** What it means that a list cannot be had. Where listing is not allowed, a store refuses what is not there. */
+function unlisted(error: unknown, url: string, { crawl, baseUrl }: Settings, list: string): unknown {
+  if (!(error instanceof SluiceError)) return error
+  const { code, fix = '', where, message } = error
+  if (code === 'SLUICE_PERMISSION')
+    return new SluiceError(code, message, { where, fix: `${fix}; or there is no such crawl: ${NAMES}`, cause: error })
+  if (code !== 'SLUICE_INPUT_MISSING') return error
+  const isIndex = list === 'cc-index-table'
+  const hasNone = isIndex && !crawl.startsWith('CC-MAIN-')
+  return new SluiceError(code, `${baseUrl} has no ${isIndex ? 'URL index of' : 'list of files of'} ${crawl}`, {
+    where: { url },
+    fix: hasNone ? 'only crawls named CC-MAIN-… have an index: leave `where` out' : NAMES,
+    cause: error,
+  })
 }

@@ -4,7 +4,7 @@
 // found in each file of the index stay on disk by the versions of the files: every later plan and every worker has the same.
 
 import { createWriteStream, existsSync } from 'node:fs'
-import { mkdir, mkdtemp, readdir, rename, rm, stat } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, rename, rm, stat, utimes } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import type { DuckDBConnection } from '@duckdb/node-api'
@@ -86,7 +86,10 @@ const FILES_AHEAD = 8
 /** What a request costs beside its bytes, in bytes: a partition of scattered records is not made of thousands of them. */
 const REQUEST_BYTES = 1 << 18
 const NOTICE_MS = 5000
-const LEFT_BEHIND_MS = 24 * 3600_000
+const DAY_MS = 24 * 3600_000
+/** What a killed plan left, and lists that no plan has asked for, go after so long. */
+const LEFT_BEHIND_MS = DAY_MS
+const UNUSED_MS = 90 * DAY_MS
 
 export interface CrawlSelection {
   readonly crawl: string
@@ -110,7 +113,7 @@ export async function selectRecords(selection: CrawlSelection, context: PlanCont
     const found = await matchIndexFiles(selection, filters, database, working, context.signal)
     const list = hash128(JSON.stringify(found.map((path) => basename(path))))
     const path = listPath(folder, list)
-    if (!existsSync(path)) await database.sort(found, join(working, 'list'), path)
+    if (!(await isKept(path))) await database.sort(found, join(working, 'list'), path)
     const pieces = await database.pieces(path, context.partitionBytes)
     if (pieces.length > 0)
       return pieces.map(({ source, bytes, version, rows }) => ({
@@ -129,6 +132,15 @@ export async function selectRecords(selection: CrawlSelection, context: PlanCont
   }
 }
 
+/** Whether an earlier plan made it; it counts as used now. */
+async function isKept(path: string): Promise<boolean> {
+  const now = new Date()
+  return await utimes(path, now, now).then(
+    () => true,
+    () => false,
+  )
+}
+
 function listPath(folder: string, list: string): string {
   return join(folder, `list-${list}.parquet`)
 }
@@ -138,8 +150,8 @@ async function workingFolder(folder: string): Promise<string> {
     await mkdir(folder, { recursive: true })
     for (const name of await readdir(folder)) {
       const path = join(folder, name)
-      if (name.startsWith('work-') && Date.now() - (await stat(path)).mtimeMs > LEFT_BEHIND_MS)
-        await rm(path, { recursive: true, force: true })
+      const unusedMs = Date.now() - ((await stat(path).catch(() => undefined))?.mtimeMs ?? Date.now())
+      if (unusedMs > (name.startsWith('work-') ? LEFT_BEHIND_MS : UNUSED_MS)) await rm(path, { recursive: true, force: true })
     }
     return await mkdtemp(join(folder, 'work-'))
   } catch (cause) {
@@ -165,7 +177,7 @@ async function matchIndexFiles(
     const source = await openBytes(url, { signal, cache })
     const key = hash128(JSON.stringify([LIST_VERSION, url, source.version, filters]))
     const path = join(folder, `found-${key}.parquet`)
-    return { path, parts: existsSync(path) ? undefined : await fetchColumns(await openParquet(source), filters, working) }
+    return { path, parts: (await isKept(path)) ? undefined : await fetchColumns(await openParquet(source), filters, working) }
   }
   const found: string[] = []
   let noticed = performance.now()

@@ -35,10 +35,12 @@ const transientCodes = new Set([
   'SLUICE_HTTP_SHORT',
 ])
 
-let agent: Dispatcher | undefined
-function dispatcher(maxRedirections: number): Dispatcher {
-  agent ??= new Agent({ connections: MOST_REQUESTS, keepAliveTimeout: 10_000 })
-  return maxRedirections === 0 ? agent : agent.compose(interceptors.redirect({ maxRedirections }))
+let direct: Dispatcher | undefined
+let following: Dispatcher | undefined
+function dispatcher(isRedirected: boolean): Dispatcher {
+  direct ??= new Agent({ connections: MOST_REQUESTS, keepAliveTimeout: 10_000 })
+  following ??= direct.compose(interceptors.redirect({ maxRedirections: 5 }))
+  return isRedirected ? following : direct
 }
 
 /** Where an input lies and how it is asked for. */
@@ -46,7 +48,8 @@ export interface Target {
   /** As byte sources and errors name it. */
   readonly url: string
   readonly where: Where
-  readonly maxRedirections: number
+  /** Whether redirections are followed. */
+  readonly isRedirected: boolean
   /** Address and headers of one attempt. */
   readonly request: (headers: Headers) => Promise<{ readonly address: URL; readonly headers: Headers }>
   /** What a refusal means: an error, `again` where the next attempt will be a better one, undefined where its status says it all. */
@@ -65,7 +68,7 @@ export interface Answer {
 
 export function httpTarget(url: string): Target {
   const address = new URL(url)
-  return { url, where: { url }, maxRedirections: 5, request: async (headers) => ({ address, headers }) }
+  return { url, where: { url }, isRedirected: true, request: async (headers) => ({ address, headers }) }
 }
 
 export async function openTarget(target: Target, options: OpenOptions): Promise<ByteSource> {
@@ -216,7 +219,7 @@ class HttpClient {
 
   async #send(address: URL, headers: Headers, askedAt: number): Promise<Dispatcher.ResponseData> {
     try {
-      const response = await dispatcher(this.#target.maxRedirections).request({
+      const response = await dispatcher(this.#target.isRedirected).request({
         origin: address.origin,
         path: address.pathname + address.search,
         method: 'GET',

@@ -193,7 +193,7 @@ class Bucket {
     return {
       url: s3Url({ bucket: this.#name, key }),
       where: { bucket: this.#name, ...(key === '' ? query : { key }), ...(this.#endpoint && { endpoint: this.#endpoint }) },
-      maxRedirections: 0,
+      isRedirected: false, // a signature holds for one host
       request: async (headers) => {
         const address = this.#address(key, query)
         return { address, headers: this.#credentials ? await this.#signed(address, query, headers) : headers }

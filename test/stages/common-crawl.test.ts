@@ -239,6 +239,12 @@ test('what cannot be is refused with advice', async () => {
   await rejected({ crawl: 'CC-MAIN-2024-23' }, 'SLUICE_INPUT_MISSING', /CC-MAIN-2024-22; https:\/\/commoncrawl\.org\/get-started/)
   await rejected({ crawl: 'CC-NEWS/2024/05', where: { tld: 'org' } }, 'SLUICE_INPUT_MISSING', /leave `where` out/)
   await rejected({ crawl: CRAWL, where: { host: 'site4' } }, 'SLUICE_CRAWL_EMPTY', /full name/)
+  await using closed = await serve({}, { status: 403 })
+  await assert.rejects(
+    readAll({ crawl: CRAWL, baseUrl: closed.url }),
+    (error) =>
+      error instanceof SluiceError && error.code === 'SLUICE_PERMISSION' && /no such crawl: crawls are named/.test(error.fix ?? ''),
+  )
   const problems = (options: unknown) =>
     commonCrawlOptions
       .safeParse(options)

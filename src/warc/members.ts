@@ -58,7 +58,7 @@ async function* rangeThenMore(source: ByteSource, start: number, end: number): A
 
 /** WARC, unless bytes begin as an ARC file or one of its records does. */
 export function recordFormatOf(bytes: Buffer): RecordFormat {
-  return arcRecords.startsAt(bytes) ? arcRecords : warcRecords
+  return !warcRecords.startsAt(bytes) && arcRecords.startsAt(bytes) ? arcRecords : warcRecords
 }
 
 function startsRecord(content: Buffer): boolean {

@@ -76,9 +76,9 @@ type Redact = (text: string) => { text: string; counts: Counts }
  *
  * @param detector of the user's own, beside the rules of the sets default and strict
  */
-export function redactPii(options: RedactPiiOptions = {}, detector?: Detector): Stage<Document> {
+export function redactPii<T extends Document>(options: RedactPiiOptions = {}, detector?: Detector): Stage<T> {
   const resolved = redactPiiOptions.parse(options)
-  return mapStage<Document, Document>('redactPii', {
+  return mapStage<T, T>('redactPii', {
     version: 2,
     options: resolved,
     isUserCode: detector !== undefined,

@@ -15,7 +15,11 @@ const limit = (unit: string) => z.number().min(0).nullable().default(null).descr
 
 /** What every stage that asks an endpoint takes. */
 export const endpointOptions = {
-  baseUrl: z.url().default('http://localhost:8000/v1').describe('of any OpenAI-compatible server; the documents’ text is sent there'),
+  baseUrl: z
+    .url({ protocol: /^https?$/ })
+    .refine((url) => !URL.parse(url)?.password, { error: 'has a password in it: give the key by keyVariable' })
+    .default('http://localhost:8000/v1')
+    .describe('of any OpenAI-compatible server; the documents’ text is sent there'),
   model: z.string().min(1).describe('as the server calls it'),
   keyVariable: z
     .string()
@@ -107,7 +111,7 @@ export class Endpoint implements AsyncDisposable {
     this.store = store
     this.#options = options
     this.#limits = { ...budget, requests: unbounded(budget.requests), tokens: unbounded(budget.tokens), cost: unbounded(budget.cost) }
-    this.#key = process.env[keyVariable]
+    this.#key = process.env[keyVariable] || undefined
     this.#agent = new Agent({
       connections: concurrency,
       headersTimeout: timeoutMs,

@@ -194,6 +194,11 @@ test('nothing is asked beyond the budget, which outlives the stage', async () =>
   assert.equal(server.requests.length, 10)
 })
 
+test('an address with a password, or of no web server, is refused', () => {
+  for (const baseUrl of ['http://user:secret@localhost/v1', 'ftp://localhost/v1', 'localhost'])
+    assert.throws(() => scoreWithModel({ model: 'judge', baseUrl }), { name: 'ZodError' })
+})
+
 test('a cache that cannot be used is said so', async () => {
   const file = join(root, 'text.sqlite')
   writeFileSync(file, 'Call me Ishmael. '.repeat(100))

@@ -1,11 +1,12 @@
-// What sources have in common: cutting batches by bytes, reading options that may name one input or several, and noticing
+// What sources have in common: cutting batches by bytes, reading options that may name one input or several, planning each, and noticing
 // that an input has changed.
 
 import { z } from 'zod'
 import { type Item, itemBytes } from '../src/core/document.ts'
 import { SluiceError } from '../src/core/errors.ts'
 import { hash128 } from '../src/core/identity.ts'
-import type { Partition } from '../src/core/stage.ts'
+import type { Partition, PlanContext } from '../src/core/stage.ts'
+import { mapAhead } from '../src/io/host.ts'
 
 /** Collects items until a batch is full. */
 export class Batches<T extends Item> {
@@ -48,6 +49,18 @@ export const inputPaths = z
 
 export function listOf(path: string | readonly string[]): readonly string[] {
   return typeof path === 'string' ? [path] : path
+}
+
+/** Partitions of all inputs in their order. As many are looked into at once as their server bears. */
+export async function planEach(
+  urls: readonly string[],
+  context: PlanContext,
+  plan: (url: string, context: PlanContext) => Promise<Partition[]>,
+): Promise<Partition[]> {
+  const planned: Partition[] = []
+  const planOne = (url: string, signal: AbortSignal) => plan(url, { ...context, signal })
+  for await (const partitions of mapAhead(urls, (url) => url, planOne, context.signal)) planned.push(...partitions)
+  return planned
 }
 
 /** One version for what is read together. */

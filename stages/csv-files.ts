@@ -11,7 +11,7 @@ import { type CsvRecord, csvFields, csvRecords, guessDelimiter } from '../src/io
 import { compressionOf, decompress, type StreamDamage } from '../src/io/decompress.ts'
 import { expandInputs } from '../src/io/inputs.ts'
 import { openBytes } from '../src/io/open-bytes.ts'
-import { Batches, inputPaths, listOf } from './batches.ts'
+import { Batches, inputPaths, listOf, planEach } from './batches.ts'
 import { encodingOf } from './decode-text.ts'
 import { fieldOptions, missingField, type RecordFields, recordFields, recordMapper, requiredFields } from './record-fields.ts'
 
@@ -55,10 +55,8 @@ export function csvFiles(options: CsvFilesOptions): Source<Document> {
     version: 1,
     options: { ...fieldOptions(fields), header, delimiter: delimiter ?? null, encoding: encoding ?? null },
     partitions: async (context) => {
-      const partitions: Partition[] = []
-      for (const { url } of await expandInputs(listOf(path), EXTENSIONS))
-        partitions.push(...(await partitionsOf(url, fields, dialect, context)))
-      return partitions
+      const urls = (await expandInputs(listOf(path), EXTENSIONS)).map(({ url }) => url)
+      return await planEach(urls, context, (url, context) => partitionsOf(url, fields, dialect, context))
     },
     read: (partition, context) => readDocuments(partition, fields, dialect, context),
   }

@@ -8,7 +8,7 @@ import { expandInputs } from '../src/io/inputs.ts'
 import { type Line, lineRanges, readLines } from '../src/io/lines.ts'
 import { openBytes } from '../src/io/open-bytes.ts'
 import { AttributeLines, type Attributes, openAttributes, type Said, withSaid } from './attributes.ts'
-import { assertUnchanged, Batches, inputPaths, listOf, versionOf } from './batches.ts'
+import { assertUnchanged, Batches, inputPaths, listOf, planEach, versionOf } from './batches.ts'
 import { type BadLine, parseLine } from './json-line.ts'
 import { fieldOptions, type JsonObject, type RecordFields, recordFields, recordMapper } from './record-fields.ts'
 
@@ -48,10 +48,9 @@ export function jsonLines({ name, paths, fields, options, leaveOut, attributes =
     version: 2,
     options,
     partitions: async (context) => {
-      const partitions: Partition[] = []
-      for (const { url, path } of await expandInputs(paths, EXTENSIONS))
-        if (!leaveOut?.test(path)) partitions.push(...(await partitionsOf(url, attributes, context)))
-      return partitions
+      const inputs = (await expandInputs(paths, EXTENSIONS)).filter(({ path }) => !leaveOut?.test(path))
+      const urls = inputs.map(({ url }) => url)
+      return await planEach(urls, context, (url, context) => partitionsOf(url, attributes, context))
     },
     read: (partition, context) => readDocuments(partition, attributes, context, toDocument),
   }

@@ -17,7 +17,7 @@ import {
   readParquetSchema,
   readRows,
 } from '../src/io/parquet.ts'
-import { Batches, inputPaths, listOf } from './batches.ts'
+import { Batches, inputPaths, listOf, planEach } from './batches.ts'
 import {
   fieldOptions,
   type JsonObject,
@@ -59,9 +59,8 @@ export function parquetRows({ name, paths, fields, options, restore = (mapped) =
     version: 2,
     options,
     partitions: async (context) => {
-      const partitions: Partition[] = []
-      for (const { url } of await expandInputs(paths, ['.parquet'])) partitions.push(...(await partitionsOf(url, fields, context)))
-      return partitions
+      const urls = (await expandInputs(paths, ['.parquet'])).map(({ url }) => url)
+      return await planEach(urls, context, (url, context) => partitionsOf(url, fields, context))
     },
     read: (partition, context) => readDocuments(partition, context, fields, restore),
   }

@@ -4,20 +4,16 @@ import type { Document, Item, Metadata, WebPage } from '../src/core/document.ts'
 import { documentId } from '../src/core/identity.ts'
 import type { Partition, PlanContext, SourceContext } from '../src/core/stage.ts'
 import type { CacheOptions } from '../src/io/byte-source.ts'
-import { mapAhead } from '../src/io/host.ts'
 import { expandInputs } from '../src/io/inputs.ts'
 import { openBytes } from '../src/io/open-bytes.ts'
 import { decodeBody, mediaType, parseHttpResponse } from '../src/warc/http.ts'
 import { isSplittable, readWarc } from '../src/warc/reader.ts'
 import { field, recordDate, recordUrl, type WarcRecord } from '../src/warc/record.ts'
-import { Batches } from './batches.ts'
+import { Batches, planEach } from './batches.ts'
 
 /** A partition an input, or several of a large one that is compressed record by record. */
 export async function warcPartitions(urls: readonly string[], context: PlanContext, cache?: CacheOptions): Promise<Partition[]> {
-  const planned: Partition[] = []
-  const plan = (url: string, signal: AbortSignal) => partitionsOf(url, { ...context, signal }, cache)
-  for await (const partitions of mapAhead(urls, (url) => url, plan, context.signal)) planned.push(...partitions)
-  return planned
+  return await planEach(urls, context, (url, context) => partitionsOf(url, context, cache))
 }
 
 /** Of files, folders and patterns, in order. */

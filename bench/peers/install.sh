@@ -11,10 +11,13 @@ for name in ("datatrove", "spacy", "trafilatura", "tiktoken", "tokenizers"):
     print(name, metadata.version(name))
 PYTHON
 # The programs that define the quality signals: read and run as they are, not installed.
-[ -d installed/redpajama ] || git clone --quiet https://github.com/togethercomputer/RedPajama-Data installed/redpajama
-git -C installed/redpajama checkout --quiet 6d2cee9
-[ -d installed/dolma ] || git clone --quiet https://github.com/allenai/dolma installed/dolma
-git -C installed/dolma checkout --quiet 669f534
+fetch() { # folder, repository, commit
+  [ -d "installed/$1" ] && return
+  git clone --quiet "$2" "installed/$1"
+  git -C "installed/$1" checkout --quiet "$3"
+}
+fetch redpajama https://github.com/togethercomputer/RedPajama-Data 6d2cee9
+fetch dolma https://github.com/allenai/dolma 669f534
 # Presidio wants packages of its own.
 python3 -m venv installed/presidio
 installed/presidio/bin/pip install --quiet --disable-pip-version-check presidio-analyzer==2.2.360

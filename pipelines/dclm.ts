@@ -3,8 +3,7 @@
 // fasttext_filter.yaml of mlfoundations/dclm. Where it differs:
 //   - text is extracted by sluice, not by resiliparse;
 //   - RefinedWeb's URL lists are the user's (--banned-domains, --banned-words …) and are compared as datatrove does;
-//   - of RefinedWeb's line-wise corrections (upper-case, numeric and counter lines, lines of one word, "sign-in", "read more",
-//     "items in cart", and the rule that at most 5 % of the words may go by them) none is done: there is no stage for them;
+//   - URLs in the text are not taken out;
 //   - stop words count once each, there as often as they occur; # and ellipses count apart, there together;
 //   - one Bloom filter over all of the input, as large as it has to be; the paper deduplicates its shards apart;
 //   - the paper's classifier is the user's file (--classifier, with its label and threshold); or one is trained on the run's
@@ -48,6 +47,7 @@ export default withArguments(parameters, ({ crawl, segments, input, classifier, 
     .pipe(s.language({ keep: ['en'], minScore: 0.65 }))
     .pipe(s.gopherQuality())
     .pipe(s.gopherRepetition())
+    .pipe(s.refinedWebLines())
     .pipe(s.bloomDedup({ remove: 'both', ngramWords: 13, threshold: 0.8 }))
   if (classifier !== undefined) return deduplicated.pipe(s.classify({ model: classifier, label, minScore })).to(shards)
   if (positives === undefined) return deduplicated.to(shards)

@@ -74,6 +74,7 @@ export { type PerplexityBucketsOptions, perplexityBuckets, perplexityBucketsOpti
 export { type QualityClassifierOptions, qualityClassifier, qualityClassifierOptions } from './quality-classifier.ts'
 export { type RedactPiiOptions, redactPii, redactPiiOptions } from './redact-pii.ts'
 export { type RedPajamaSignalsOptions, redPajamaSignals, redPajamaSignalsOptions } from './redpajama-signals.ts'
+export { type RefinedWebLinesOptions, refinedWebLines, refinedWebLinesOptions } from './refined-web-lines.ts'
 export { type SampleOptions, sample, sampleOptions } from './sample.ts'
 export { type ScoreWithModelOptions, scoreWithModel, scoreWithModelOptions } from './score-with-model.ts'
 export { type SentenceDedupOptions, sentenceDedup, sentenceDedupOptions } from './sentence-dedup.ts'

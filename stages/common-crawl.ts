@@ -41,7 +41,9 @@ export const commonCrawlOptions = z
       .string()
       .min(1)
       .optional()
-      .describe('folder that keeps what was fetched, for later runs: no byte comes twice while it is there'),
+      .describe(
+        'folder that keeps what was fetched, so that no byte comes twice, and the lists of `where` (without it below ~/.cache/sluice); a cluster needs one that all machines share',
+      ),
     cacheBytes: z
       .int()
       .min(1 << 20)

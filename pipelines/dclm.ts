@@ -4,7 +4,8 @@
 //   - text is extracted by sluice, not by resiliparse;
 //   - RefinedWeb's URL lists are the user's (--banned-domains, --banned-words …) and are compared as datatrove does;
 //   - URLs in the text are not taken out;
-//   - stop words count once each, there as often as they occur; # and ellipses count apart, there together;
+//   - words are spaCy's, there what blanks part; stop words count once each, there as often as they occur; # and ellipses count
+//     apart, there together;
 //   - one Bloom filter over all of the input, as large as it has to be; the paper deduplicates its shards apart;
 //   - the paper's classifier is the user's file (--classifier, with its label and threshold); or one is trained on the run's
 //     own documents against good ones (--positives), keeping a tenth. Without either, this step is left out.

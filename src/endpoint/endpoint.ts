@@ -7,7 +7,7 @@ import { z } from 'zod'
 import type { Json } from '../core/document.ts'
 import { SluiceError, systemCode } from '../core/errors.ts'
 import { packageVersion } from '../core/version.ts'
-import { retryAfterMs } from '../io/http-source.ts'
+import { retryAfterMs, transientCodes } from '../io/http-source.ts'
 import type { EndpointStore, Limits } from './store.ts'
 
 const price = z.number().min(0).default(0)
@@ -67,18 +67,6 @@ export type EndpointOptions = z.output<typeof endpointSchema>
 const usage = z.object({ prompt_tokens: z.number().min(0).default(0), completion_tokens: z.number().min(0).default(0) }).nullish()
 
 const BUSY = new Set([408, 425, 429, 502, 503, 504])
-const UNREACHABLE = new Set([
-  'ECONNRESET',
-  'ECONNREFUSED',
-  'EPIPE',
-  'ETIMEDOUT',
-  'EAI_AGAIN',
-  'EHOSTUNREACH',
-  'ENETUNREACH',
-  'UND_ERR_SOCKET',
-  'UND_ERR_CONNECT_TIMEOUT',
-  'UND_ERR_RES_CONTENT_LENGTH_MISMATCH',
-])
 const LONGEST_DELAY_MS = 60_000
 /** A server that asks for a longer pause than this is told to the user instead of being waited for. */
 const LONGEST_RETRY_AFTER_MS = 15 * 60_000
@@ -184,7 +172,7 @@ export class Endpoint implements AsyncDisposable {
       const code = systemCode(error) ?? ''
       if (timeout.aborted || /_(HEADERS|BODY)_TIMEOUT$/.test(code))
         throw new Transient('SLUICE_ENDPOINT_REQUEST', `no answer within ${timeoutMs} ms`)
-      if (UNREACHABLE.has(code)) throw new Transient('SLUICE_ENDPOINT_DOWN', `the connection failed (${code})`, 0, error)
+      if (transientCodes.has(code)) throw new Transient('SLUICE_ENDPOINT_DOWN', `the connection failed (${code})`, 0, error)
       throw this.#error(
         'SLUICE_ENDPOINT_DOWN',
         `the request failed: ${error instanceof Error ? error.message : error}`,

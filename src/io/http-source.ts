@@ -19,7 +19,8 @@ const REFUSAL_BYTES = 1 << 16
 
 const busyStatus = new Set([429, 503])
 const transientStatus = new Set([408, 425, 500, 502, 504, ...busyStatus])
-const transientCodes = new Set([
+/** Of failures that another attempt may not meet. */
+export const transientCodes: ReadonlySet<string> = new Set([
   'ECONNRESET',
   'ECONNREFUSED',
   'EPIPE',

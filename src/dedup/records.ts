@@ -144,23 +144,37 @@ export class RunFile {
   }
 }
 
-/** A sorted copy. At most 2^21 records: their first words are sorted natively, with the ordinal in a double's low bits. */
+/** A sorted copy of at most 2^21 records. */
 export function sortRecords(records: Uint32Array<ArrayBuffer>, words: number): Uint32Array<ArrayBuffer> {
   const count = records.length / words
-  const keys = new Float64Array(count)
-  for (let i = 0; i < count; i++) keys[i] = records[i * words] * runRecords + i
-  keys.sort()
-  const order = Uint32Array.from(keys, (key) => key % runRecords)
-  for (let start = 0; start < count; ) {
-    const first = records[order[start] * words]
-    let end = start + 1
-    while (end < count && records[order[end] * words] === first) end++
-    if (end - start > 1) order.subarray(start, end).sort((a, b) => compareRecords(records, a * words, records, b * words, words))
-    start = end
-  }
+  const order = Uint32Array.from({ length: count }, (_, i) => i)
+  sortRange(records, words, order, 0, new Float64Array(count))
   const sorted = new Uint32Array(records.length)
   for (let i = 0; i < count; i++) for (let w = 0; w < words; w++) sorted[i * words + w] = records[order[i] * words + w]
   return sorted
+}
+
+/** Fewer records are compared: calls and keys would take longer. */
+const fewRecords = 32
+
+/** Sorts records that agree on all words before this one: by it, natively with the ordinal in a double's low bits, then by those behind. */
+function sortRange(records: Uint32Array, words: number, order: Uint32Array, word: number, keys: Float64Array): void {
+  const count = order.length
+  if (count < fewRecords) {
+    order.sort((a, b) => compareRecords(records, a * words, records, b * words, words))
+    return
+  }
+  for (let i = 0; i < count; i++) keys[i] = records[order[i] * words + word] * runRecords + order[i]
+  keys.sort()
+  for (let i = 0; i < count; i++) order[i] = keys[i] - Math.floor(keys[i] / runRecords) * runRecords
+  if (word + 1 === words) return
+  for (let start = 0; start < count; ) {
+    const value = records[order[start] * words + word]
+    let end = start + 1
+    while (end < count && records[order[end] * words + word] === value) end++
+    if (end - start > 1) sortRange(records, words, order.subarray(start, end), word + 1, keys.subarray(start, end))
+    start = end
+  }
 }
 
 function compareRecords(a: Uint32Array, atA: number, b: Uint32Array, atB: number, words: number): number {

@@ -51,12 +51,15 @@ test('warc gives the HTML pages with status 200 and counts everything else', asy
 })
 
 test('warc cut into small ranges gives the same pages, ids included', async () => {
-  for (const name of ['good.warc.gz', 'good.warc', 'whole-file.warc.gz']) {
+  const compressed = ['good.warc.gz', 'whole-file.warc.gz', 'good.warc.zst', 'dictionary.warc.zst', 'whole-file.warc.zst', 'good.warc.lz4']
+  for (const name of [...compressed, 'good.wacz', 'deflated.wacz', 'good.arc.gz', 'good.arc.zst', 'good.warc', 'good.arc']) {
     const whole = await readAll(warc({ path: fixtures + name }))
     const pieces = await readAll(warc({ path: fixtures + name }), 300)
-    assert.deepEqual(pieces.items, whole.items)
-    assert.equal(pieces.partitions.length > 1, name.endsWith('.gz'), 'only files with gzip members are cut')
-    assert.deepEqual(pieces.ignored, whole.ignored)
+    assert.ok(whole.items.length >= 3, name)
+    assert.equal(new Set(whole.items.map(({ id }) => id)).size, whole.items.length)
+    assert.deepEqual(pieces.items, whole.items, name)
+    assert.equal(pieces.partitions.length > 1, !/\.w?arc$/.test(name), 'only compressed files are cut')
+    assert.deepEqual([pieces.ignored, pieces.damages], [whole.ignored, []])
   }
 })
 

@@ -1,7 +1,7 @@
 // MinHash, one core: documents/s and MB/s (of original UTF-8 text) from text to band hashes, in parts and as a whole; with
 // --peers against datatrove (its exact definition, spaCy's words) and rensa (Rust; 32 bits, words split at blanks, from
 // simplified text on, and its hashes alone), in paired rounds.
-//   node --conditions=source bench/minhash.ts [--words english|blanks] [--peers]
+//   node --conditions=source bench/minhash.ts [--words language|blanks] [--peers]
 
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -16,7 +16,7 @@ import { median, pairedRounds, peerPython, peerVersions, requirePeers, runPinned
 const { values } = parseArgs({
   options: {
     repeats: { type: 'string', default: '5' },
-    words: { type: 'string', default: 'english' },
+    words: { type: 'string', default: 'language' },
     peers: { type: 'boolean', default: false },
     /** Prints the seconds of one comparison: the part of a peer's name. */
     only: { type: 'string' },

@@ -64,9 +64,9 @@ export function bloomDedup(options: BloomDedupOptions = {}): Barrier<Document> {
 
 function collect(context: CollectContext, { remove, ngramWords, minNgramWords }: Resolved): CollectRun<Document> {
   const writer = new UnitWriter(context.path)
-  const collectOne = ({ text }: Document, row: number) => {
+  const collectOne = ({ text, language }: Document, row: number) => {
     for (const [position, content] of (remove === 'document' ? [text] : text.split('\n')).entries()) {
-      const { lexicon, ids } = tokenize(content)
+      const { lexicon, ids } = tokenize(content, language)
       if (ids.length < minNgramWords) continue
       const words = ids.map((id) => lexicon.hashes[id])
       writer.begin(row, remove === 'document' ? WHOLE : position)

@@ -27,9 +27,9 @@ export const minhashDedupOptions = z
       .default(64)
       .describe('bits of hashes and minima; 32 is faster'),
     words: z
-      .enum(['english', 'blanks'])
-      .default('english')
-      .describe('spaCy’s English tokenizer, as the reference, or what blanks separate'),
+      .enum(['language', 'blanks'])
+      .default('language')
+      .describe('spaCy’s English tokenizer, as the reference, behind a segmenter for languages without spaces; or what blanks separate'),
     keep: keepOption,
     index: indexOption,
   })
@@ -90,14 +90,14 @@ function collect(context: CollectContext, options: Resolved): CollectRun<Documen
   const record = new Uint32Array(bandWords)
   const preferred = new Float64Array(1)
   const preferredWords = new Uint32Array(preferred.buffer)
-  const sign = (text: string) => {
+  const sign = ({ text, language }: Document) => {
     const simplified = simplify(text)
     if (options.words === 'blanks') return signer.signJoined(simplified)
-    const { lexicon, ids } = tokenize(simplified)
+    const { lexicon, ids } = tokenize(simplified, language)
     return signer.signIds(lexicon.words, ids)
   }
   const collectOne = (document: Document, row: number) => {
-    if (!sign(document.text)) return
+    if (!sign(document)) return
     const hashes = signer.bandHashes()
     record[2] = row
     for (let band = 0; band < bands; band++) {

@@ -79,3 +79,17 @@ test('bands times hashes per band past 1024 are refused, as are unknown options'
 test('clustering that does not fit the memory is refused with numbers', async () => {
   await assert.rejects(runBarrier(minhashDedup(), [corpus], { memoryBytes: 70 }), { code: 'SLUICE_DEDUP_MEMORY' })
 })
+
+test('Chinese texts that differ in a few words are duplicates: their words are those of their language', async () => {
+  const sentence = '今天天气很好我们一起去公园散步然后在湖边喝茶聊天晚上回家做饭看电影最后早点休息准备明天的工作和学习'
+  const texts = [
+    sentence.repeat(3),
+    `昨天${sentence.repeat(3)}`,
+    '完全不同的一段文字讲述历史和文化以及科学技术的发展对社会产生的深远影响和未来的变化'.repeat(3),
+  ]
+  const documents = documentsOf(texts).map((document) => ({ ...document, language: 'zh' }))
+  assert.deepEqual(
+    (await survivors([documents], { hashesPerBand: 4 })).map(([id]) => id),
+    ['0', '2'],
+  )
+})

@@ -20,7 +20,9 @@ export interface ZipEntry {
 const END_BYTES = 22
 const MAX_COMMENT_BYTES = 0xffff
 const MAX_DIRECTORY_BYTES = 256 << 20
-const PIECE_BYTES = 1 << 18
+/** A thousand times as much can come out of them at once. */
+const PIECE_BYTES = 1 << 14
+const CHUNK_BYTES = 1 << 18
 
 /** @returns undefined where there is no directory: the container is cut short, or none */
 export async function readZipDirectory(source: ByteSource): Promise<ZipEntry[] | undefined> {
@@ -93,7 +95,7 @@ export async function zipDataOffset(source: ByteSource, entry: ZipEntry): Promis
 /** Inflates an entry that begins at `offset`; stops where the data are bad, which the missing bytes then show. */
 export async function* inflateEntry(source: ByteSource, entry: ZipEntry, offset: number): AsyncGenerator<Buffer> {
   const window = new ByteWindow(source.read(offset, offset + entry.storedBytes))
-  const decoder = new Decoder(createInflateRaw({ chunkSize: PIECE_BYTES }))
+  const decoder = new Decoder(createInflateRaw({ chunkSize: CHUNK_BYTES }))
   try {
     while (!decoder.error && !decoder.isDone && (window.buffer.length > 0 || (await window.grow()))) {
       const piece = window.buffer.subarray(0, PIECE_BYTES)

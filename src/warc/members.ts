@@ -14,6 +14,8 @@ export interface MemberOptions {
   /** Records that start there or behind are another reader's. */
   readonly end: number
   readonly maxRecordBytes: number
+  /** Of the file. */
+  readonly size: number
   /** Told when records share a member. */
   readonly shared: () => void
 }
@@ -90,7 +92,7 @@ function isAtMember({ buffer, offset }: ByteWindow, format: MemberFormat, { end 
 /** Moves to the next member that is ours, reporting what is none; false where there is no more. */
 async function findMember(window: ByteWindow, format: MemberFormat, options: MemberOptions): Promise<boolean> {
   for (;;) {
-    await skipSkippable(window, format)
+    await skipSkippable(window, format, options.size)
     if (window.buffer.length < MEMBER_STORED_BYTES && !window.isEnded)
       await window.fill(Math.max(MEMBER_STORED_BYTES, Math.min(READ_BYTES, options.end - window.offset)))
     if (window.buffer.length === 0) return false
@@ -121,7 +123,7 @@ async function* recordsOfRun(
   options: MemberOptions,
 ): AsyncGenerator<WarcRecord> {
   const { offset } = input.window
-  const run = new MemberRun(input.window, format, options.maxRecordBytes * GIVE_UP_FACTOR)
+  const run = new MemberRun(input.window, format, options)
   const raw = new ByteWindow(run.content(first))
   await raw.fill(1)
   const damages: WarcDamage[] = []
@@ -175,14 +177,16 @@ class MemberRun {
   readonly #format: MemberFormat
   readonly #start: number
   readonly #maxBytes: number
+  readonly #size: number
   /** Content since the last record. */
   #bytes = 0
 
-  constructor(window: ByteWindow, format: MemberFormat, maxBytes: number) {
+  constructor(window: ByteWindow, format: MemberFormat, { maxRecordBytes, size }: MemberOptions) {
     this.#window = window
     this.#format = format
     this.#start = window.offset
-    this.#maxBytes = maxBytes
+    this.#maxBytes = maxRecordBytes * GIVE_UP_FACTOR
+    this.#size = size
   }
 
   /** Of the members, as far as they have been read. */
@@ -217,7 +221,7 @@ class MemberRun {
   }
 
   async #goesOn(): Promise<boolean> {
-    await skipSkippable(this.#window, this.#format)
+    await skipSkippable(this.#window, this.#format, this.#size)
     await this.#window.fill(LOOK_AHEAD_BYTES)
     const { buffer } = this.#window
     if (!this.#format.mayBegin(buffer, 0)) return false
@@ -238,13 +242,13 @@ class MemberRun {
   }
 }
 
-/** Skippable frames carry no content: seek tables, dictionaries. */
-async function skipSkippable(window: ByteWindow, { skippableBytes }: MemberFormat): Promise<void> {
+/** Skippable frames carry no content: seek tables, dictionaries. One that ends behind the file is damage, not to be followed. */
+async function skipSkippable(window: ByteWindow, { skippableBytes }: MemberFormat, size: number): Promise<void> {
   if (!skippableBytes) return
   for (;;) {
     await window.fill(8)
     const bytes = skippableBytes(window.buffer)
-    if (bytes === 0) return
+    if (bytes === 0 || window.offset + bytes > size) return
     await window.skip(bytes)
   }
 }

@@ -82,7 +82,13 @@ async function archiveRecords(
   }
   layout(container.name)
   if (start > 0) await nextMember(input.window, 0, container)
-  return memberRecords(input, container, { damaged, maxRecordBytes, end, shared: () => layout(`${container.name}-shared`) })
+  return memberRecords(input, container, {
+    damaged,
+    maxRecordBytes,
+    size: source.size,
+    end,
+    shared: () => layout(`${container.name}-shared`),
+  })
 }
 
 /** The first line of an ARC file lies in so many. */

@@ -30,9 +30,11 @@ export async function* zipRecords(source: ByteSource, options: ZipOptions): Asyn
   const archives = entries.filter(({ name }) => ARCHIVE_NAME.test(name))
   if (archives.length === 0 && options.start === 0)
     options.damaged({ ...whole(source), code: 'SLUICE_WARC_ZIP', message: 'the ZIP container holds no .warc or .arc file' })
+  let taken = 0
   for (const entry of archives) {
     const offset = await zipDataOffset(source, entry)
-    const problem = offset === undefined ? 'does not lie in the container' : unreadable(entry)
+    taken += entry.storedBytes
+    const problem = offset === undefined ? 'does not lie in the container' : taken > source.size ? 'overlaps others' : unreadable(entry)
     const isOurs = entry.headOffset >= options.start && entry.headOffset < options.end
     if (problem !== undefined || offset === undefined) {
       const place =

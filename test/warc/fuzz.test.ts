@@ -38,9 +38,9 @@ async function read(bytes: Buffer, name: string, pieceBytes = 50_000) {
 /** Line ends between records and zstd's skippable frames belong to no record. */
 function isBetween(gap: Buffer): boolean {
   if (gap.every((byte) => byte === 10 || byte === 13)) return true
-  for (let at = 0; at < gap.length; at += 8 + gap.readUInt32LE(at + 4))
-    if (gap.length < at + 8 || (gap.readUInt32LE(at) & 0xfffffff0) >>> 0 !== 0x184d2a50) return false
-  return true
+  let at = 0
+  while (gap.length >= at + 8 && (gap.readUInt32LE(at) & 0xfffffff0) >>> 0 === 0x184d2a50) at += 8 + gap.readUInt32LE(at + 4)
+  return at === gap.length
 }
 
 function assertCovered(bytes: Buffer, { extents, layout }: { extents: Extent[]; layout: WarcLayout | undefined }): void {
@@ -181,4 +181,27 @@ test('lines that are nearly those of an ARC file are passed over in linear time'
   assert.ok(performance.now() - start < 3000)
   assert.ok(found)
   assertCovered(bytes, found)
+})
+
+test('a skippable frame that claims more than the file has hides nothing', async () => {
+  const [info, one] = [readFileSync(`${fixtures}good.warc.zst`).subarray(0, 230), readFileSync(`${fixtures}good.warc.zst`).subarray(230)]
+  const bytes = Buffer.concat([info, Buffer.from('502a4d18ffffff7f', 'hex'), one])
+  const found = await read(bytes, 'a.warc.zst')
+  assert.ok(found)
+  assert.deepEqual(
+    found.extents.slice(0, 3).map(([offset]) => offset),
+    [0, 230, 238],
+  )
+  assertCovered(bytes, found)
+})
+
+test('a container whose entries all name the same bytes is not read over and over', async () => {
+  const archive = readFileSync(`${fixtures}good.wacz`)
+  const end = archive.lastIndexOf(Buffer.from('504b0506', 'hex'))
+  const directory = archive.subarray(archive.readUInt32LE(end + 16), end)
+  const tail = Buffer.from(archive.subarray(end))
+  tail.writeUInt32LE(directory.length * 1000, 12)
+  const bytes = Buffer.concat([archive.subarray(0, end - directory.length), ...Array<Buffer>(1000).fill(directory), tail])
+  const found = await read(bytes, 'a.wacz')
+  assert.ok(found && found.extents.reduce((sum, [, length]) => sum + length, 0) < 100 * bytes.length)
 })

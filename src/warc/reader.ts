@@ -61,7 +61,11 @@ export async function* readWarc(source: ByteSource, options: WarcReadOptions): A
     return await archiveRecords(part, inner === 'zip' ? 'plain' : inner, { ...settled, layout: () => {}, range, damaged })
   }
   if (yield* zipRecords(source, { start, end, damaged: options.damaged, read })) return
-  // The container was cut short: the gzip members in it can still be found.
+  if (end >= source.size) {
+    const offset = Math.max(0, source.size - ZIP_END_BYTES)
+    const message = 'the directory at the end of the ZIP container is missing: only gzip members in it can be found'
+    options.damaged({ offset, length: source.size - offset, code: 'SLUICE_WARC_ZIP', message })
+  }
   yield* await archiveRecords(source, gzipMembers(libdeflate()), settled)
 }
 
@@ -91,6 +95,8 @@ async function archiveRecords(
   })
 }
 
+/** Where a ZIP directory's place would stand. */
+const ZIP_END_BYTES = 22
 /** The first line of an ARC file lies in so many. */
 const HEAD_BYTES = 1 << 12
 

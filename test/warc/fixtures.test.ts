@@ -99,7 +99,7 @@ const expected: Readonly<Record<string, readonly [urls: readonly string[], damag
   'truncated.warc.lz4': [['warcinfo', 'one'], ['777+444 TRUNCATED']],
   'good.wacz': [[...all, 'warcinfo', 'one'], []],
   'deflated.wacz': [[...all, 'warcinfo', 'one'], []],
-  'truncated.wacz': [all, ['0+47 GARBAGE', '2962+295 GARBAGE']],
+  'truncated.wacz': [all, ['3235+22 ZIP', '0+47 GARBAGE', '2962+295 GARBAGE']],
   'no-archive.wacz': [[], ['0+133 ZIP']],
   'good.arc': [allOfArc, []],
   'good.arc.gz': [allOfArc, []],

@@ -56,7 +56,8 @@ test('a second night publishes only what is new, however often it is run, and th
   assert.deepEqual(contents(join(folder, 'out', 'tuesday')), before)
 
   const facts = JSON.parse((await sluice(['index', 'inspect', join(folder, 'index', 'exact'), '--json'])).stdout)
-  assert.deepEqual([facts.stage, facts.segments.map(({ records }: { records: number }) => records)], ['exactDedup', [3, 2]])
+  const records = facts.segments.map((segment: { records: number }) => segment.records).sort() // segments are named by hashes of paths
+  assert.deepEqual([facts.stage, records], ['exactDedup', [2, 3]])
   const compacted = await sluice(['index', 'compact', join(folder, 'index', 'exact')])
   assert.match(compacted.stdout, /^2 segments became one of 5 records$/m)
   writeNight(folder, 'wednesday', [5, 6])

@@ -5,28 +5,28 @@ import { execFileSync } from 'node:child_process'
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { test } from 'node:test'
+import { type TestContext, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { scratch, sluice } from '../e2e/sluice.ts'
 
 const pipelineFile = fileURLToPath(new URL('../e2e/pipelines/texts.ts', import.meta.url))
 
-function canMount(folder: string): boolean {
+/** A file system of 3 MB; undefined, and the test is skipped, where it may not be mounted. */
+function smallDisk(t: TestContext): string | undefined {
+  const disk = mkdtempSync(join(tmpdir(), 'sluice-disk-'))
   try {
-    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=3m', 'tmpfs', folder], { stdio: 'ignore' })
-    return true
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=3m', 'tmpfs', disk], { stdio: 'ignore' })
   } catch {
-    return false
+    t.skip('no right to mount a small file system here')
+    return undefined
   }
+  t.after(() => execFileSync('umount', [disk]))
+  return disk
 }
 
 test('a full disk ends the run with advice, and the same command finishes it when there is room', async (t) => {
-  const disk = mkdtempSync(join(tmpdir(), 'sluice-disk-'))
-  if (!canMount(disk)) {
-    t.skip('no right to mount a small file system here')
-    return
-  }
-  t.after(() => execFileSync('umount', [disk]))
+  const disk = smallDisk(t)
+  if (disk === undefined) return
   const folder = scratch(t)
   mkdirSync(join(folder, 'in'))
   const noise = (i: number) => Array.from({ length: 200 }, (_, j) => Math.imul(i * 200 + j, 2654435761) >>> 0).join(' ')
@@ -46,12 +46,8 @@ test('a full disk ends the run with advice, and the same command finishes it whe
 })
 
 test('a disk that will not hold the run ends it after its first tasks, and what they did stays', async (t) => {
-  const disk = mkdtempSync(join(tmpdir(), 'sluice-disk-'))
-  if (!canMount(disk)) {
-    t.skip('no right to mount a small file system here')
-    return
-  }
-  t.after(() => execFileSync('umount', [disk]))
+  const disk = smallDisk(t)
+  if (disk === undefined) return
   const folder = scratch(t)
   mkdirSync(join(folder, 'in'))
   // Forty files whose items take about 0.4 MB each: 16 MB for a disk of 3 MB, which would be full after seven of them.

@@ -154,13 +154,13 @@ function withCorpora(work: (corpora: Record<string, Corpus>, folder: string) => 
   }
 }
 
-/** Epochs such that each training takes seconds; the peer's and ours in turns. */
+/** The peer's and ours in turns. */
 function compareSpeed(): void {
   withCorpora((corpora, folder) => {
     const results = Object.entries(corpora)
       .filter(([name]) => name !== 'quality')
       .map(([name, { train, lines, megabytes }]) => {
-        const options = { dim: 100, wordNgrams: 2, epoch: 25, lr: 0.1 }
+        const options = { dim: 100, wordNgrams: 2, epoch: 10, lr: 0.1 }
         const models = { sluice: join(folder, 'sluice.bin'), peer: join(folder, 'peer.bin') }
         const rounds = Array.from({ length: Number(values.rounds) }, (_, round) => {
           const isLast = round === Number(values.rounds) - 1

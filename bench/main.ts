@@ -13,6 +13,7 @@ const comparisons = [
   ['tokenizer'],
   ['language', '--peers'],
   ['perplexity'],
+  ['classifier'],
   ['signals', '--peers'],
   ['train-llmc'],
 ]

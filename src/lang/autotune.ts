@@ -3,6 +3,7 @@
 
 import { SluiceError } from '../core/errors.ts'
 import { evaluate, f1 } from './evaluate.ts'
+import { releaseModelMemory } from './fasttext-memory.ts'
 import type { FastTextModel } from './fasttext-model.ts'
 import { type TrainingContext, trainFastText } from './fasttext-train.ts'
 import { minstd } from './product-quantizer.ts'
@@ -71,7 +72,9 @@ async function tryOptions(
   const signal = context.signal === undefined ? deadline : AbortSignal.any([deadline, context.signal])
   try {
     const model = await build(file, candidate, tuning.modelBytes, { threads: context.threads, signal })
-    return { ...candidate, score: scoreOf(model, tuning) }
+    const score = scoreOf(model, tuning)
+    if (model.memory !== null) releaseModelMemory(model.memory)
+    return { ...candidate, score }
   } catch (error) {
     context.signal?.throwIfAborted()
     if (deadline.aborted) return undefined
@@ -85,7 +88,11 @@ const FAILED_TRIAL = new Set(['SLUICE_LANG_DIVERGED', 'SLUICE_LANG_MODEL_MEMORY'
 async function build(file: string, { options, dsub }: Candidate, modelBytes: number | undefined, context: TrainingContext) {
   const { model } = await trainFastText(file, options, context)
   if (modelBytes === undefined) return model
-  return quantizeModel(model, quantizationFor(model, dsub, modelBytes), { ...options, file, context })
+  const quantization = quantizationFor(model, dsub, modelBytes)
+  const quantized = await quantizeModel(model, quantization, { ...options, file, context })
+  // What is cut has been copied.
+  if (model.memory !== null && quantization.cutoff < model.input.rows) releaseModelMemory(model.memory)
+  return quantized
 }
 
 function scoreOf(model: FastTextModel, { validation, metric, predictions }: AutotuneOptions): number {

@@ -20,10 +20,23 @@ const END_WORD = 1312
 const FREE = 1320
 const FIRST_FREE = PAGE_BYTES
 
+/** Given back. The garbage collector takes large memories for small objects and comes too late: ten trainings were 4 GB. */
+const spare: WebAssembly.Memory[] = []
+
 export function createModelMemory(): WebAssembly.Memory {
+  const used = spare.pop()
+  if (used !== undefined) return used
   const memory = new WebAssembly.Memory({ initial: 2, maximum: MAXIMUM_PAGES, shared: true })
   new Uint32Array(memory.buffer)[FREE / 4] = FIRST_FREE
   return memory
+}
+
+/** For the next model: nothing may use it any more. */
+export function releaseModelMemory(memory: WebAssembly.Memory): void {
+  const header = new Uint32Array(memory.buffer, 0, FIRST_FREE / 4)
+  new Uint8Array(memory.buffer).fill(0, FIRST_FREE, Math.min(header[FREE / 4], memory.buffer.byteLength))
+  header[FREE / 4] = FIRST_FREE
+  spare.push(memory)
 }
 
 /** Gives zeroed stretches of a shared memory, aligned to 16 bytes; any thread may ask. */

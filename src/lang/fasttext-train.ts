@@ -16,6 +16,7 @@ import {
   type InMemory,
   type LineBounds,
   readScratch,
+  releaseModelMemory,
   seedScratch,
   setCourse,
   stopTraining,
@@ -52,6 +53,20 @@ export interface TrainedModel {
 export async function trainFastText(file: string, options: TrainingOptions, context: TrainingContext): Promise<TrainedModel> {
   checkText(file)
   const memory = createModelMemory()
+  try {
+    return await trainIn(memory, file, options, context)
+  } catch (error) {
+    releaseModelMemory(memory)
+    throw error
+  }
+}
+
+async function trainIn(
+  memory: WebAssembly.Memory,
+  file: string,
+  options: TrainingOptions,
+  context: TrainingContext,
+): Promise<TrainedModel> {
   const vocabulary = countVocabulary(file, options, allocateShared(memory))
   const model = emptyModel(memory, vocabulary, options)
   if (options.loss === 'ns' && model.labels.length < 2)

@@ -5,6 +5,7 @@ import { test } from 'node:test'
 import { thresholdsOf } from '../../src/audit/thresholds.ts'
 import { c4ParagraphLimits, c4ParagraphOptions } from '../../stages/c4-paragraph.ts'
 import { c4QualityLimits, c4QualityOptions } from '../../stages/c4-quality.ts'
+import { classifyLimits, classifyOptions } from '../../stages/classify.ts'
 import { decideFineWebQuality, fineWebQualityLimits, fineWebQualityOptions } from '../../stages/fineweb-quality.ts'
 import { gopherDolmaLimits, gopherDolmaOptions } from '../../stages/gopher-dolma.ts'
 import { decideGopherQuality, gopherQualityLimits, gopherQualityOptions } from '../../stages/gopher-quality.ts'
@@ -16,6 +17,7 @@ test('every option that a stage says bounds a statistic is drawn, and no other',
   const stages = {
     c4Paragraph: [c4ParagraphLimits, c4ParagraphOptions.parse({})],
     c4Quality: [c4QualityLimits, c4QualityOptions.parse({})],
+    classify: [classifyLimits, classifyOptions.parse({ model: 'a.bin', label: 'a', minScore: 0.1, maxScore: 0.9 })],
     fineWebQuality: [fineWebQualityLimits, fineWebQualityOptions.parse({})],
     gopherDolma: [gopherDolmaLimits, gopherDolmaOptions.parse({})],
     gopherQuality: [gopherQualityLimits, gopherQualityOptions.parse({})],

@@ -1,7 +1,7 @@
 // Linear classifiers beside fastText's Python package (C++), same texts, same options: dim 100, word bigrams, 2 threads for
 // training (wall and CPU seconds, reading the text included, the start of the process not), one for prediction (CPU seconds).
 // With --accuracy: the share of held-out lines that get their label, by loss, over several seeds of both programs.
-//   node --conditions=source bench/classifier.ts [--accuracy]
+//   node --conditions=source bench/classifier.ts [--accuracy] [--corpora mail,languages,reviews,quality]
 
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -24,6 +24,8 @@ const { values, positionals } = parseArgs({
   options: {
     accuracy: { type: 'boolean', default: false },
     rounds: { type: 'string', default: '5' },
+    /** Which of mail, languages, reviews, quality. */
+    corpora: { type: 'string', default: 'mail,languages,reviews,quality' },
     /** One measurement in a process of its own: train TEXT MODEL OPTIONS THREADS, predict MODEL TEXT, test MODEL TEXT. */
     only: { type: 'string' },
   },
@@ -85,8 +87,10 @@ interface Corpus {
 /** Labelled texts; a fifth, chosen by hash, is held out. Those from ../shared are left out where it is missing. */
 function writeCorpora(folder: string): Record<string, Corpus> {
   const corpora: Record<string, Corpus> = {}
-  const write = (name: string, texts: readonly { label: string; text: string }[]) => {
-    const lines = texts.map(({ label, text }) => `__label__${label} ${text.replace(/\s+/g, ' ')}`)
+  const wanted = values.corpora.split(',')
+  const write = (name: string, texts: () => readonly { label: string; text: string }[]) => {
+    if (!wanted.includes(name)) return
+    const lines = texts().map(({ label, text }) => `__label__${label} ${text.replace(/\s+/g, ' ')}`)
     const isTest = (line: string) => Number.parseInt(hash128(line).slice(0, 8), 16) % 5 === 0
     const parts = { train: lines.filter((line) => !isTest(line)), test: lines.filter(isTest) }
     const corpus = { train: join(folder, `${name}.train`), test: join(folder, `${name}.test`) }
@@ -94,11 +98,11 @@ function writeCorpora(folder: string): Record<string, Corpus> {
     writeFileSync(corpus.test, `${parts.test.join('\n')}\n`)
     corpora[name] = { ...corpus, lines: parts.train.length, megabytes: readFileSync(corpus.train).length / 1e6 }
   }
-  write('mail', mails())
+  write('mail', mails)
   if (existsSync(shared)) {
-    write('languages', languages())
-    write('reviews', jsonLines('text/movie_reviews.jsonl.gz'))
-    write('quality', [
+    write('languages', languages)
+    write('reviews', () => jsonLines('text/movie_reviews.jsonl.gz'))
+    write('quality', () => [
       ...jsonLines('quality/dclm-human-agreement_data.jsonl.gz'),
       ...jsonLines('quality/dclm-human-majority_data.jsonl.gz'),
     ])

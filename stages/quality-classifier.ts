@@ -3,7 +3,8 @@
 // good text against a sample of what is filtered, the best 10 % kept. Training, threshold and filter are one barrier:
 //   .pipe(s.qualityClassifier({ positives: s.jsonl({ path: 'good/*.jsonl' }), keep: 0.1 }))
 // The report, with precision, recall and F1 on examples never trained on, is report.json in the barrier's folder; print it with
-// `sluice classifier report <run folder>`. How exact the share is depends on the sample: 4,000 documents give 10 % ± 0.5 %.
+// `sluice classifier report <run folder>`. How exact the share is depends on the sample: 4,000 documents give 10 % ± 0.5 %. A
+// changed file of examples is noticed in a new run folder only.
 
 import { z } from 'zod'
 import type { Document } from '../src/core/document.ts'

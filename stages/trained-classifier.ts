@@ -120,16 +120,17 @@ interface Parts {
 }
 
 async function learn(context: MergeContext, recipe: Recipe): Promise<void> {
-  const { folder, signal, memoryBytes } = context
+  const { folder, signal } = context
+  const bytes = Math.max(context.memoryBytes, LEAST_BYTES)
   const paths = context.collected.map(({ path }) => path)
   const most = Math.max(recipe.examples, recipe.sample)
-  const { all, positive } = await mergeSamples(paths, most, Math.max(memoryBytes, LEAST_BYTES))
+  const { all, positive } = await mergeSamples(paths, most, bytes)
   const seen = new Set<string>()
-  const positives = split(await examplesOf(recipe.positives, positive.examples, recipe, signal), recipe, seen)
+  const positives = split(await examplesOf(recipe.positives, positive.examples, recipe, signal, bytes), recipe, seen)
   const unlike = all.examples.filter(({ isPositive }) => (recipe.isPositive === undefined ? true : isPositive === false))
   // As many as positives: then 0.5 means as likely as not, and most documents at hand stay unseen.
   const balanced = unlike.slice(0, positives.trained.length + positives.heldOut.length)
-  const negatives = split(await examplesOf(recipe.negatives, balanced, recipe, signal), recipe, seen)
+  const negatives = split(await examplesOf(recipe.negatives, balanced, recipe, signal, bytes), recipe, seen)
   refuseFew(recipe, { positives, negatives })
   const text = join(folder, 'train.txt')
   await writeTrainingText(text, positives.trained, negatives.trained, recipe)
@@ -163,9 +164,10 @@ async function examplesOf(
   atHand: readonly Example[],
   { examples, name }: Recipe,
   signal: AbortSignal,
+  bytes: number,
 ): Promise<readonly Example[]> {
   if (source === undefined) return atHand.slice(0, examples)
-  const sampler = new Sampler(examples, LEAST_BYTES * 8)
+  const sampler = new Sampler(examples, bytes)
   for (const partition of await source.partitions({ signal, partitionBytes: Number.MAX_SAFE_INTEGER })) {
     const damaged = ({ code, message, offset }: { code: string; message: string; offset: number }) => {
       throw new SluiceError(code, `an example of the classifier cannot be read: ${message}`, {

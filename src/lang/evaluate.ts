@@ -3,7 +3,7 @@
 
 import type { FastTextModel } from './fasttext-model.ts'
 import { createPredictor } from './kernel-predict.ts'
-import { lineTokens } from './label-scores.ts'
+import { lineTokens } from './tokens.ts'
 
 export interface LabelCounts {
   /** Lines that have the label, lines it was predicted for, lines where both is so. */

@@ -6,7 +6,8 @@ import { loadKernel } from '../core/kernels.ts'
 import type { FastTextModel } from './fasttext-model.ts'
 import { huffmanChildren, sigmoidTable } from './label-scores.ts'
 import type { DenseMatrix } from './matrix.ts'
-import { type Allocate, hashBytes } from './word-table.ts'
+import { END_OF_LINE, END_OF_LINE_HASH } from './tokens.ts'
+import type { Allocate } from './word-table.ts'
 
 const PAGE_BYTES = 65536
 const MAXIMUM_PAGES = 65536
@@ -104,7 +105,6 @@ export type InMemory = Pick<FastTextModel, 'settings' | 'dictionary' | 'wordCoun
 const LOSS_CODES = { hs: 1, ns: 2, softmax: 3, ova: 4 } as const
 const NEGATIVE_TABLE = 10_000_000
 const LOGARITHM_STEPS = 512
-const END_OF_LINE = Buffer.from('</s>')
 
 /** Writes the header, and beside the model what the kernel looks up. Once a model; all threads use it. */
 export function describeModel(memory: WebAssembly.Memory, model: InMemory, prefix = '__label__'): void {
@@ -141,7 +141,7 @@ export function describeModel(memory: WebAssembly.Memory, model: InMemory, prefi
     prefixBytes.length,
   ]
   new Uint32Array(memory.buffer, MODEL, words.length).set(words)
-  const endWord = dictionary.find(END_OF_LINE, 0, END_OF_LINE.length, hashBytes(END_OF_LINE, 0, END_OF_LINE.length))
+  const endWord = dictionary.find(END_OF_LINE, 0, END_OF_LINE.length, END_OF_LINE_HASH)
   new Int32Array(memory.buffer)[END_WORD / 4] = endWord
   if (settings.maxn > 0) new Uint32Array(memory.buffer, MODEL + 4 * words.length, 2).set(placeWordRows(memory, model, endWord))
 }

@@ -149,8 +149,3 @@ export function sigmoidTable(): Float32Array {
 function offer(label: number, probability: number, smallest: number, best: BestLabels): void {
   if (probability >= smallest && probability + EPSILON >= best.least) best.add(label, probability + EPSILON)
 }
-
-/** What fastText takes for tokens: whatever stands between blanks. */
-export function lineTokens(line: string): string[] {
-  return line.split(/[ \n\r\t\v\f\0]+/).filter((token) => token !== '')
-}

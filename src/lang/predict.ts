@@ -5,7 +5,8 @@
 import { rowOfBucket } from './bucket-rows.ts'
 import type { FastTextModel } from './fasttext-model.ts'
 import { createRanker, type Prediction, type RankLabels } from './label-scores.ts'
-import { HASH_BASIS, HASH_PRIME, hashBytes, WordTable } from './word-table.ts'
+import { END_OF_LINE, END_OF_LINE_HASH, isBlank, startsWith } from './tokens.ts'
+import { HASH_BASIS, HASH_PRIME, WordTable } from './word-table.ts'
 
 const CACHED_WORDS = 1 << 16
 const CACHED_BYTES = 1 << 20
@@ -16,12 +17,9 @@ const KEPT_BUFFER_BYTES = 1 << 24
 
 const NEWLINE = 10
 const SPACE = 32
-/** Space, \t, \n, \v, \f, \r and the zero byte: a bit each. */
-const BLANKS = 0b11111000000001
 const BEFORE_WORD = 60 // <
 const AFTER_WORD = 62 // >
 const UNKNOWN_LABEL = Buffer.from('__label__')
-const END_OF_TEXT = Buffer.from('</s>')
 /** In place of a number of rows. */
 const NO_WORD = -1
 
@@ -104,8 +102,8 @@ export class FastTextPredictor {
   }
 
   #addEndOfText(): number {
-    const hash = hashBytes(END_OF_TEXT, 0, END_OF_TEXT.length)
-    const word = this.#model.dictionary.find(END_OF_TEXT, 0, END_OF_TEXT.length, hash)
+    const hash = END_OF_LINE_HASH
+    const word = this.#model.dictionary.find(END_OF_LINE, 0, END_OF_LINE.length, hash)
     if (this.#model.settings.wordNgrams > 1) this.#hashes.push(hash)
     if (word < 0 || word >= this.#model.wordCount) return 0
     this.#rows[0] = word
@@ -217,20 +215,10 @@ export class FastTextPredictor {
   }
 }
 
-function isBlank(byte: number): boolean {
-  return byte === SPACE || (byte < SPACE && ((BLANKS >>> byte) & 1) === 1)
-}
-
 function isContinuation(byte: number): boolean {
   return (byte & 0xc0) === 0x80
 }
 
 function isEndOfText(bytes: Uint8Array, start: number, end: number): boolean {
-  return end - start === END_OF_TEXT.length && startsWith(bytes, start, end, END_OF_TEXT)
-}
-
-function startsWith(bytes: Uint8Array, start: number, end: number, prefix: Uint8Array): boolean {
-  if (end - start < prefix.length) return false
-  for (let i = 0; i < prefix.length; i++) if (bytes[start + i] !== prefix[i]) return false
-  return true
+  return end - start === END_OF_LINE.length && startsWith(bytes, start, end, END_OF_LINE)
 }

@@ -9,8 +9,8 @@ import { type FastTextModel, floatsOf } from './fasttext-model.ts'
 import { type TrainingContext, train } from './fasttext-train.ts'
 import { CENTROIDS, DenseMatrix } from './matrix.ts'
 import { MOST_PIECE_COLUMNS, quantizeMatrix, rowNorms } from './product-quantizer.ts'
+import { END_OF_LINE, END_OF_LINE_HASH } from './tokens.ts'
 import { measureText, tableOf } from './vocabulary.ts'
-import { hashBytes } from './word-table.ts'
 
 export const quantizeOptions = z.strictObject({
   cutoff: z.int().min(0).default(0).describe('words and n-grams to keep: those with the longest rows; 0: all'),
@@ -116,12 +116,10 @@ export function quantizationFor(model: FastTextModel, dsub: number, modelBytes: 
   })
 }
 
-const END_OF_LINE = Buffer.from('</s>')
-
 /** Of the longest rows as many as asked for, the end of the line, if it is a word, first. */
 function longestRows({ dictionary, input }: Pick<DenseModel, 'dictionary' | 'input'>, count: number): Uint32Array {
   const norms = rowNorms(input)
-  const endOfLine = dictionary.find(END_OF_LINE, 0, END_OF_LINE.length, hashBytes(END_OF_LINE, 0, END_OF_LINE.length))
+  const endOfLine = dictionary.find(END_OF_LINE, 0, END_OF_LINE.length, END_OF_LINE_HASH)
   if (endOfLine >= 0) norms[endOfLine] = Number.POSITIVE_INFINITY
   const rows = Uint32Array.from(norms, (_, row) => row)
   return rows.sort((a, b) => norms[b] - norms[a] || a - b).subarray(0, count)

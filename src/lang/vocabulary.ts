@@ -4,6 +4,7 @@
 import { closeSync, openSync, readSync } from 'node:fs'
 import { SluiceError } from '../core/errors.ts'
 import { sortAsLibstdcxx } from './entry-order.ts'
+import { END_OF_LINE, END_OF_LINE_HASH, isBlank, startsWith } from './tokens.ts'
 import type { TrainingOptions } from './training-options.ts'
 import { type Allocate, allocatePlain, HASH_BASIS, HASH_PRIME, hashBytes, WordTable } from './word-table.ts'
 
@@ -24,12 +25,7 @@ export interface Vocabulary {
 type Limits = Pick<TrainingOptions, 'minCount' | 'minCountLabel' | 'label' | 'wordNgrams' | 'minn' | 'maxn'>
 
 const PIECE_BYTES = 1 << 20
-const SPACE = 32
 const NEWLINE = 10
-/** Space, \t, \n, \v, \f, \r and the zero byte: a bit each. */
-const BLANKS = 0b11111000000001
-export const END_OF_LINE = Buffer.from('</s>')
-const END_OF_LINE_HASH = hashBytes(END_OF_LINE, 0, END_OF_LINE.length)
 /** Beyond this the rarest words go, more of them each time: three quarters of the reference's table. */
 const MOST_ENTRIES = 22_500_000
 
@@ -216,14 +212,4 @@ export function tableOf(table: WordTable, order: Uint32Array, words: number, byt
 
 function allEntries(count: number): Uint32Array {
   return Uint32Array.from({ length: count }, (_, i) => i)
-}
-
-function isBlank(byte: number): boolean {
-  return byte === SPACE || (byte < SPACE && ((BLANKS >>> byte) & 1) === 1)
-}
-
-function startsWith(bytes: Uint8Array, start: number, end: number, prefix: Uint8Array): boolean {
-  if (end - start < prefix.length) return false
-  for (let i = 0; i < prefix.length; i++) if (bytes[start + i] !== prefix[i]) return false
-  return true
 }

@@ -57,7 +57,7 @@ export function funnelTable(funnel: Funnel, style: TableStyle): string {
 /** What each part of the corpus brought and kept. */
 function subsetLines({ subsets, kept }: Funnel, { strong, soft }: TableStyle): string[] {
   if (subsets.length === 0) return []
-  const width = Math.min(MOST_SUBSET_WIDTH, Math.max(...subsets.map(({ name }) => name.length)) + 2)
+  const width = Math.min(MOST_SUBSET_WIDTH, Math.max('subset'.length, ...subsets.map(({ name }) => name.length)) + 2)
   const line = (name: string, cells: readonly string[]) => fit(name, width) + cells.map((cell) => cell.padStart(WIDTHS[0])).join('')
   const shown = subsets.slice(0, MOST_SUBSETS)
   return [

@@ -288,7 +288,16 @@ class Database {
   async #write(select: string, lists: Record<string, readonly (string | number)[]>, working: string, path: string): Promise<void> {
     const values = Object.fromEntries(Object.entries(lists).map(([name, list]) => [name, this.#duckdb.listValue([...list])]))
     const target = working.replaceAll("'", "''")
-    await this.#connection.run(`copy (${select}) to '${target}' (format parquet, compression zstd, row_group_size 20480)`, values)
+    try {
+      await this.#connection.run(`copy (${select}) to '${target}' (format parquet, compression zstd, row_group_size 20480)`, values)
+    } catch (cause) {
+      const [reason] = String(cause instanceof Error ? cause.message : cause).split('\n')
+      throw new SluiceError('SLUICE_CRAWL_INDEX', `the URL index cannot be searched: ${reason}`, {
+        where: { file: path },
+        fix: 'free some space where the disk is full; else a file of the index came damaged: remove the cache folder and run again',
+        cause,
+      })
+    }
     await rename(working, path)
   }
 

@@ -261,6 +261,19 @@ test('what cannot be is refused with advice', async () => {
   assert.match(problems({ crawl: CRAWL, baseUrl: 'ftp://host' }), /s3:\/\//)
 })
 
+test('a damaged index is an error of ours, with advice', async () => {
+  const path = Object.keys(crawl.files).find((name) => name.endsWith('subset=warc/part-00000.parquet')) ?? ''
+  const pages = Buffer.from(crawl.files[path])
+  pages.fill(7, 20, 600)
+  for (const [bytes, code] of [
+    [crawl.files[path].subarray(0, 500), 'SLUICE_PARQUET_INVALID'],
+    [pages, 'SLUICE_CRAWL_INDEX'],
+  ] as const) {
+    await using server = await serve({ ...crawl.files, [path]: bytes })
+    await assert.rejects(readAll({ crawl: CRAWL, where: { tld: 'is' }, baseUrl: server.url, cache: newCache() }), { code })
+  }
+})
+
 test('a list that is not there any more is asked for by name', async () => {
   await using server = await serve(crawl.files)
   const cache = newCache()

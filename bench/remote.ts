@@ -17,8 +17,8 @@ import { DuckDBInstance } from '@duckdb/node-api'
 import { type OpenOptions, readBytes } from '../src/io/byte-source.ts'
 import { mapAhead } from '../src/io/host.ts'
 import { openBytes } from '../src/io/open-bytes.ts'
+import { type Place, stretchesOf } from '../src/sources/crawl-records.ts'
 import { commonCrawl } from '../stages/common-crawl.ts'
-import { type Place, stretchesOf } from '../stages/crawl-records.ts'
 
 const OBJECT_BYTES = 256 << 20
 const ROUNDS = 5

@@ -11,11 +11,11 @@ import type { Partition, PlanContext, Source, SourceContext } from '../src/core/
 import { type CacheOptions, readBytes } from '../src/io/byte-source.ts'
 import { isRemote, isS3 } from '../src/io/inputs.ts'
 import { openBytes } from '../src/io/open-bytes.ts'
+import { crawlWhere, readPlaces, selectRecords } from '../src/sources/crawl-index.ts'
+import { readPlaced } from '../src/sources/crawl-records.ts'
+import { type Converted, pageOf, readRecords, textOf, warcPartitions } from '../src/sources/warc-records.ts'
 import type { WarcRecord } from '../src/warc/record.ts'
-import { crawlWhere, readPlaces, selectRecords } from './crawl-index.ts'
-import { readPlaced } from './crawl-records.ts'
 import { maxRecordBytes } from './warc.ts'
-import { type Converted, pageOf, readRecords, textOf, warcPartitions } from './warc-records.ts'
 
 export const commonCrawlOptions = z
   .strictObject({

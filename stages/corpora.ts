@@ -6,11 +6,11 @@
 import { z } from 'zod'
 import type { Document, Json } from '../src/core/document.ts'
 import type { Source } from '../src/core/stage.ts'
-import type { Attributes, Said } from './attributes.ts'
-import { inputPaths, listOf } from './batches.ts'
+import type { Attributes, Said } from '../src/sources/attributes.ts'
+import { inputPaths, listOf } from '../src/sources/batches.ts'
+import { isObject, type JsonObject, type Mapped, recordFields } from '../src/sources/record-fields.ts'
 import { jsonLines } from './jsonl.ts'
 import { parquetRows } from './parquet.ts'
-import { isObject, type JsonObject, type Mapped, recordFields } from './record-fields.ts'
 
 const fields = z.strictObject(recordFields)
 

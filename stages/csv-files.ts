@@ -11,9 +11,9 @@ import { type CsvRecord, csvFields, csvRecords, guessDelimiter } from '../src/io
 import { compressionOf, decompress, type StreamDamage } from '../src/io/decompress.ts'
 import { expandInputs } from '../src/io/inputs.ts'
 import { openBytes } from '../src/io/open-bytes.ts'
-import { Batches, inputPaths, listOf, planEach } from './batches.ts'
-import { encodingOf } from './decode-text.ts'
-import { fieldOptions, missingField, type RecordFields, recordFields, recordMapper, requiredFields } from './record-fields.ts'
+import { Batches, inputPaths, listOf, planEach } from '../src/sources/batches.ts'
+import { encodingOf } from '../src/sources/decode-text.ts'
+import { fieldOptions, missingField, type RecordFields, recordFields, recordMapper, requiredFields } from '../src/sources/record-fields.ts'
 
 const EXTENSIONS = ['.csv', '.tsv'].flatMap((extension) => [extension, `${extension}.gz`, `${extension}.zst`])
 const MAX_RECORD_BYTES = 64 << 20

@@ -4,7 +4,7 @@ import { z } from 'zod'
 import type { WebPage } from '../src/core/document.ts'
 import type { Source } from '../src/core/stage.ts'
 import { urlBelow } from '../src/io/inputs.ts'
-import { extensionList, fileOptions, fileSource } from './file-items.ts'
+import { extensionList, fileOptions, fileSource } from '../src/sources/file-items.ts'
 
 export const htmlFilesOptions = z.strictObject({
   ...fileOptions,

@@ -10,11 +10,11 @@ import type { Document, Json } from '../src/core/document.ts'
 import { SluiceError } from '../src/core/errors.ts'
 import type { Partition, Source } from '../src/core/stage.ts'
 import { expandInputs, isRemote, localPath } from '../src/io/inputs.ts'
+import { splitFrontMatter } from '../src/sources/front-matter.ts'
+import { fieldOptions, isObject, type JsonObject, recordFields } from '../src/sources/record-fields.ts'
 import { csvFiles } from './csv-files.ts'
-import { splitFrontMatter } from './front-matter.ts'
 import { jsonl } from './jsonl.ts'
 import { parquet } from './parquet.ts'
-import { fieldOptions, isObject, type JsonObject, recordFields } from './record-fields.ts'
 
 export const huggingFaceOptions = z.strictObject({
   path: z.string().min(1).describe('folder of the data set, with its README.md where it has one'),

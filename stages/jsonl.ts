@@ -7,10 +7,10 @@ import type { Partition, PlanContext, Source, SourceContext } from '../src/core/
 import { expandInputs } from '../src/io/inputs.ts'
 import { type Line, lineRanges, readLines } from '../src/io/lines.ts'
 import { openBytes } from '../src/io/open-bytes.ts'
-import { AttributeLines, type Attributes, openAttributes, type Said, withSaid } from './attributes.ts'
-import { assertUnchanged, Batches, inputPaths, listOf, planEach, versionOf } from './batches.ts'
-import { type BadLine, parseLine } from './json-line.ts'
-import { fieldOptions, type JsonObject, type RecordFields, recordFields, recordMapper } from './record-fields.ts'
+import { AttributeLines, type Attributes, openAttributes, type Said, withSaid } from '../src/sources/attributes.ts'
+import { assertUnchanged, Batches, inputPaths, listOf, planEach, versionOf } from '../src/sources/batches.ts'
+import { type BadLine, parseLine } from '../src/sources/json-line.ts'
+import { fieldOptions, type JsonObject, type RecordFields, recordFields, recordMapper } from '../src/sources/record-fields.ts'
 
 const EXTENSIONS = ['.jsonl', '.ndjson', '.json'].flatMap((extension) => [extension, `${extension}.gz`, `${extension}.zst`])
 /** V8 holds no longer string than twice that. */

@@ -17,7 +17,7 @@ import {
   readParquetSchema,
   readRows,
 } from '../src/io/parquet.ts'
-import { Batches, inputPaths, listOf, planEach } from './batches.ts'
+import { Batches, inputPaths, listOf, planEach } from '../src/sources/batches.ts'
 import {
   fieldOptions,
   type JsonObject,
@@ -28,7 +28,7 @@ import {
   recordFields,
   recordMapper,
   requiredFields,
-} from './record-fields.ts'
+} from '../src/sources/record-fields.ts'
 
 /** Rows that become strings at once: the row group itself lies in memory as it was decoded. */
 const BATCH_ROWS = 1024

@@ -6,10 +6,10 @@ import { fileURLToPath } from 'node:url'
 import { z } from 'zod'
 import type { Document, Metadata } from '../src/core/document.ts'
 import type { Source } from '../src/core/stage.ts'
-import { decodeText } from './decode-text.ts'
-import { type FileContent, fileOptions, fileSource, type Made } from './file-items.ts'
-import { declaredLicense, isLicenseFile, licenseOf } from './licenses.ts'
-import { endsOfLanguages, sourceFileEnds, sourceLanguage, sourceLanguages } from './source-languages.ts'
+import { decodeText } from '../src/sources/decode-text.ts'
+import { type FileContent, fileOptions, fileSource, type Made } from '../src/sources/file-items.ts'
+import { declaredLicense, isLicenseFile, licenseOf } from '../src/sources/licenses.ts'
+import { endsOfLanguages, sourceFileEnds, sourceLanguage, sourceLanguages } from '../src/sources/source-languages.ts'
 
 const languageName = z.string().refine((name) => sourceLanguages.includes(name), {
   error: ({ input }) => `no such language: ${input}. There are ${sourceLanguages.join(', ')}`,

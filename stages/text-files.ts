@@ -3,9 +3,9 @@
 import { z } from 'zod'
 import type { Document } from '../src/core/document.ts'
 import type { Source } from '../src/core/stage.ts'
-import { decodeText } from './decode-text.ts'
-import { extensionList, type FileContent, fileOptions, fileSource, type Made } from './file-items.ts'
-import { splitFrontMatter } from './front-matter.ts'
+import { decodeText } from '../src/sources/decode-text.ts'
+import { extensionList, type FileContent, fileOptions, fileSource, type Made } from '../src/sources/file-items.ts'
+import { splitFrontMatter } from '../src/sources/front-matter.ts'
 
 export const textFilesOptions = z.strictObject({
   ...fileOptions,

@@ -3,9 +3,9 @@
 import { z } from 'zod'
 import type { WebPage } from '../src/core/document.ts'
 import type { Source } from '../src/core/stage.ts'
+import { inputPaths, listOf } from '../src/sources/batches.ts'
+import { pageOf, readRecords, warcFilePartitions } from '../src/sources/warc-records.ts'
 import { ARCHIVE_EXTENSIONS, DEFAULT_MAX_RECORD_BYTES } from '../src/warc/reader.ts'
-import { inputPaths, listOf } from './batches.ts'
-import { pageOf, readRecords, warcFilePartitions } from './warc-records.ts'
 
 export const maxRecordBytes = z
   .int()

@@ -3,10 +3,10 @@
 import { z } from 'zod'
 import type { Document } from '../src/core/document.ts'
 import type { Source } from '../src/core/stage.ts'
+import { inputPaths, listOf } from '../src/sources/batches.ts'
+import { readRecords, textOf, warcFilePartitions } from '../src/sources/warc-records.ts'
 import { ARCHIVE_EXTENSIONS } from '../src/warc/reader.ts'
-import { inputPaths, listOf } from './batches.ts'
 import { maxRecordBytes } from './warc.ts'
-import { readRecords, textOf, warcFilePartitions } from './warc-records.ts'
 
 const WET_EXTENSIONS = ['.wet', '.wet.gz', '.wet.zst', '.wet.lz4', ...ARCHIVE_EXTENSIONS]
 

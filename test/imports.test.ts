@@ -27,6 +27,7 @@ const rules: Record<string, readonly string[]> = {
   'src/endpoint': ['src/core', 'src/io'],
   'src/tensor': ['src/core'],
   'src/model': ['src/tensor', 'src/core'],
+  'src/sources': ['src/warc', 'src/html', 'src/io', 'src/core'],
   'src/tokens': ['schemas', 'src/core', 'src/io'],
   'src/train': ['src/model', 'src/tensor', 'src/tokens', 'schemas', 'src/core', 'src/io'],
   'src/audit': ['schemas', 'src/engine', 'src/dedup', 'src/text', 'src/pii', 'src/core', 'src/io'],
@@ -51,6 +52,7 @@ const rules: Record<string, readonly string[]> = {
   ],
   'src/index.ts': ['src/engine', 'src/core', 'src/warc'],
   stages: [
+    'src/sources',
     'src/warc',
     'src/html',
     'src/text',

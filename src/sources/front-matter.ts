@@ -2,7 +2,7 @@
 // cards on Hugging Face have it too.
 
 import { parse } from 'yaml'
-import type { Json } from '../src/core/document.ts'
+import type { Json } from '../core/document.ts'
 import { isObject, type JsonObject } from './record-fields.ts'
 
 /** What opens with --- and goes on longer is a thematic break, not front matter. */

@@ -1,14 +1,14 @@
 // How the sources over WARC files (warc, wet, commonCrawl) plan and read: pages and texts are made from records here.
 
-import type { Document, Item, Metadata, WebPage } from '../src/core/document.ts'
-import { documentId } from '../src/core/identity.ts'
-import type { Partition, PlanContext, SourceContext } from '../src/core/stage.ts'
-import type { CacheOptions } from '../src/io/byte-source.ts'
-import { expandInputs } from '../src/io/inputs.ts'
-import { openBytes } from '../src/io/open-bytes.ts'
-import { decodeBody, mediaType, parseHttpResponse } from '../src/warc/http.ts'
-import { isSplittable, readWarc } from '../src/warc/reader.ts'
-import { field, recordDate, recordUrl, type WarcRecord } from '../src/warc/record.ts'
+import type { Document, Item, Metadata, WebPage } from '../core/document.ts'
+import { documentId } from '../core/identity.ts'
+import type { Partition, PlanContext, SourceContext } from '../core/stage.ts'
+import type { CacheOptions } from '../io/byte-source.ts'
+import { expandInputs } from '../io/inputs.ts'
+import { openBytes } from '../io/open-bytes.ts'
+import { decodeBody, mediaType, parseHttpResponse } from '../warc/http.ts'
+import { isSplittable, readWarc } from '../warc/reader.ts'
+import { field, recordDate, recordUrl, type WarcRecord } from '../warc/record.ts'
 import { Batches, planEach } from './batches.ts'
 
 /** A partition an input, or several of a large one that is compressed record by record. */

@@ -2,7 +2,7 @@
 // else the encoding in which they read most like a language.
 
 import { isUtf8 } from 'node:buffer'
-import { guessEncoding } from '../src/html/guess-encoding.ts'
+import { guessEncoding } from '../html/guess-encoding.ts'
 
 export interface Decoded {
   /** Well-formed, without a byte order mark. */

@@ -1,11 +1,11 @@
 // What lies beside documents and says more of each, line by line: Dolma's attributes (docs/data-format.md of the toolkit), the
 // quality signals of RedPajama 2. Line n of one file belongs to line n of the other.
 
-import type { Document } from '../src/core/document.ts'
-import { SluiceError, systemCode } from '../src/core/errors.ts'
-import type { ByteSource } from '../src/io/byte-source.ts'
-import { type Line, readLines } from '../src/io/lines.ts'
-import { openBytes } from '../src/io/open-bytes.ts'
+import type { Document } from '../core/document.ts'
+import { SluiceError, systemCode } from '../core/errors.ts'
+import type { ByteSource } from '../io/byte-source.ts'
+import { type Line, readLines } from '../io/lines.ts'
+import { openBytes } from '../io/open-bytes.ts'
 import { type BadLine, parseLine } from './json-line.ts'
 import type { JsonObject } from './record-fields.ts'
 

@@ -2,11 +2,11 @@
 // that an input has changed.
 
 import { z } from 'zod'
-import { type Item, itemBytes } from '../src/core/document.ts'
-import { SluiceError } from '../src/core/errors.ts'
-import { hash128 } from '../src/core/identity.ts'
-import type { Partition, PlanContext } from '../src/core/stage.ts'
-import { mapAhead } from '../src/io/host.ts'
+import { type Item, itemBytes } from '../core/document.ts'
+import { SluiceError } from '../core/errors.ts'
+import { hash128 } from '../core/identity.ts'
+import type { Partition, PlanContext } from '../core/stage.ts'
+import { mapAhead } from '../io/host.ts'
 
 /** Collects items until a batch is full. */
 export class Batches<T extends Item> {

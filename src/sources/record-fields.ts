@@ -2,8 +2,8 @@
 // text, the address, the date, and what becomes of the others.
 
 import { z } from 'zod'
-import type { Document, Json, Metadata } from '../src/core/document.ts'
-import { sourceName } from '../src/core/identity.ts'
+import type { Document, Json, Metadata } from '../core/document.ts'
+import { sourceName } from '../core/identity.ts'
 
 export const fieldPath = z.string().min(1)
 

@@ -3,12 +3,12 @@
 import { stat } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
 import { z } from 'zod'
-import type { Item, Metadata } from '../src/core/document.ts'
-import { documentId } from '../src/core/identity.ts'
-import type { Partition, PlanContext, Source, SourceContext } from '../src/core/stage.ts'
-import { type ByteSource, readBytes } from '../src/io/byte-source.ts'
-import { expandInputs, type Input } from '../src/io/inputs.ts'
-import { openBytes } from '../src/io/open-bytes.ts'
+import type { Item, Metadata } from '../core/document.ts'
+import { documentId } from '../core/identity.ts'
+import type { Partition, PlanContext, Source, SourceContext } from '../core/stage.ts'
+import { type ByteSource, readBytes } from '../io/byte-source.ts'
+import { expandInputs, type Input } from '../io/inputs.ts'
+import { openBytes } from '../io/open-bytes.ts'
 import { assertUnchanged, Batches, inputPaths, listOf, versionOf } from './batches.ts'
 
 /** So that a folder of many small files does not become one task. */

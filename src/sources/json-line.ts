@@ -1,8 +1,8 @@
 // A line of JSON as a record. Integers beyond 2⁵³ become strings, digit for digit; of two fields of one name the last counts.
 
 import { isUtf8 } from 'node:buffer'
-import type { Json } from '../src/core/document.ts'
-import type { Line } from '../src/io/lines.ts'
+import type { Json } from '../core/document.ts'
+import type { Line } from '../io/lines.ts'
 import { isObject, type JsonObject } from './record-fields.ts'
 
 export interface BadLine {

@@ -1,13 +1,13 @@
 // Reads single records of WARC files, each by its place. Neighbours within a gap come with one request; requests run ahead
 // of the reader, as many at once as the server bears; records leave in the order of the list.
 
-import type { Item } from '../src/core/document.ts'
-import type { SourceContext } from '../src/core/stage.ts'
-import { type ByteSource, type CacheOptions, readBytes } from '../src/io/byte-source.ts'
-import { mapAhead } from '../src/io/host.ts'
-import { openBytes } from '../src/io/open-bytes.ts'
-import { readWarc } from '../src/warc/reader.ts'
-import type { WarcRecord } from '../src/warc/record.ts'
+import type { Item } from '../core/document.ts'
+import type { SourceContext } from '../core/stage.ts'
+import { type ByteSource, type CacheOptions, readBytes } from '../io/byte-source.ts'
+import { mapAhead } from '../io/host.ts'
+import { openBytes } from '../io/open-bytes.ts'
+import { readWarc } from '../warc/reader.ts'
+import type { WarcRecord } from '../warc/record.ts'
 import { Batches } from './batches.ts'
 import type { Converted } from './warc-records.ts'
 

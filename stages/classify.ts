@@ -3,12 +3,12 @@
 // below or above a bound. With weights by label the score is the expected grade, as FineWeb-Edu's from 0 to 5 (Penedo et al.
 // 2024, section 4, arxiv.org/abs/2406.17557). Files of the C++ program, .bin and .ftz, are read as they are.
 
-import { statSync } from 'node:fs'
 import { z } from 'zod'
 import type { Document } from '../src/core/document.ts'
-import { SluiceError } from '../src/core/errors.ts'
 import { type Drop, drop, keep, mapStage, type Stage, type Verdict } from '../src/core/stage.ts'
+import { modelVersion } from '../src/io/model-version.ts'
 import { createScore, loadClassifier } from '../src/lang/classifier.ts'
+import { annotate } from '../src/text/analysis.ts'
 
 export const classifyOptions = z
   .strictObject({
@@ -28,19 +28,19 @@ type Limits = z.output<typeof classifyOptions>
 export const classifyLimits = { score: ['minScore', 'maxScore'] } as const
 
 /** Annotates the score. A text without any known word scores 0. Reasons: `low_classifier_score`, `high_classifier_score`. */
-export function classify(options: ClassifyOptions): Stage<Document> {
+export function classify<T extends Document>(options: ClassifyOptions): Stage<T> {
   const limits = classifyOptions.parse(options)
   const { model, label, annotation } = limits
-  return mapStage<Document, Document>('classify', {
+  return mapStage<T, T>('classify', {
     options: { ...limits, modelVersion: modelVersion(model) },
     prepare: async () => {
       const score = createScore(await loadClassifier(model), typeof label === 'string' ? { [label]: 1 } : label, model)
-      return (document, report): Document | Drop => {
+      return (document, report): T | Drop => {
         const statistics = { score: score(document.text) }
         report(statistics)
         const verdict = decideClassify(statistics, limits)
         if (!verdict.keep) return verdict
-        return { ...document, annotations: { ...document.annotations, [annotation]: statistics.score } }
+        return annotate(document, { [annotation]: statistics.score })
       }
     },
   })
@@ -50,11 +50,4 @@ export function decideClassify({ score }: { score: number }, { minScore, maxScor
   if (minScore !== undefined && score < minScore) return drop('low_classifier_score')
   if (maxScore !== undefined && score >= maxScore) return drop('high_classifier_score')
   return keep
-}
-
-/** What the plan hash needs to notice another model; refuses a missing one before anything runs. */
-function modelVersion(model: string): string {
-  const stats = statSync(model, { throwIfNoEntry: false })
-  if (stats?.isFile()) return `${stats.size}-${Math.trunc(stats.mtimeMs)}`
-  throw new SluiceError('SLUICE_FILE_MISSING', `there is no model ${model}`, { where: { stage: 'classify', model }, fix: 'check the path' })
 }

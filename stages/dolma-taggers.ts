@@ -25,7 +25,7 @@ import {
   whitespaceLength,
   whitespaceLengthWithParagraphs,
 } from '../src/signals/dolma.ts'
-import { type HasText, keepAnalysis } from '../src/text/analysis.ts'
+import { annotate, type HasText } from '../src/text/analysis.ts'
 import { listVersion, readList } from '../src/text/lists.ts'
 import { measureC4Dolma, measureC4DolmaFast, type NaughtyList, naughtyList } from './c4-dolma.ts'
 import { gopherDolmaOptions, measureGopherDolma } from './gopher-dolma.ts'
@@ -99,7 +99,7 @@ export function dolmaTaggers<T extends Document, N extends DolmaTagger>(
       return (document, report) => {
         const attributes = dolmaAttributes(document, options.taggers, naughty)
         report(numbersOf(attributes))
-        return keepAnalysis(document, { ...document, annotations: { ...document.annotations, ...attributes } })
+        return annotate(document, attributes)
       }
     },
   })

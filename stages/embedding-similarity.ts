@@ -9,6 +9,7 @@ import { SluiceError } from '../src/core/errors.ts'
 import { drop, keep, type Stage, type Verdict } from '../src/core/stage.ts'
 import { type Endpoint, endpointOptions } from '../src/endpoint/endpoint.ts'
 import { type Asked, asking, beginningOf, cacheKey, endpointStage, mapConcurrently } from '../src/endpoint/stage.ts'
+import { annotate } from '../src/text/analysis.ts'
 
 export const embeddingSimilarityOptions = z.strictObject({
   ...endpointOptions,
@@ -29,9 +30,9 @@ type Limits = z.output<typeof embeddingSimilarityOptions>
 export const embeddingSimilarityLimits = { embedding_similarity: ['minSimilarity'] } as const
 
 /** Annotates with the cosine. Reason: `embedding_similarity`. */
-export function embeddingSimilarity(options: EmbeddingSimilarityOptions): Stage<Document> {
+export function embeddingSimilarity<T extends Document>(options: EmbeddingSimilarityOptions): Stage<T> {
   const limits = embeddingSimilarityOptions.parse(options)
-  return endpointStage<number>('embeddingSimilarity', {
+  return endpointStage<T, number>('embeddingSimilarity', {
     options: limits,
     prepare: async (endpoint, signal) => {
       const centre = mean((await embedAll(endpoint, limits.references, limits, signal)).map(embeddingOf))
@@ -44,7 +45,7 @@ export function embeddingSimilarity(options: EmbeddingSimilarityOptions): Stage<
       report({ embedding_similarity: similarity })
       return {
         verdict: decideSimilarity(similarity, limits),
-        document: { ...document, annotations: { ...document.annotations, [limits.annotation]: similarity } },
+        document: annotate(document, { [limits.annotation]: similarity }),
       }
     },
   })

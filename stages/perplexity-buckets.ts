@@ -18,7 +18,8 @@ import {
 import { collectedRuns, mergeRuns } from '../src/dedup/merge.ts'
 import { RecordWriter, readBlocks } from '../src/dedup/records.ts'
 import { hashBytes } from '../src/lang/word-table.ts'
-import { annotate, bucketOf, buckets } from './perplexity.ts'
+import { annotate } from '../src/text/analysis.ts'
+import { bucketOf, buckets } from './perplexity.ts'
 
 export const perplexityBucketsOptions = z
   .strictObject({

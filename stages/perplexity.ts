@@ -4,11 +4,13 @@
 // KenLM binary files load, one copy a process, and give KenLM's scores.
 
 import { z } from 'zod'
-import type { Annotated, Annotations, Document } from '../src/core/document.ts'
+import type { Annotated, Document, Json } from '../src/core/document.ts'
 import { type Drop, drop, keep, mapStage, type Stage, type Verdict } from '../src/core/stage.ts'
+import { modelVersion } from '../src/io/model-version.ts'
 import { loadNgramScorer, perplexityOf, type TextScore } from '../src/ngram/model.ts'
-import { normalizations, textPreparer } from '../src/ngram/text.ts'
-import { keepAnalysis } from '../src/text/analysis.ts'
+import { BLANKS, normalizations, textPreparer } from '../src/ngram/text.ts'
+import { annotate } from '../src/text/analysis.ts'
+import { describeTokenizer } from './tokenize.ts'
 
 export const buckets = ['head', 'middle', 'tail'] as const
 export type Bucket = (typeof buckets)[number]
@@ -68,7 +70,7 @@ export const perplexityLimits = { perplexity: ['headBelow', 'tailFrom', 'minPerp
 export function perplexity<T extends Document>(options: PerplexityOptions): Stage<T, Annotated<T, PerplexityAnnotations>> {
   const limits = perplexityOptions.parse(options)
   return mapStage<T, Annotated<T, PerplexityAnnotations>>('perplexity', {
-    options: limits,
+    options: { ...limits, files: filesOf(limits) },
     prepare: async () => {
       const scoreByLanguage = await loadScores(limits)
       return (document, report): Annotated<T, PerplexityAnnotations> | Drop => {
@@ -83,6 +85,15 @@ export function perplexity<T extends Document>(options: PerplexityOptions): Stag
       }
     },
   })
+}
+
+/** For the plan hash: other models, or another tokenizer, give other scores. */
+function filesOf({ model, tokens = BLANKS }: Limits): Json {
+  const models = typeof model === 'string' ? { '': model } : model
+  return {
+    models: Object.fromEntries(Object.entries(models).map(([language, file]) => [language, modelVersion(file)])),
+    tokenizer: tokens === BLANKS ? null : describeTokenizer(tokens),
+  }
 }
 
 type Score = (text: string) => TextScore
@@ -128,8 +139,4 @@ export function bucketOf(
   if (headBelow === null || tailFrom === null) return undefined
   if (perplexity < headBelow) return 'head'
   return perplexity < tailFrom ? 'middle' : 'tail'
-}
-
-export function annotate<T extends Document, A extends Annotations>(document: T, annotations: A): Annotated<T, A> {
-  return keepAnalysis(document, { ...document, annotations: { ...document.annotations, ...annotations } })
 }

@@ -14,7 +14,7 @@ import type { Annotated, Document } from '../src/core/document.ts'
 import { mapStage, type Stage } from '../src/core/stage.ts'
 import { type RedPajamaSignals, redPajamaMeter } from '../src/signals/redpajama.ts'
 import { stopWordsOf } from '../src/signals/stop-words.ts'
-import { keepAnalysis } from '../src/text/analysis.ts'
+import { annotate } from '../src/text/analysis.ts'
 import { listVersion, readList } from '../src/text/lists.ts'
 import { variantOption } from './variant.ts'
 
@@ -44,7 +44,7 @@ export function redPajamaSignals<T extends Document>(options: RedPajamaSignalsOp
       return (document, report) => {
         const signals = measure(document)
         report(documentSignals(signals))
-        return keepAnalysis(document, { ...document, annotations: { ...document.annotations, ...signals } })
+        return annotate(document, signals)
       }
     },
   })

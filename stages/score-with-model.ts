@@ -11,6 +11,7 @@ import { SluiceError } from '../src/core/errors.ts'
 import { drop, keep, type Stage, type Verdict } from '../src/core/stage.ts'
 import { type Endpoint, endpointOptions } from '../src/endpoint/endpoint.ts'
 import { asking, beginningOf, cacheKey, endpointStage, mapConcurrently } from '../src/endpoint/stage.ts'
+import { annotate } from '../src/text/analysis.ts'
 
 const EDUCATIONAL_PROMPT = `Below is the beginning of a web page. Judge how useful it would be for teaching a pupil of primary or secondary school. Start at 0 and add one point for each statement that holds:
 - It has some information on a subject that is taught, even amid advertising or trivia.
@@ -75,9 +76,9 @@ export const scoreWithModelLimits = { model_score: ['minScore'] } as const
 const completion = z.object({ choices: z.array(z.object({ message: z.object({ content: z.string() }) })).min(1) })
 
 /** Annotates with the score or the label. Reasons: `model_score`, `model_label`. */
-export function scoreWithModel(options: ScoreWithModelOptions): Stage<Document> {
+export function scoreWithModel<T extends Document>(options: ScoreWithModelOptions): Stage<T> {
   const limits = scoreWithModelOptions.parse(options)
-  return endpointStage<number | string>('scoreWithModel', {
+  return endpointStage<T, number | string>('scoreWithModel', {
     options: limits,
     prepare: async (endpoint, signal) => (batch) =>
       mapConcurrently(batch, limits.concurrency, ({ text }) =>
@@ -87,7 +88,7 @@ export function scoreWithModel(options: ScoreWithModelOptions): Stage<Document> 
       if (typeof answer === 'number') report({ model_score: answer })
       return {
         verdict: decideModelScore(answer, limits),
-        document: { ...document, annotations: { ...document.annotations, [limits.annotation]: answer } },
+        document: annotate(document, { [limits.annotation]: answer }),
       }
     },
   })

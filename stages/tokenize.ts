@@ -42,7 +42,7 @@ export function tokenize(options: TokenizeOptions = {}): Stage<Document, Tokeniz
 }
 
 /** What enters the plan hash: a file counts by its content, a trained tokenizer by how it is trained. */
-function describeTokenizer(tokenizer: string | Barrier<Document>): Json {
+export function describeTokenizer(tokenizer: string | Barrier<Document>): Json {
   if (typeof tokenizer !== 'string') return { trainedBy: tokenizer.name, options: tokenizer.options }
   if (isTokenizerName(tokenizer)) return tokenizer
   try {

@@ -1,11 +1,12 @@
 // Evaluation sets as contamination is looked for in them: their examples' texts, as n-grams of plain words, numbered.
 // Brown et al. 2020 (GPT-3), appendix C, arxiv.org/abs/2005.14165: 13-grams; a set of short examples gets shorter ones.
 
-import { globSync, statSync } from 'node:fs'
+import { globSync } from 'node:fs'
 import { extname } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { z } from 'zod'
 import { SluiceError, systemCode } from '../core/errors.ts'
+import { fileVersion } from '../core/file-version.ts'
 import { readLines } from '../io/lines.ts'
 import { openBytes } from '../io/open-bytes.ts'
 import { plainWords } from './plain-words.ts'
@@ -24,14 +25,13 @@ export function evaluationFiles(name: string, { files }: EvaluationSetOption): {
   return patterns.flatMap((pattern) => {
     const paths = /[*?[{]/.test(pattern) ? globSync(pattern).sort() : [pattern]
     if (paths.length === 0) throw unreadable(name, pattern, 'no file is called so')
-    return paths.map((path) => ({ path, version: fileVersion(name, path) }))
+    return paths.map((path) => ({ path, version: versionOf(name, path) }))
   })
 }
 
-function fileVersion(name: string, path: string): string {
+function versionOf(name: string, path: string): string {
   try {
-    const { size, mtimeMs } = statSync(path)
-    return `${size}-${Math.trunc(mtimeMs)}`
+    return fileVersion(path)
   } catch (cause) {
     throw unreadable(name, path, systemCode(cause) ?? 'unknown error', cause)
   }

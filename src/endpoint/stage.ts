@@ -11,27 +11,27 @@ import { EndpointStore } from './store.ts'
 /** Of one document: what was found out, why nothing was, or that the budget was used up. */
 export type Asked<A> = { readonly answer: A } | { readonly error: unknown } | { readonly isUnscored: true }
 
-export interface EndpointDefinition<A> {
+export interface EndpointDefinition<T extends Document, A> {
   readonly options: EndpointOptions & { readonly [option: string]: Json }
   readonly version?: number
   /** Called once a task. What it gives answers for every document of a batch, in order. */
-  readonly prepare: (endpoint: Endpoint, signal: AbortSignal) => Promise<(batch: readonly Document[]) => Promise<Asked<A>[]>>
+  readonly prepare: (endpoint: Endpoint, signal: AbortSignal) => Promise<(batch: readonly T[]) => Promise<Asked<A>[]>>
   /** Judges, and annotates what stays. */
-  readonly finish: (document: Document, answer: A, report: Report) => { readonly verdict: Verdict; readonly document: Document }
+  readonly finish: (document: T, answer: A, report: Report) => { readonly verdict: Verdict; readonly document: T }
 }
 
 /** Codes that concern one document. All other failures end the run, which resumes. */
 const OF_ONE_DOCUMENT = new Set(['SLUICE_ENDPOINT_REQUEST', 'SLUICE_ENDPOINT_ANSWER'])
 
-export function endpointStage<A>(name: string, definition: EndpointDefinition<A>): Stage<Document> {
+export function endpointStage<T extends Document, A>(name: string, definition: EndpointDefinition<T, A>): Stage<T> {
   const { options, version, prepare, finish } = definition
   return {
     kind: 'map',
     ...named(name, { options, version }),
-    open: async (context): Promise<StageRun<Document, Document>> => {
+    open: async (context): Promise<StageRun<T, T>> => {
       const endpoint = new Endpoint(options, new EndpointStore(options.cache))
       const ask = await prepare(endpoint, context.signal)
-      const settle = (document: Document, asked: Asked<A>): Document | undefined => {
+      const settle = (document: T, asked: Asked<A>): T | undefined => {
         if ('error' in asked && options.onFailure === 'quarantine') throw asked.error
         if (!('answer' in asked)) return document
         const { verdict, document: annotated } = finish(document, asked.answer, (statistics) => context.record(document, statistics))

@@ -1,6 +1,7 @@
 // What several stages ask of a document, worked out once: its words and sentence ends, lines, length. Kept as long as the
 // document is; stages never write into a document, they make a new one, so nothing here can go stale.
 
+import type { Annotated, Annotations, Document } from '../core/document.ts'
 import { codePointLength } from './characters.ts'
 import { lineBounds } from './lines.ts'
 import { WordGrams } from './repeats.ts'
@@ -72,4 +73,9 @@ export function keepAnalysis<T extends HasText>(from: HasText, to: T): T {
   const splitsAlike = to.language === from.language || !(isUnspaced(to.language) || isUnspaced(from.language))
   if (to.text === from.text && splitsAlike) analyses.set(to, analysisOf(from))
   return to
+}
+
+/** The document with these annotations as well: its words are not split again. */
+export function annotate<T extends Document, A extends Annotations>(document: T, annotations: A): Annotated<T, A> {
+  return keepAnalysis(document, { ...document, annotations: { ...document.annotations, ...annotations } })
 }

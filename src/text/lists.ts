@@ -1,7 +1,8 @@
 // Lists of words, domains or URLs that a filter is given: inline, or as a text file with one entry a line.
 
-import { readFileSync, statSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { SluiceError, systemCode } from '../core/errors.ts'
+import { fileVersion } from '../core/file-version.ts'
 
 /** Entries inline, or the path of a file. */
 export type List = readonly string[] | { readonly file: string }
@@ -20,8 +21,7 @@ export function readList(list: List): string[] {
 export function listVersion(list: List): string {
   if (!('file' in list)) return 'inline'
   try {
-    const { size, mtimeMs } = statSync(list.file)
-    return `${size}-${Math.trunc(mtimeMs)}`
+    return fileVersion(list.file)
   } catch (cause) {
     throw unreadable(list.file, cause)
   }

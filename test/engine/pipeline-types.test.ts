@@ -27,6 +27,11 @@ export function typechecks() {
   // Annotations keep their names and types through filters, changes and barriers, and add up.
   const scored = pipeline('ok').from(texts).pipe(score())
   const isGood = s.filter('good', ({ annotations }: Annotated<Document, { readonly score: number }>) => annotations.score > 0.5)
+  scored
+    .pipe(s.classify({ model: 'a.bin', label: 'good' }))
+    .pipe(s.scoreWithModel({ model: 'judge' }))
+    .pipe(s.embeddingSimilarity({ model: 'vectors', references: ['like this'] }))
+    .pipe(isGood)
   scored.pipe(isGood).pipe(s.gopherQuality()).pipe(s.c4Quality()).pipe(s.language()).pipe(s.redactPii()).pipe(isGood)
   scored
     .pipe(deduplicate)

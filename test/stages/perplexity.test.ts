@@ -1,4 +1,7 @@
 import assert from 'node:assert/strict'
+import { copyFileSync, mkdtempSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import type { Document, Item } from '../../src/core/document.ts'
@@ -132,4 +135,25 @@ test('equal perplexities share a bucket, and a corpus of one document or none ha
   assert.deepEqual([...(await bucketsOf({}, [same])).buckets.values()], Array(6).fill('tail'))
   assert.equal((await bucketsOf({ head: 1, tail: 0 }, [same.slice(0, 1)])).buckets.get('0'), 'head')
   assert.equal((await bucketsOf({}, [[]])).buckets.size, 0)
+})
+
+test('another model file is another plan, and so is another tokenizer; a missing one is refused before anything runs', (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'sluice-perplexity-'))
+  t.after(() => rmSync(folder, { recursive: true }))
+  const [own, tokenizer] = [join(folder, 'own.arpa'), join(folder, 'tokenizer.json')]
+  copyFileSync(model, own)
+  writeFileSync(tokenizer, '{}')
+  const plan = () =>
+    JSON.stringify([{ model: own }, { model: { en: own } }, { model, tokens: tokenizer }].map((o) => perplexity(o).options))
+  const first = plan()
+  assert.equal(plan(), first)
+  writeFileSync(own, readFileSync(model))
+  utimesSync(own, 1, 1) // a model trained anew is as long, often
+  const second = plan()
+  assert.notEqual(second, first)
+  writeFileSync(tokenizer, '[]')
+  assert.notEqual(plan(), second)
+  for (const missing of [join(folder, 'none.arpa'), folder, { en: model, de: 'none.arpa' }])
+    assert.throws(() => perplexity({ model: missing }), { code: 'SLUICE_FILE_MISSING' })
+  assert.throws(() => perplexity({ model, tokens: 'gpt-2' }), { code: 'SLUICE_TOKENIZER_UNKNOWN' })
 })

@@ -101,7 +101,7 @@ function peekMember(bytes: Buffer, start: number): Buffer {
   if (headBytes === -1) return Buffer.alloc(0)
   const body = start + headBytes
   try {
-    return inflateRawSync(bytes.subarray(body, body + PEEK_BYTES), { finishFlush: constants.Z_SYNC_FLUSH })
+    return inflateRawSync(bytes.subarray(body, body + PEEK_BYTES), { finishFlush: constants.Z_SYNC_FLUSH, chunkSize: PEEK_BYTES })
   } catch {
     return Buffer.alloc(0) // no deflate data: one of the many places that look like a gzip header
   }

@@ -24,6 +24,8 @@ export interface MemberFormat {
   readonly magic: Buffer
   /** Of damage in a member. */
   readonly code: string
+  /** Where the first member of the file begins, if not at its start: what lies before, a dictionary, may look like records. */
+  readonly firstOffset?: number
   /** Whether a member may begin there, judged by its first bytes alone. */
   readonly mayBegin: (bytes: Buffer, start: number) => boolean
   /** Bytes of what carries no content and may stand before a member, 0 where nothing does. */

@@ -2,6 +2,7 @@
 // may also hold many, and a record may go on in the members behind. Behind damage reading goes on at the next member
 // whose content begins like a record.
 
+import { setImmediate } from 'node:timers/promises'
 import type { ByteSource } from '../io/byte-source.ts'
 import { ByteWindow } from '../io/byte-window.ts'
 import { arcRecords } from './arc.ts'
@@ -27,6 +28,8 @@ const MEMBER_CONTENT_BYTES = 16 << 20
 const READ_BYTES = 4 << 20
 /** Bytes behind a place that may be a member's start before it is tried. */
 const LOOK_AHEAD_BYTES = 1 << 18
+/** Places that are tried in one go: a decoder that has failed lets its memory go only when the thread comes to rest. */
+const TRIES_AT_ONCE = 256
 /** What is read behind a range's end along with it: the rest of its last record, mostly. */
 const OVERLAP_BYTES = 1 << 20
 /** Content of so many of the largest records without a record in it is given up: nobody wrote that in good faith. */
@@ -200,15 +203,17 @@ class MemberRun {
 
   /** @param first the first member, where it has been decoded already */
   async *content(first: Member | undefined): AsyncGenerator<Buffer> {
-    if (first) {
-      this.#window.advance(first.storedBytes)
-      yield first.content
-    } else yield* this.#member()
-    while (!this.failure && (await this.#goesOn())) yield* this.#member()
+    yield* this.#member(first)
+    while (!this.failure && (await this.#goesOn())) {
+      const next = this.#format.decode(this.#window.buffer, MEMBER_CONTENT_BYTES)
+      yield* this.#member(typeof next === 'string' ? undefined : next)
+    }
   }
 
-  async *#member(): AsyncGenerator<Buffer> {
-    for await (const chunk of this.#format.stream(this.#window, (failure) => this.#fail(failure))) {
+  /** @param decoded the member, where it could be decoded in one call: a stream for each of many small ones takes much memory */
+  async *#member(decoded: Member | undefined): AsyncGenerator<Buffer> {
+    if (decoded) this.#window.advance(decoded.storedBytes)
+    for await (const chunk of decoded ? [decoded.content] : this.#format.stream(this.#window, (failure) => this.#fail(failure))) {
       this.#bytes += chunk.length
       yield chunk
       if (this.#bytes <= this.#maxBytes) continue
@@ -263,11 +268,12 @@ async function reportGarbage(window: ByteWindow, format: MemberFormat, { damaged
 /** Moves to the next member that holds a record, at `from` or behind, or to the end. */
 export async function nextMember(window: ByteWindow, from: number, format: MemberFormat): Promise<void> {
   let position = from
-  for (;;) {
+  for (let tries = 0; ; ) {
     const at = window.buffer.indexOf(format.magic, position)
     if (at !== -1 && (window.isEnded || window.buffer.length - at >= LOOK_AHEAD_BYTES)) {
       if (isMemberStart(window.buffer, at, format)) return window.advance(at)
       position = at + 1
+      if (++tries % TRIES_AT_ONCE === 0) await setImmediate()
       continue
     }
     window.advance(at === -1 ? Math.max(0, window.buffer.length - format.magic.length + 1) : at)

@@ -77,14 +77,16 @@ async function archiveRecords(
 ): Promise<AsyncGenerator<WarcRecord>> {
   const { damaged, maxRecordBytes, layout } = options
   const [start, end] = options.range
-  const input = new RestartableInput(source, start, end)
   if (container === 'plain') {
+    const input = new RestartableInput(source, start, end)
     layout('plain')
     const format = recordFormatOf(await readBytes(source, 0, HEAD_BYTES))
     if (start > 0) await nextHead(input.window, 0, format)
     return plainRecords(input.window, { format, damaged, maxRecordBytes, size: source.size, end })
   }
   layout(container.name)
+  const first = start > 0 ? Math.max(start, container.firstOffset ?? 0) : 0
+  const input = new RestartableInput(source, first, Math.max(first, end))
   if (start > 0) await nextMember(input.window, 0, container)
   return memberRecords(input, container, {
     damaged,

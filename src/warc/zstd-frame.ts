@@ -24,21 +24,29 @@ export function isSkippable(bytes: Buffer): boolean {
   return bytes.length >= 4 && (bytes.readUInt32LE(0) & 0xfffffff0) >>> 0 === 0x184d2a50
 }
 
+export interface Dictionary {
+  /** Decompressed. */
+  readonly bytes: Buffer
+  /** Exclusive end of its frame in the file. */
+  readonly end: number
+}
+
 /**
- * The dictionary at the start of a file, decompressed; undefined where there is none.
+ * The dictionary at the start of a file; undefined where there is none.
  *
  * @throws SluiceError SLUICE_WARC_DICTIONARY where it cannot be read: nothing behind it could be
  */
-export async function readDictionary(source: ByteSource): Promise<Buffer | undefined> {
+export async function readDictionary(source: ByteSource): Promise<Dictionary | undefined> {
   const head = await readBytes(source, 0, 8)
   if (head.length < 8 || head.readUInt32LE(0) !== DICTIONARY_FRAME) return undefined
   const size = head.readUInt32LE(4)
   if (size > MAX_DICTIONARY_BYTES) throw badDictionary(source, `it claims ${size} bytes, more than ${MAX_DICTIONARY_BYTES}`)
   const stored = await readBytes(source, 8, 8 + size)
   if (stored.length < size) throw badDictionary(source, `it has ${size} bytes and the file ends after ${stored.length} of them`)
-  if (!hasZstdMagic(stored)) return stored
+  const end = 8 + size
+  if (!hasZstdMagic(stored)) return { bytes: stored, end }
   try {
-    return zstdDecompressSync(stored, { maxOutputLength: MAX_DICTIONARY_BYTES })
+    return { bytes: zstdDecompressSync(stored, { maxOutputLength: MAX_DICTIONARY_BYTES }), end }
   } catch (cause) {
     throw badDictionary(source, 'it does not decompress', cause)
   }
@@ -52,10 +60,12 @@ function badDictionary({ url }: ByteSource, why: string, cause?: unknown): Sluic
   })
 }
 
-/** @param dictionary what all frames were compressed with */
-export function zstdFrames(dictionary?: Buffer): MemberFormat {
+/** @param by what all frames were compressed with */
+export function zstdFrames(by?: Dictionary): MemberFormat {
+  const dictionary = by?.bytes
   return {
     name: 'zstd',
+    firstOffset: by?.end,
     magic: ZSTD_MAGIC,
     code: 'SLUICE_WARC_ZSTD',
     mayBegin: hasZstdMagic,

@@ -5,6 +5,7 @@ import assert from 'node:assert/strict'
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
+import { gzipSync } from 'node:zlib'
 import fc from 'fast-check'
 import { SluiceError } from '../../src/core/errors.ts'
 import { decodeBody, parseHttpResponse } from '../../src/warc/http.ts'
@@ -204,4 +205,38 @@ test('a container whose entries all name the same bytes is not read over and ove
   const bytes = Buffer.concat([archive.subarray(0, end - directory.length), ...Array<Buffer>(1000).fill(directory), tail])
   const found = await read(bytes, 'a.wacz')
   assert.ok(found && found.extents.reduce((sum, [, length]) => sum + length, 0) < 100 * bytes.length)
+})
+
+test('a range that begins within the dictionary of a file finds no records in it', async () => {
+  for (const name of ['dictionary.warc.zst', 'plain-dictionary.warc.zst']) {
+    const bytes = readFileSync(fixtures + name)
+    const offsets = async (range: readonly [number, number]) => {
+      const found: number[] = []
+      for await (const { offset } of readWarc(memorySource(bytes, 50_000, `file:///${name}`), { range, damaged: () => {} }))
+        found.push(offset)
+      return found
+    }
+    const whole = await offsets([0, bytes.length])
+    for (const cut of [1, 8, 100, 8 + bytes.readUInt32LE(4)])
+      assert.deepEqual([...(await offsets([0, cut])), ...(await offsets([cut, bytes.length]))], whole, `${name} cut at ${cut}`)
+    assert.deepEqual(await offsets([4, 100]), [])
+  }
+})
+
+test('members that hold a byte of a record each, and bytes that only look like members, take little memory and time', async () => {
+  const record = Buffer.concat([Buffer.from('WARC/1.0\r\nWARC-Type: resource\r\nContent-Length: 50000\r\n\r\n'), Buffer.alloc(50_000)])
+  const split = Buffer.concat(Array.from(record, (byte) => gzipSync(Buffer.of(byte))))
+  const hollow = Buffer.alloc(400_000, Buffer.from('1f8b080401010101010100ff', 'hex'))
+  for (const bytes of [split, hollow]) {
+    const before = process.memoryUsage.rss()
+    let most = before
+    const watch = setInterval(() => (most = Math.max(most, process.memoryUsage.rss())), 5)
+    const start = performance.now()
+    const found = await read(bytes, 'a.warc.gz')
+    clearInterval(watch)
+    most = Math.max(most, process.memoryUsage.rss())
+    assert.ok(performance.now() - start < 20_000, `${performance.now() - start} ms`)
+    assert.ok(most - before < 150e6, `${most - before} bytes`)
+    assert.equal(found?.extents.length, 1)
+  }
 })

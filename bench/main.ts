@@ -11,6 +11,7 @@ const comparisons = [
   ['filters', '--peers'],
   ['minhash', '--peers'],
   ['tokenizer'],
+  ['tokenizer-pieces'],
   ['language', '--peers'],
   ['perplexity'],
   ['classifier'],

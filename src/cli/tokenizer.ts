@@ -6,6 +6,7 @@ import { z } from 'zod'
 import { trainTokenizerOptions } from '../../stages/train-tokenizer.ts'
 import { SluiceError } from '../core/errors.ts'
 import { writeWhole } from '../io/write-whole.ts'
+import type { TokenizerDefinition } from '../tokenizer/definition.ts'
 import { serializeRanks, serializeTokenizerJson } from '../tokenizer/formats.ts'
 import { type PatternName, PieceBuffer, patternName, patternNames, patternSources, preTokenizer } from '../tokenizer/pretokenize.ts'
 import { type LoadedTokenizer, loadTokenizer } from '../tokenizer/tokenizer.ts'
@@ -169,22 +170,31 @@ command
   .option('--json', 'as JSON', false)
   .addHelpText('after', '\nExample:\n  $ sluice tokenizer info cl100k')
   .action(async (nameOrPath: string, options: { json: boolean }) => {
-    const { name, vocabularySize, endOfText, hash, definition } = await loadTokenizer(nameOrPath)
-    const patterns = definition.splits.map(({ pattern }) => patternName(pattern) ?? pattern)
+    const { name, vocabularySize, endOfText, frame, hash, definition } = await loadTokenizer(nameOrPath)
     const facts = {
       name,
+      model: modelName(definition),
       vocabularySize,
-      merges: definition.model.merges.length / 3,
+      merges: 'merges' in definition.model ? definition.model.merges.length / 3 : 0,
       endOfText,
+      frame: [...frame.before, '…', ...frame.after],
       addedTokens: definition.added.length,
-      normalizations: definition.normalizations,
-      patterns,
+      normalizers: definition.normalizers.map(({ type }) => type),
+      patterns:
+        definition.kind === 'bytes'
+          ? definition.splits.map(({ pattern }) => patternName(pattern) ?? pattern)
+          : definition.splitters.map(({ type }) => type),
       hash,
     }
     if (options.json) return print(facts)
     for (const [key, value] of Object.entries(facts))
       process.stdout.write(`${key.padEnd(15)} ${Array.isArray(value) ? value.join(', ') || '-' : value}\n`)
   })
+
+function modelName(definition: TokenizerDefinition): string {
+  if (definition.kind === 'bytes') return 'byte-level BPE'
+  return definition.model.type === 'BPE' ? 'BPE over characters' : definition.model.type
+}
 
 // ---- lines in and out ----
 

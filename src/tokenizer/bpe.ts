@@ -124,41 +124,31 @@ export class BpeEncoder {
     this.#count += n
   }
 
-  /** Linked symbols and a heap of (rank, position): a megabyte of one letter stays n log n. */
   #mergeByHeap(bytes: Uint8Array, start: number, length: number): void {
-    const merges = this.#merges
-    const symbols = new Int32Array(length)
-    const ranks = new Int32Array(length).fill(NO_RANK)
-    const next = new Int32Array(length)
-    const previous = new Int32Array(length)
-    for (let i = 0; i < length; i++) {
-      symbols[i] = this.#byteId(bytes[start + i])
-      next[i] = i + 1 // length: none
-      previous[i] = i - 1
-    }
-    const heap = new RankHeap(length)
-    for (let i = 0; i + 1 < length; i++) {
-      ranks[i] = merges.rank(symbols[i], symbols[i + 1])
-      if (ranks[i] !== NO_RANK) heap.push(ranks[i], i)
-    }
-    while (heap.size > 0) {
-      const { rank, position: i } = heap.pop()
-      if (ranks[i] !== rank) continue // merged away or changed since
-      const right = next[i]
-      symbols[i] = merges.merged(rank)
-      ranks[right] = NO_RANK
-      symbols[right] = -1
-      const after = next[right]
-      next[i] = after
-      if (after < length) previous[after] = i
-      ranks[i] = after < length ? merges.rank(symbols[i], symbols[after]) : NO_RANK
-      if (ranks[i] !== NO_RANK) heap.push(ranks[i], i)
-      const left = previous[i]
-      if (left < 0) continue
-      ranks[left] = merges.rank(symbols[left], symbols[i])
-      if (ranks[left] !== NO_RANK) heap.push(ranks[left], left)
-    }
-    for (let i = 0; i < length; i = next[i]) this.#out[this.#count++] = symbols[i]
+    const symbols = Int32Array.from({ length }, (_, i) => this.#byteId(bytes[start + i]))
+    const n = mergeByHeap(this.#merges, symbols)
+    this.#out.set(symbols.subarray(0, n), this.#count)
+    this.#count += n
+  }
+}
+
+/** Merges symbols that are not bytes. */
+export class SymbolMerger {
+  readonly #merges: MergeTable
+
+  /** @param merges u32[3 × merges], as in a model */
+  constructor(merges: Uint32Array) {
+    this.#merges = MergeTable.of(merges)
+  }
+
+  /** What the symbols become: a part of the same array, written over. */
+  merge(symbols: Int32Array): Int32Array {
+    const { length } = symbols
+    const n =
+      length <= LONGEST_SCANNED
+        ? mergeByScan(this.#merges, symbols, new Int32Array(length + 1), length)
+        : mergeByHeap(this.#merges, symbols)
+    return symbols.subarray(0, n)
   }
 }
 
@@ -186,6 +176,38 @@ function mergeByScan(merges: MergeTable, symbols: Int32Array, ranks: Int32Array,
     if (best + 1 < n) ranks[best] = merges.rank(symbols[best], symbols[best + 1])
     if (best > 0) ranks[best - 1] = merges.rank(symbols[best - 1], symbols[best])
   }
+  return n
+}
+
+/** Merges symbols in place and returns how many are left. Linked symbols and a heap of (rank, position): n log n. */
+function mergeByHeap(merges: MergeTable, symbols: Int32Array): number {
+  const { length } = symbols
+  const ranks = new Int32Array(length).fill(NO_RANK)
+  const next = Int32Array.from({ length }, (_, i) => i + 1) // length: none
+  const previous = Int32Array.from({ length }, (_, i) => i - 1)
+  const heap = new RankHeap(length)
+  for (let i = 0; i + 1 < length; i++) {
+    ranks[i] = merges.rank(symbols[i], symbols[i + 1])
+    if (ranks[i] !== NO_RANK) heap.push(ranks[i], i)
+  }
+  while (heap.size > 0) {
+    const { rank, position: i } = heap.pop()
+    if (ranks[i] !== rank) continue // merged away or changed since
+    const right = next[i]
+    symbols[i] = merges.merged(rank)
+    ranks[right] = NO_RANK
+    const after = next[right]
+    next[i] = after
+    if (after < length) previous[after] = i
+    ranks[i] = after < length ? merges.rank(symbols[i], symbols[after]) : NO_RANK
+    if (ranks[i] !== NO_RANK) heap.push(ranks[i], i)
+    const left = previous[i]
+    if (left < 0) continue
+    ranks[left] = merges.rank(symbols[left], symbols[i])
+    if (ranks[left] !== NO_RANK) heap.push(ranks[left], left)
+  }
+  let n = 0
+  for (let i = 0; i < length; i = next[i]) symbols[n++] = symbols[i]
   return n
 }
 

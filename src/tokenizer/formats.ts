@@ -1,45 +1,15 @@
-// Files of tokenizers: Hugging Face `tokenizer.json` (byte-level BPE) and tiktoken's rank files, read and written. What a
-// file asks for and sluice cannot do exactly is refused, never guessed.
+// Files of tokenizers: Hugging Face `tokenizer.json` and tiktoken's rank files, read and written. What a file asks for and
+// sluice cannot do exactly is refused, never guessed. Models over pieces of words are piece-formats.ts's matter.
 
 import { z } from 'zod'
 import { SluiceError, type Where } from '../core/errors.ts'
 import { type BpeModel, mergesOfRanks } from './bpe.ts'
+import type { AddedToken, ByteLevelDefinition, TokenizerDefinition } from './definition.ts'
+import { normalizersSchema } from './normalizers.ts'
+import { isByteLevel, readPieceDefinition, writePieceDefinition } from './piece-formats.ts'
+import { processorsSchema } from './post-processors.ts'
 import { patternSources, type SplitStep } from './pretokenize.ts'
-
-/** A token that is not made by merging: found in the text as a whole, before pre-tokenization. */
-export interface AddedToken {
-  readonly id: number
-  readonly content: string
-  /** Special tokens steer the model: in a text they count as ordinary characters unless the caller allows them. */
-  readonly special: boolean
-  /** Takes the blanks in front of it, or behind it, along. */
-  readonly takesLeft: boolean
-  readonly takesRight: boolean
-  /** Found in the text after normalization. */
-  readonly normalized: boolean
-}
-
-export const normalizations = ['NFC', 'NFD', 'NFKC', 'NFKD', 'Lowercase'] as const
-export type Normalization = (typeof normalizations)[number]
-
-/** All that decides which ids a text has. */
-export interface TokenizerDefinition {
-  readonly model: BpeModel
-  readonly added: readonly AddedToken[]
-  readonly normalizations: readonly Normalization[]
-  readonly splits: readonly SplitStep[]
-  /** A text that does not begin with a blank gets one. */
-  readonly addsPrefixSpace: boolean
-}
-
-export function specialToken(id: number, content: string): AddedToken {
-  return { id, content, special: true, takesLeft: false, takesRight: false, normalized: false }
-}
-
-/** One more than the largest id. */
-export function vocabularySize(definition: TokenizerDefinition): number {
-  return definition.added.reduce((size, token) => Math.max(size, token.id + 1), definition.model.starts.length - 1)
-}
+import { inSequence, toSequence } from './sequence.ts'
 
 // ---- bytes as characters ----
 
@@ -135,10 +105,12 @@ const byteLevelSchema = z.object({
   use_regex: z.boolean().default(true),
 })
 const digitsSchema = z.object({ type: z.literal('Digits'), individual_digits: z.boolean().default(false) })
-const preTokenizerSchema = z.discriminatedUnion('type', [splitSchema, byteLevelSchema, digitsSchema])
-const normalizerSchema = z.object({ type: z.enum(normalizations) })
+const preTokenizerSchema = z.discriminatedUnion('type', [splitSchema, byteLevelSchema, digitsSchema], {
+  error: ({ input }) => `the pre_tokenizer ${JSON.stringify(input)?.slice(0, 100)} is not supported beside ByteLevel`,
+})
 
-const fileSchema = z.object({
+/** What all files have, whatever the model. */
+const surroundingsSchema = z.object({
   added_tokens: z
     .array(
       z.object({
@@ -152,30 +124,27 @@ const fileSchema = z.object({
       }),
     )
     .default([]),
-  normalizer: z
-    .union([normalizerSchema, z.object({ type: z.literal('Sequence'), normalizers: z.array(normalizerSchema) })])
-    .nullish()
-    .transform((normalizer) =>
-      !normalizer ? [] : (normalizer.type === 'Sequence' ? normalizer.normalizers : [normalizer]).map(({ type }) => type),
-    ),
-  pre_tokenizer: z
-    .union([preTokenizerSchema, z.object({ type: z.literal('Sequence'), pretokenizers: z.array(preTokenizerSchema) })])
-    .transform((preTokenizer) => (preTokenizer.type === 'Sequence' ? preTokenizer.pretokenizers : [preTokenizer])),
+  normalizer: normalizersSchema,
+  post_processor: processorsSchema,
+})
+
+const byteLevelFileSchema = z.object({
+  pre_tokenizer: inSequence('pretokenizers', preTokenizerSchema),
   model: z.object({
     type: z.literal('BPE').default('BPE'),
     dropout: z.null({ error: 'dropout makes the ids random' }).or(z.literal(0)).optional(),
     continuing_subword_prefix: z.literal(['', null]).optional(),
     end_of_word_suffix: z.literal(['', null]).optional(),
-    byte_fallback: z.literal(false, { error: 'byte fallback belongs to SentencePiece models, not to byte-level BPE' }).default(false),
+    byte_fallback: z.literal(false, { error: 'byte fallback belongs to models over characters, not to byte-level BPE' }).default(false),
     ignore_merges: z.boolean().default(false),
     vocab: z.record(z.string(), z.int().min(0)),
     merges: z.union([z.array(z.string()), z.array(z.tuple([z.string(), z.string()]))]),
   }),
 })
-type TokenizerFile = z.output<typeof fileSchema>
+type ByteLevelFile = z.output<typeof byteLevelFileSchema>
 
 /**
- * Reads a `tokenizer.json` of Hugging Face's tokenizers: byte-level BPE, merges spelled "a b" or ["a", "b"].
+ * Reads a `tokenizer.json` of Hugging Face's tokenizers: BPE, WordPiece, Unigram.
  *
  * @throws SluiceError `SLUICE_TOKENIZER_FILE` where it is none, or asks for what is not supported
  */
@@ -186,19 +155,31 @@ export function parseTokenizerJson(text: string, where: Where = {}): TokenizerDe
   } catch (cause) {
     throw fileError('the file is not JSON', where, cause)
   }
-  const parsed = fileSchema.safeParse(json)
-  if (!parsed.success) throw fileError(`not a tokenizer.json of byte-level BPE:\n${z.prettifyError(parsed.error)}`, where)
-  const file = parsed.data
+  const { added_tokens, normalizer: normalizers, post_processor: processors } = read(surroundingsSchema, json, where)
+  const added = added_tokens.map(({ id, content, special, lstrip, rstrip, normalized }) => {
+    return { id, content, special, takesLeft: lstrip, takesRight: rstrip, normalized }
+  })
+  const surroundings = { added, normalizers, processors }
+  if (isByteLevel(json)) return readByteLevel(read(byteLevelFileSchema, json, where), surroundings, where)
+  return { ...surroundings, ...readPieceDefinition((schema) => read(schema, json, where)) }
+}
+
+function read<T>(schema: z.ZodType<T>, json: unknown, where: Where): T {
+  const parsed = schema.safeParse(json)
+  if (parsed.success) return parsed.data
+  throw fileError(`not a tokenizer.json that can be used here:\n${z.prettifyError(parsed.error)}`, where)
+}
+
+type Surroundings = Pick<ByteLevelDefinition, 'added' | 'normalizers' | 'processors'>
+
+function readByteLevel(file: ByteLevelFile, surroundings: Surroundings, where: Where): ByteLevelDefinition {
   const byteLevel = file.pre_tokenizer.find((step) => step.type === 'ByteLevel')
-  if (!byteLevel) throw fileError('not a byte-level tokenizer: its pre_tokenizer has no ByteLevel', where)
   return {
-    model: readModel(file, where),
-    added: file.added_tokens.map(({ id, content, special, lstrip, rstrip, normalized }) => {
-      return { id, content, special, takesLeft: lstrip, takesRight: rstrip, normalized }
-    }),
-    normalizations: file.normalizer,
+    kind: 'bytes',
+    model: readModel(file, surroundings.added, where),
+    ...surroundings,
     splits: file.pre_tokenizer.flatMap((step) => readSplit(step, where)),
-    addsPrefixSpace: byteLevel.add_prefix_space,
+    addsPrefixSpace: byteLevel?.add_prefix_space ?? false,
   }
 }
 
@@ -211,9 +192,9 @@ function readSplit(step: z.output<typeof preTokenizerSchema>, where: Where): Spl
   throw fileError(`pre_tokenizer Split with behavior ${step.behavior}${step.invert ? ', inverted,' : ''} is not supported`, where)
 }
 
-function readModel(file: TokenizerFile, where: Where): BpeModel {
+function readModel(file: ByteLevelFile, addedTokens: readonly AddedToken[], where: Where): BpeModel {
   const { vocab, merges } = file.model
-  const added = new Set(file.added_tokens.map((token) => token.id))
+  const added = new Set(addedTokens.map((token) => token.id))
   const tokens: (number[] | undefined)[] = []
   const triples = new Uint32Array(3 * merges.length)
   merges.forEach((merge, i) => {
@@ -244,7 +225,22 @@ function splitMerge(merge: string): [string, string] {
 
 /** Writes a `tokenizer.json`; `parseTokenizerJson` gives the same definition back. */
 export function serializeTokenizerJson(definition: TokenizerDefinition): string {
-  const { model, added, addsPrefixSpace } = definition
+  const { added, normalizers } = definition
+  const head = {
+    version: '1.0',
+    truncation: null,
+    padding: null,
+    added_tokens: added.map(({ id, content, special, takesLeft, takesRight, normalized }) => {
+      return { id, content, single_word: false, lstrip: takesLeft, rstrip: takesRight, normalized, special }
+    }),
+    normalizer: toSequence('normalizers', normalizers),
+  }
+  if (definition.kind === 'pieces') return `${JSON.stringify({ ...head, ...writePieceDefinition(definition) }, null, 2)}\n`
+  return writeByteLevel(head, definition)
+}
+
+function writeByteLevel(head: object, definition: ByteLevelDefinition): string {
+  const { model, processors, addsPrefixSpace } = definition
   const spellings: string[] = []
   const vocab: [string, number][] = []
   for (let id = 0; id + 1 < model.starts.length; id++) {
@@ -253,18 +249,11 @@ export function serializeTokenizerJson(definition: TokenizerDefinition): string 
   }
   const merges: string[][] = []
   for (let i = 0; i < model.merges.length; i += 3) merges.push([spellings[model.merges[i]], spellings[model.merges[i + 1]]])
-  const normalizers = definition.normalizations.map((type) => ({ type }))
   const byteLevel = { type: 'ByteLevel', add_prefix_space: addsPrefixSpace, trim_offsets: true }
   const file = {
-    version: '1.0',
-    truncation: null,
-    padding: null,
-    added_tokens: added.map(({ id, content, special, takesLeft, takesRight, normalized }) => {
-      return { id, content, single_word: false, lstrip: takesLeft, rstrip: takesRight, normalized, special }
-    }),
-    normalizer: normalizers.length === 0 ? null : normalizers.length === 1 ? normalizers[0] : { type: 'Sequence', normalizers },
+    ...head,
     pre_tokenizer: writeSplits(definition, byteLevel),
-    post_processor: { ...byteLevel, use_regex: true },
+    post_processor: toSequence('processors', [{ ...byteLevel, use_regex: true }, ...processors]),
     decoder: { ...byteLevel, use_regex: true },
     model: {
       type: 'BPE',
@@ -280,11 +269,11 @@ export function serializeTokenizerJson(definition: TokenizerDefinition): string 
   // The vocabulary is spliced in by hand: an object would put a token named "1" in front of all others.
   const vocabulary = vocab.map(([spelling, id]) => `      ${JSON.stringify(spelling)}: ${id}`).join(',\n')
   const mergeLines = merges.map((merge) => `      ${JSON.stringify(merge)}`).join(',\n')
-  const head = JSON.stringify(file, null, 2).replace(/\n {2}\}\n\}$/, '')
-  return `${head},\n    "vocab": {\n${vocabulary}\n    },\n    "merges": [\n${mergeLines}\n    ]\n  }\n}\n`
+  const beginning = JSON.stringify(file, null, 2).replace(/\n {2}\}\n\}$/, '')
+  return `${beginning},\n    "vocab": {\n${vocabulary}\n    },\n    "merges": [\n${mergeLines}\n    ]\n  }\n}\n`
 }
 
-function writeSplits(definition: TokenizerDefinition, byteLevel: object): object {
+function writeSplits(definition: ByteLevelDefinition, byteLevel: object): object {
   const { splits } = definition
   if (splits.length === 1 && splits[0].pattern === patternSources.gpt2 && !splits[0].dropsGaps) return { ...byteLevel, use_regex: true }
   const steps = splits.map(({ pattern, dropsGaps }) => {
@@ -296,7 +285,7 @@ function writeSplits(definition: TokenizerDefinition, byteLevel: object): object
 function fileError(message: string, where: Where, cause?: unknown): SluiceError {
   return new SluiceError('SLUICE_TOKENIZER_FILE', message, {
     where,
-    fix: 'give a tokenizer.json of byte-level BPE (Hugging Face), or a .tiktoken rank file',
+    fix: 'give a tokenizer.json (Hugging Face) of BPE, WordPiece or Unigram without what is named, or a .tiktoken rank file',
     cause,
   })
 }

@@ -78,12 +78,16 @@ export const patternSources: Readonly<Record<PatternName, string>> = {
  */
 export function translatePattern(source: string): RegExp {
   const blank = String.raw`\t-\r \x85\p{Zs}\p{Zl}\p{Zp}`
+  // What means more there than in JavaScript: word characters and their bounds.
+  if (/(?<!\\)(?:\\\\)*\\[wWbB]/.test(source)) throw patternError(source)
   let inClass = false
   const translated = source.replace(/\\[pP]\{[^}]*\}|\\[\s\S]|\[\^?|\]|([?*+}])\+/g, (part, quantifier: string | undefined) => {
     if (part === ']') inClass = false
     else if (part.startsWith('[')) inClass = true
     else if (part === '\\s') return inClass ? blank : `[${blank}]`
     else if (part === '\\S' && !inClass) return `[^${blank}]`
+    else if (part === '\\d') return '\\p{Nd}'
+    else if (part === '\\D') return '\\P{Nd}'
     else if (part === '\\z') return '(?![^])'
     else if (quantifier !== undefined && !inClass) return quantifier
     return part
@@ -91,11 +95,15 @@ export function translatePattern(source: string): RegExp {
   try {
     return new RegExp(translated, 'gu')
   } catch (cause) {
-    throw new SluiceError('SLUICE_TOKENIZER_PATTERN', `the pre-tokenization pattern cannot be used here: ${source}`, {
-      fix: 'use a pattern without features that only Oniguruma has',
-      cause,
-    })
+    throw patternError(source, cause)
   }
+}
+
+function patternError(source: string, cause?: unknown): SluiceError {
+  return new SluiceError('SLUICE_TOKENIZER_PATTERN', `the pre-tokenization pattern cannot be used here: ${source}`, {
+    fix: 'use a pattern without features that only Oniguruma has',
+    cause,
+  })
 }
 
 // ---- pre-tokenizers ----

@@ -6,19 +6,15 @@ import { readFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { basename } from 'node:path'
 import { SluiceError } from '../core/errors.ts'
-import { BpeEncoder, type BpeModel } from './bpe.ts'
-import {
-  type AddedToken,
-  type Normalization,
-  parseRanks,
-  parseTokenizerJson,
-  serializeTokenizerJson,
-  specialToken,
-  type TokenizerDefinition,
-  vocabularySize,
-} from './formats.ts'
-import { fitsKernel, KernelEncoder, LONGEST_KERNEL_TEXT } from './kernel.ts'
-import { type PatternName, PieceBuffer, patternName, patternSources, preTokenizer, type SplitStep } from './pretokenize.ts'
+import { type AddedTokenFinder, finderOf, splitByTokens } from './added-tokens.ts'
+import type { BpeModel } from './bpe.ts'
+import { type Codec, codecOf, type PieceDecoding } from './codec.ts'
+import { type AddedToken, type ByteLevelDefinition, specialToken, type TokenizerDefinition, vocabularySize } from './definition.ts'
+import { parseRanks, parseTokenizerJson, serializeTokenizerJson } from './formats.ts'
+import { normalizerOf } from './normalizers.ts'
+import { type Frame, frameOf } from './post-processors.ts'
+import { type PatternName, patternSources } from './pretokenize.ts'
+import { asksForStart } from './word-splitters.ts'
 
 export interface Tokenizer {
   readonly name: string
@@ -33,6 +29,16 @@ export interface Tokenizer {
   /** Text of ids; bytes that are not UTF-8 become U+FFFD. */
   decode(tokens: ArrayLike<number>): string
   decodeBytes(tokens: ArrayLike<number>): Uint8Array
+  /** Decodes tokens as they come. */
+  decodeStream(): TokenStream
+}
+
+/** Text of tokens that come one by one: what is given out, in all, is what `decode` gives of all of them. */
+export interface TokenStream {
+  /** The text that a token completes: none while a character is not whole. */
+  push(token: number): string
+  /** What is left over, once the last token is there. */
+  end(): string
 }
 
 /** A tokenizer with what is behind it. */
@@ -40,6 +46,8 @@ export interface LoadedTokenizer extends Tokenizer {
   readonly definition: TokenizerDefinition
   /** As `encode`, but special tokens written in the text, all or the named ones, get their ids. */
   encodeWithSpecials(text: string, allowed?: ReadonlySet<string>): Uint32Array
+  /** Ids of the special tokens that the model expects in front of a text and behind it: `[CLS]` and `[SEP]`, or `</s>`. */
+  readonly frame: Frame
 }
 
 export const tokenizerNames = ['gpt2', 'cl100k', 'o200k'] as const
@@ -88,7 +96,7 @@ const namedTokenizers: Readonly<Record<TokenizerName, NamedTokenizer>> = {
 }
 
 /** What published tokenizers call the token that ends a document, likeliest first. */
-export const endOfTextNames = ['<|endoftext|>', '<|end_of_text|>', '</s>', '<eos>', '<|eos|>', '[EOS]', '<|im_end|>']
+export const endOfTextNames = ['<|endoftext|>', '<|end_of_text|>', '</s>', '<eos>', '<|eos|>', '[EOS]', '<|im_end|>', '[SEP]']
 
 /**
  * Loads a tokenizer by name, or from a file.
@@ -134,11 +142,13 @@ async function loadNamed(name: TokenizerName): Promise<LoadedTokenizer> {
   return createTokenizer(name, rankDefinition(parseRanks(file, { file: ranks }), pattern, specials), hash)
 }
 
-function rankDefinition(model: BpeModel, pattern: PatternName, specials: readonly (readonly [string, number])[]): TokenizerDefinition {
+function rankDefinition(model: BpeModel, pattern: PatternName, specials: readonly (readonly [string, number])[]): ByteLevelDefinition {
   return {
+    kind: 'bytes',
     model,
     added: specials.map(([content, id]) => specialToken(id, content)),
-    normalizations: [],
+    normalizers: [],
+    processors: [],
     splits: [{ pattern: patternSources[pattern], dropsGaps: false }],
     addsPrefixSpace: false,
   }
@@ -151,37 +161,44 @@ function rankDefinition(model: BpeModel, pattern: PatternName, specials: readonl
  * @throws SluiceError where no added token ends a document
  */
 export function createTokenizer(name: string, definition: TokenizerDefinition, hash: string): LoadedTokenizer {
-  return new BpeTokenizer(name, definition, hash)
+  return new ModelTokenizer(name, definition, hash)
 }
 
 export function sha256(data: string | Uint8Array): string {
   return createHash('sha256').update(data).digest('hex')
 }
 
-class BpeTokenizer implements LoadedTokenizer {
+class ModelTokenizer implements LoadedTokenizer {
   readonly name: string
   readonly definition: TokenizerDefinition
   readonly hash: string
   readonly vocabularySize: number
   readonly endOfText: number
-  /** Ids of text in which no added token is looked for. */
-  readonly #encodeOrdinary: (text: string) => Uint32Array
-  readonly #added: ReadonlyMap<number, Uint8Array>
+  readonly frame: Frame
+  readonly #codec: Codec
+  readonly #normalize: (text: string) => string
+  readonly #asksForStart: boolean
+  readonly #added: ReadonlyMap<number, string>
   /** Tokens that every text is searched for: those that are not special. */
   readonly #always: AddedTokenFinder | undefined
 
   constructor(name: string, definition: TokenizerDefinition, hash: string) {
+    const { added, normalizers, processors } = definition
     this.name = name
     this.definition = definition
     this.hash = hash
     this.vocabularySize = vocabularySize(definition)
-    this.endOfText = findEndOfText(name, definition.added)
-    this.#encodeOrdinary = ordinaryEncoder(definition)
-    this.#added = new Map(definition.added.map((token) => [token.id, new TextEncoder().encode(token.content)]))
-    this.#always = finderOf(
-      definition.added.filter((token) => !token.special),
-      definition.normalizations,
-    )
+    this.endOfText = findEndOfText(name, added)
+    this.frame = frameOf(processors)
+    this.#codec = codecOf(definition)
+    this.#normalize = normalizerOf(normalizers)
+    this.#asksForStart = definition.kind === 'pieces' && asksForStart(definition.splitters)
+    this.#added = new Map(added.map((token) => [token.id, token.content]))
+    this.#always = this.#finder(added.filter((token) => !token.special))
+  }
+
+  #finder(tokens: readonly AddedToken[]): AddedTokenFinder | undefined {
+    return finderOf(tokens, this.#normalize)
   }
 
   encode(text: string): Uint32Array {
@@ -190,47 +207,68 @@ class BpeTokenizer implements LoadedTokenizer {
 
   encodeWithSpecials(text: string, allowed?: ReadonlySet<string>): Uint32Array {
     const isFound = (token: AddedToken) => !token.special || allowed === undefined || allowed.has(token.content)
-    return this.#encode(text, finderOf(this.definition.added.filter(isFound), this.definition.normalizations))
+    return this.#encode(text, this.#finder(this.definition.added.filter(isFound)))
   }
 
   /** Raw text is searched for tokens that must stand there as they are, then normalized and searched for the others. */
-  #encode(text: string, finder: AddedTokenFinder | undefined): Uint32Array {
-    const { normalizations } = this.definition
-    if (!finder) return this.#encodeNormal(normalize(text, normalizations))
+  #encode(given: string, finder: AddedTokenFinder | undefined): Uint32Array {
+    const text = given.toWellFormed()
+    if (!finder) return this.#codec.encode(this.#normalize(text), this.#keepsStart(text))
     const parts: Uint32Array[] = []
     const token = (id: number) => parts.push(Uint32Array.of(id))
-    splitByTokens(text, finder.raw, token, (part) =>
-      splitByTokens(normalize(part, normalizations), finder.normalized, token, (ordinary) => parts.push(this.#encodeNormal(ordinary))),
-    )
+    splitByTokens(text, finder.raw, token, (part, isFirst) => {
+      const fromStart = isFirst && this.#keepsStart(part)
+      splitByTokens(this.#normalize(part), finder.normalized, token, (ordinary, isFirst) =>
+        parts.push(this.#codec.encode(ordinary, fromStart && isFirst)),
+      )
+    })
     return parts.length === 1 ? parts[0] : concatenate(parts)
   }
 
-  #encodeNormal(text: string): Uint32Array {
-    return this.#encodeOrdinary(this.definition.addsPrefixSpace && text !== '' && !text.startsWith(' ') ? ` ${text}` : text)
+  /** Whether normalization leaves the first character: where it goes, what follows is not the beginning to the reference. */
+  #keepsStart(text: string): boolean {
+    return this.#asksForStart && text !== '' && this.#normalize(String.fromCodePoint(text.codePointAt(0) ?? 0)) !== ''
   }
 
   decode(tokens: ArrayLike<number>): string {
+    const { decoding } = this.#codec
+    if (decoding.kind === 'pieces') return decoding.textOf(Array.from(tokens, (id) => this.#pieceOf(id)))
     return new TextDecoder('utf-8', { ignoreBOM: true }).decode(this.decodeBytes(tokens))
   }
 
   decodeBytes(tokens: ArrayLike<number>): Uint8Array {
-    let length = 0
-    for (let i = 0; i < tokens.length; i++) length += this.#bytesOf(tokens[i]).length
-    const out = new Uint8Array(length)
+    const { decoding } = this.#codec
+    if (decoding.kind === 'pieces') return encoder.encode(this.decode(tokens))
+    const parts = Array.from(tokens, (id) => this.#bytesOf(id))
+    const out = new Uint8Array(parts.reduce((length, bytes) => length + bytes.length, 0))
     let at = 0
-    for (let i = 0; i < tokens.length; i++) {
-      const bytes = this.#bytesOf(tokens[i])
+    for (const bytes of parts) {
       out.set(bytes, at)
       at += bytes.length
     }
     return out
   }
 
+  #pieceOf(id: number): string {
+    const { decoding } = this.#codec
+    return this.#added.get(id) ?? (decoding.kind === 'pieces' ? decoding.pieceOf(id) : undefined) ?? this.#refuse(id)
+  }
+
   #bytesOf(id: number): Uint8Array {
+    const { decoding } = this.#codec
     const added = this.#added.get(id)
-    if (added) return added
-    const { bytes, starts } = this.definition.model
-    if (id >= 0 && id + 1 < starts.length && starts[id + 1] > starts[id]) return bytes.subarray(starts[id], starts[id + 1])
+    if (added !== undefined) return encoder.encode(added)
+    return (decoding.kind === 'bytes' ? decoding.bytesOf(id) : undefined) ?? this.#refuse(id)
+  }
+
+  decodeStream(): TokenStream {
+    const { decoding } = this.#codec
+    if (decoding.kind === 'pieces') return new PieceStream((token) => this.#pieceOf(token), decoding)
+    const text = new TextDecoder('utf-8', { ignoreBOM: true })
+    return { push: (token) => text.decode(this.#bytesOf(token), { stream: true }), end: () => text.decode() }
+  }
+
+  #refuse(id: number): never {
     throw new SluiceError('SLUICE_TOKENIZER_ID', `no token has the id ${id}`, {
       where: { tokenizer: this.name, vocabularySize: this.vocabularySize },
       fix: 'decode with the tokenizer that encoded: compare the hashes',
@@ -238,25 +276,38 @@ class BpeTokenizer implements LoadedTokenizer {
   }
 }
 
-/** Through the kernel where it knows the pattern, else plainly. */
-function ordinaryEncoder({ model, splits }: TokenizerDefinition): (text: string) => Uint32Array {
-  const plain = plainEncoder(model, splits)
-  const pattern = splits.length === 1 ? patternName(splits[0].pattern) : undefined
-  if (pattern === undefined || !fitsKernel(model)) return plain
-  const kernel = new KernelEncoder(model, pattern)
-  return (text) => (text.length <= LONGEST_KERNEL_TEXT ? kernel.encode(text) : plain(text))
-}
+const encoder = new TextEncoder()
 
-function plainEncoder(model: BpeModel, splits: readonly SplitStep[]): (text: string) => Uint32Array {
-  const preTokenize = preTokenizer(splits)
-  const pieces = new PieceBuffer()
-  let encoder: BpeEncoder | undefined
-  return (text) => {
-    encoder ??= new BpeEncoder(model)
-    pieces.clear()
-    preTokenize(text, pieces)
-    encoder.encode(pieces)
-    return encoder.take()
+/**
+ * What a piece becomes depends on the one before it: whether it is the first, whether bytes go on. So the last pieces are
+ * decoded anew with each one that comes, and what is new is given out.
+ */
+class PieceStream implements TokenStream {
+  readonly #pieceOf: (token: number) => string
+  readonly #decoding: PieceDecoding
+  /** Those given out last, and those that wait. */
+  #pieces: string[] = []
+  #given = 0
+  /** Text of those given out last. */
+  #text = ''
+
+  constructor(pieceOf: (token: number) => string, decoding: PieceDecoding) {
+    this.#pieceOf = pieceOf
+    this.#decoding = decoding
+  }
+
+  push(token: number): string {
+    const piece = this.#pieceOf(token)
+    this.#pieces.push(piece)
+    return this.#decoding.mayGoOn(piece) ? '' : this.end()
+  }
+
+  end(): string {
+    const fresh = this.#decoding.textOf(this.#pieces).slice(this.#text.length)
+    this.#pieces = this.#pieces.slice(this.#given)
+    this.#given = this.#pieces.length
+    this.#text = this.#decoding.textOf(this.#pieces)
+    return fresh
   }
 }
 
@@ -279,65 +330,4 @@ function findEndOfText(name: string, added: readonly AddedToken[]): number {
     where: { tokenizer: name },
     fix: `add one of ${endOfTextNames.join(', ')} to its added_tokens`,
   })
-}
-
-function normalize(text: string, normalizations: readonly Normalization[]): string {
-  let normal = text
-  for (const form of normalizations) normal = form === 'Lowercase' ? lowerCase(normal) : normal.normalize(form)
-  return normal
-}
-
-/** Character by character, as Hugging Face's: no final sigma at the end of a word. */
-function lowerCase(text: string): string {
-  return text.replaceAll('Σ', 'σ').toLowerCase()
-}
-
-// ---- added tokens in text ----
-
-interface Finder {
-  /** Finds the longest of the leftmost. */
-  readonly expression: RegExp
-  readonly tokens: ReadonlyMap<string, AddedToken>
-}
-
-interface AddedTokenFinder {
-  readonly raw: Finder | undefined
-  readonly normalized: Finder | undefined
-}
-
-function finderOf(tokens: readonly AddedToken[], normalizations: readonly Normalization[]): AddedTokenFinder | undefined {
-  if (tokens.length === 0) return undefined
-  const normalized = tokens.filter((token) => token.normalized)
-  return {
-    raw: finder(tokens.filter((token) => !token.normalized)),
-    normalized: finder(normalized.map((token) => ({ ...token, content: normalize(token.content, normalizations) }))),
-  }
-}
-
-function finder(tokens: readonly AddedToken[]): Finder | undefined {
-  if (tokens.length === 0) return undefined
-  const byLength = tokens.map(({ content }) => content).sort((a, b) => b.length - a.length)
-  return {
-    expression: new RegExp(byLength.map((content) => RegExp.escape(content)).join('|'), 'gu'),
-    tokens: new Map(tokens.map((token) => [token.content, token])),
-  }
-}
-
-/** Not `\s`, which lacks U+0085 and has U+FEFF. */
-const whiteSpace = /\p{White_Space}/u
-
-/** Gives the tokens found and the text between them, in order. A token takes no blanks that the one before it has taken. */
-function splitByTokens(text: string, found: Finder | undefined, token: (id: number) => void, between: (text: string) => void): void {
-  let end = 0
-  for (const match of found ? text.matchAll(found.expression) : []) {
-    const added = found?.tokens.get(match[0])
-    if (!added) continue
-    let start = match.index
-    if (added.takesLeft) while (start > end && whiteSpace.test(text[start - 1])) start--
-    if (start > end) between(text.slice(end, start))
-    token(added.id)
-    end = match.index + match[0].length
-    if (added.takesRight) while (end < text.length && whiteSpace.test(text[end])) end++
-  }
-  if (end < text.length) between(end === 0 ? text : text.slice(end))
 }

@@ -2,7 +2,8 @@
 // again. Ties as Hugging Face's BpeTrainer breaks them: of the pairs that are equally frequent the one with the lowest left
 // id, then the lowest right id. Ids too: special tokens, the 256 bytes in GPT-2's order, then merges as they are made.
 
-import { alphabet, specialToken, type TokenizerDefinition } from './formats.ts'
+import { type ByteLevelDefinition, specialToken } from './definition.ts'
+import { alphabet } from './formats.ts'
 import { type PatternName, patternSources } from './pretokenize.ts'
 import type { WordCounts } from './words.ts'
 
@@ -28,7 +29,7 @@ export function trainTokenizerOn(
   words: WordCounts,
   settings: TrainingSettings,
   onMerge: (merges: number) => void = () => {},
-): TokenizerDefinition {
+): ByteLevelDefinition {
   const firstByte = settings.specialTokens.length
   const byteIds = new Int32Array(256)
   alphabet.forEach((byte, order) => {
@@ -37,9 +38,11 @@ export function trainTokenizerOn(
   const trainer = new Trainer(words, byteIds, settings)
   const merges = trainer.run(onMerge)
   return {
+    kind: 'bytes',
     model: { ...spellTokens(merges, byteIds, firstByte), merges, takesWholePieces: false },
     added: settings.specialTokens.map((content, id) => specialToken(id, content)),
-    normalizations: [],
+    normalizers: [],
+    processors: [],
     splits: [{ pattern: patternSources[settings.pattern], dropsGaps: false }],
     addsPrefixSpace: false,
   }

@@ -8,16 +8,23 @@ import * as cl100kPeer from 'gpt-tokenizer/encoding/cl100k_base'
 import * as gpt2Peer from 'gpt-tokenizer/encoding/gpt2'
 import * as o200kPeer from 'gpt-tokenizer/encoding/o200k_base'
 import { BpeEncoder, type BpeModel } from '../../src/tokenizer/bpe.ts'
+import type { ByteLevelDefinition } from '../../src/tokenizer/definition.ts'
 import { parseRanks, parseTokenizerJson, serializeRanks, serializeTokenizerJson } from '../../src/tokenizer/formats.ts'
 import { KernelEncoder } from '../../src/tokenizer/kernel.ts'
 import { PieceBuffer, patternNames, patternSources, preTokenizer } from '../../src/tokenizer/pretokenize.ts'
-import { createTokenizer, loadTokenizer, sha256, tokenizerNames } from '../../src/tokenizer/tokenizer.ts'
+import { createTokenizer, type LoadedTokenizer, loadTokenizer, sha256, tokenizerNames } from '../../src/tokenizer/tokenizer.ts'
 import { tokenizerFile } from '../../src/tokenizer/tokenizer-file.ts'
 import { readShared, realTexts, skipWithoutShared, trickyText } from './text.ts'
 
 const peers = { gpt2: gpt2Peer, cl100k: cl100kPeer, o200k: o200kPeer }
 const tokenizers = { gpt2: await loadTokenizer('gpt2'), cl100k: await loadTokenizer('cl100k'), o200k: await loadTokenizer('o200k') }
 const texts = realTexts(40)
+
+function byteLevel({ definition }: LoadedTokenizer): ByteLevelDefinition {
+  assert.ok(definition.kind === 'bytes')
+  return definition
+}
+
 const folder = mkdtempSync(join(tmpdir(), 'sluice-tokenizer-'))
 after(() => rmSync(folder, { recursive: true }))
 
@@ -153,7 +160,11 @@ test('blanks that are an added token themselves are found before a token that wo
 test('added tokens that are found after normalization are normalized too', () => {
   const { definition } = tokenizers.gpt2
   const added = [...definition.added, { id: 50257, content: 'XQJ', special: false, takesLeft: false, takesRight: false, normalized: true }]
-  const tokenizer = createTokenizer('lower', { ...definition, added, normalizations: ['NFC', 'Lowercase'] }, '')
+  const tokenizer = createTokenizer(
+    'lower',
+    { ...definition, added, normalizers: [{ type: 'NFC' as const }, { type: 'Lowercase' as const }] },
+    '',
+  )
   assert.deepEqual([...tokenizer.encode('xqJa')], [50257, 64])
   assert.deepEqual([...tokenizer.encode('ΑΣ')], [...tokenizer.encode('ασ')])
 })
@@ -170,7 +181,7 @@ test('a byte-order mark and characters split over tokens survive decoding', () =
 })
 
 test('arbitrary bytes come back from their ids', () => {
-  for (const { definition } of Object.values(tokenizers)) {
+  for (const definition of Object.values(tokenizers).map(byteLevel)) {
     const encoder = new BpeEncoder(definition.model)
     const pieces = new PieceBuffer()
     const tokenizer = createTokenizer('bytes', definition, '')
@@ -211,7 +222,7 @@ function plainMerger(model: BpeModel): (bytes: Uint8Array) => number[] {
 }
 
 test('short pieces and long ones merge as the definition says', () => {
-  const { model } = tokenizers.gpt2.definition
+  const { model } = byteLevel(tokenizers.gpt2)
   const mergePlainly = plainMerger(model)
   const encoder = new BpeEncoder({ ...model, takesWholePieces: false })
   const pieces = new PieceBuffer()
@@ -238,7 +249,7 @@ test('a long text without a cut is encoded in time that grows with it, not with 
 })
 
 test('the kernel gives the ids of the plain encoder, whatever the pattern', () => {
-  const { model } = tokenizers.cl100k.definition
+  const { model } = byteLevel(tokenizers.cl100k)
   for (const name of patternNames) {
     const steps = [{ pattern: patternSources[name], dropsGaps: false }]
     for (const takesWholePieces of [true, false]) {
@@ -267,7 +278,7 @@ test('the kernel gives the ids of the plain encoder, whatever the pattern', () =
 // ---- files ----
 
 test('rank files come back the same, and may be loaded by path with their pattern', async () => {
-  const text = serializeRanks(tokenizers.cl100k.definition.model)
+  const text = serializeRanks(byteLevel(tokenizers.cl100k).model)
   assert.deepEqual(parseRanks(Buffer.from(text)), tokenizers.cl100k.definition.model)
   const path = join(folder, 'own.tiktoken')
   writeFileSync(path, text)
@@ -290,10 +301,9 @@ test('what cannot be done exactly is refused with its code', async () => {
     change(json)
     assert.throws(() => parseTokenizerJson(JSON.stringify(json)), { code: 'SLUICE_TOKENIZER_FILE', message })
   }
-  refuse((json) => (json.model.type = 'Unigram'), /byte-level BPE/)
-  refuse((json) => (json.pre_tokenizer = { type: 'Whitespace' }), /byte-level BPE/)
-  refuse((json) => (json.pre_tokenizer = { type: 'Split', pattern: { Regex: 'a' }, behavior: 'Isolated', invert: false }), /no ByteLevel/)
-  refuse((json) => (json.normalizer = { type: 'StripAccents' }), /byte-level BPE/)
+  refuse((json) => (json.model.type = 'WordLevel'), /not one of WordPiece, Unigram and BPE/)
+  refuse((json) => (json.pre_tokenizer = { type: 'UnicodeScripts' }), /UnicodeScripts.* is not supported/)
+  refuse((json) => (json.normalizer = { type: 'ByteLevel' }), /normalizer .*ByteLevel.* is not supported/)
   refuse((json) => (json.model.byte_fallback = true), /byte fallback/)
   refuse((json) => (json.model.merges = [['zzzz', 'qqqq']]), /merge 1/)
   assert.throws(() => parseTokenizerJson('{'), { code: 'SLUICE_TOKENIZER_FILE' })

@@ -4,6 +4,8 @@
 //
 // Quirks kept: words of the address are compared as they are written, words of the lists in lower case, so "BAD" passes; hosts
 // likewise; an IP address is never met, and an address of UT1, which lacks the scheme, neither (`covers: 'below'` meets them).
+// Not kept: a line of which nothing is left (blanks; a word without ASCII letters and digits) there becomes the empty entry,
+// which meets hosts without a registered domain, and any address that ends in a slash. Here it is no entry.
 
 import { globSync } from 'node:fs'
 import { basename, join } from 'node:path'
@@ -61,7 +63,7 @@ export function urlFilter<T extends Item>(options: UrlFilterOptions = {}): Stage
   const versions = sources.map(({ lines }) => listVersion(lines))
   const stage = (blocked: Blocklists): Stage<T> =>
     filterStage('urlFilter', {
-      version: 2,
+      version: 3,
       options: { ...limits, ut1: limits.ut1 ?? null, lists: sources.map(({ name }) => name), versions },
       measure: (item) => (item.url === undefined ? unaddressed : measureUrl(item.url, blocked)),
       decide: (statistics) => decideUrl(statistics, limits),
@@ -118,7 +120,10 @@ function ut1Files(folder: string, file: 'domains' | 'urls', name: string): ListS
       where: { folder },
       fix: 'give the folder whose subfolders are the categories, each with a file domains or urls',
     })
-  return found.filter((path) => basename(path).startsWith(file)).map((path) => ({ name, lines: { file: path } }))
+  return found
+    .filter((path) => basename(path).startsWith(file))
+    .sort()
+    .map((path) => ({ name, lines: { file: path } }))
 }
 
 export async function loadBlocklists(limits: Limits): Promise<Blocklists> {

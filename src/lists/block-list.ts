@@ -24,8 +24,8 @@ export interface BlockList {
 }
 
 const MAGIC = 0x4c42_4c53 // SLBL
-/** Raised when the layout changes. */
-export const BLOCK_LIST_VERSION = 1
+/** Raised when the layout changes, or what becomes an entry. */
+export const BLOCK_LIST_VERSION = 2
 const HEADER_BYTES = 32
 /** So that a bucket, and the four bytes of its start, hold two to four entries. */
 const ENTRIES_A_BUCKET = 4

@@ -55,7 +55,7 @@ export function withoutMarks(text: string): string {
 const normalizers = { exact: strip, word: withoutMarks }
 const loading = new Map<string, Promise<BlockList>>()
 
-/** Lines that are empty or begin with # are no entries. Lists count from `firstList`. */
+/** Lines that begin with #, or of which the form leaves nothing, are no entries. Lists count from `firstList`. */
 export function loadBlockList(sources: readonly ListSource[], form: EntryForm, firstList = 1): Promise<BlockList> {
   const files = sources.flatMap(({ lines }) => ('file' in lines ? [resolve(lines.file), listVersion(lines)] : []))
   if (files.length === 0) return build(sources, form, firstList)
@@ -77,7 +77,10 @@ function isShared(value: unknown): value is { buffer: SharedArrayBuffer } {
 async function build(sources: readonly ListSource[], form: EntryForm, firstList: number): Promise<BlockList> {
   const builder = new BlockListBuilder()
   const normalize = normalizers[form]
-  for await (const { text, place } of listEntries(sources, firstList)) builder.add(normalize(text), place)
+  for await (const { text, place } of listEntries(sources, firstList)) {
+    const entry = normalize(text)
+    if (entry !== '') builder.add(entry, place) // it would meet every address without a registered domain, or with a mark at its end
+  }
   return builder.finish()
 }
 
@@ -157,7 +160,11 @@ async function readCached(file: string): Promise<BlockList | undefined> {
     const { size } = await handle.stat()
     const buffer = new SharedArrayBuffer(Math.max(0, size - 16))
     const bytes = new Uint8Array(buffer)
-    for (let at = 0; at < bytes.length; ) at += (await handle.read(bytes, at, Math.min(1 << 26, bytes.length - at), at)).bytesRead
+    for (let at = 0; at < bytes.length; ) {
+      const { bytesRead } = await handle.read(bytes, at, Math.min(1 << 26, bytes.length - at), at)
+      if (bytesRead === 0) return undefined // cut off in the meantime
+      at += bytesRead
+    }
     const { buffer: expected } = await handle.read(Buffer.alloc(16), 0, 16, bytes.length)
     if (!Buffer.from(await checksum(bytes), 'hex').equals(expected)) return undefined // torn: it is built again
     await utimes(file, new Date(), new Date())

@@ -216,6 +216,22 @@ test('urlFilter looks at domain, host, address, words and parts of words, in thi
   rmSync(folder, { recursive: true })
 })
 
+test('urlFilter takes no line of which nothing is left for an entry: it would meet nearly everything', async () => {
+  for (const covers of ['entry', 'below'] as const) {
+    const stage = urlFilter<Document>({
+      extraDomains: ['bad.com', '  '],
+      extraUrls: ['\t'],
+      bannedWords: ['слово', '---'],
+      softBannedWords: ['...', 'thud'],
+      bannedSubwords: ['***'],
+      covers,
+    })
+    for (const url of ['https://good.com/', 'http://1.2.3.4/', 'http://localhost/thud/', 'no address', 'https://good.com/%20/'])
+      assert.equal(await reasonOf(stage, '', { url }), undefined, url)
+    assert.equal(await reasonOf(stage, '', { url: 'https://bad.com/' }), 'domain')
+  }
+})
+
 test('urlFilter takes categories of UT1, and says which list and line it met', async (t) => {
   const folder = mkdtempSync(join(tmpdir(), 'sluice-lists-'))
   t.after(() => rmSync(folder, { recursive: true }))

@@ -17,7 +17,7 @@ const limit = (unit: string) => z.number().min(0).nullable().default(null).descr
 export const endpointOptions = {
   baseUrl: z
     .url({ protocol: /^https?$/ })
-    .refine((url) => !URL.parse(url)?.password, { error: 'has a password in it: give the key by keyVariable' })
+    .refine((url) => !/^https?:\/*[^/?#]*@/i.test(url), { error: 'has a name or password in it: give the key by keyVariable' })
     .default('http://localhost:8000/v1')
     .describe('of any OpenAI-compatible server; the documents’ text is sent there'),
   model: z.string().min(1).describe('as the server calls it'),
@@ -99,7 +99,7 @@ export class Endpoint implements AsyncDisposable {
     this.store = store
     this.#options = options
     this.#limits = { ...budget, requests: unbounded(budget.requests), tokens: unbounded(budget.tokens), cost: unbounded(budget.cost) }
-    this.#key = process.env[keyVariable] || undefined
+    this.#key = process.env[keyVariable]?.trim() || undefined // a file's last line feed would make it an invalid header
     this.#agent = new Agent({
       connections: concurrency,
       headersTimeout: timeoutMs,

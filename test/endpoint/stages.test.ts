@@ -155,7 +155,7 @@ test('a server that is not there, refuses the key or knows no such model ends th
 })
 
 test('the key comes from the environment, goes to the server, and nowhere else', async () => {
-  process.env.SLUICE_TEST_KEY = 'secret-1234'
+  process.env.SLUICE_TEST_KEY = 'secret-1234\r\n' // as read from a file
   await using server = await serveModel(() => 'Score: 9 for secret-1234')
   const cache = newCache()
   const stage = scored(server.baseUrl, { keyVariable: 'SLUICE_TEST_KEY', cache })
@@ -194,8 +194,8 @@ test('nothing is asked beyond the budget, which outlives the stage', async () =>
   assert.equal(server.requests.length, 10)
 })
 
-test('an address with a password, or of no web server, is refused', () => {
-  for (const baseUrl of ['http://user:secret@localhost/v1', 'ftp://localhost/v1', 'localhost'])
+test('an address with a key or a password in it, or of no web server, is refused', () => {
+  for (const baseUrl of ['http://user:secret@localhost/v1', 'https://sk-secret@localhost/v1', 'ftp://localhost/v1', 'localhost'])
     assert.throws(() => scoreWithModel({ model: 'judge', baseUrl }), { name: 'ZodError' })
 })
 

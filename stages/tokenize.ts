@@ -1,4 +1,4 @@
-// Turns text into token ids: the last step before token shards. Byte-level BPE, see src/tokenizer.
+// Turns text into token ids: the last step before token shards. BPE, WordPiece and Unigram, see src/tokenizer.
 
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -8,6 +8,7 @@ import type { Document, Json, TokenizedDocument, Vocabulary } from '../src/core/
 import { SluiceError } from '../src/core/errors.ts'
 import { type Barrier, mapStage, type Stage, type StageContext } from '../src/core/stage.ts'
 import { codePointLength } from '../src/text/characters.ts'
+import type { Frame } from '../src/tokenizer/post-processors.ts'
 import { isTokenizerName, type LoadedTokenizer, loadTokenizer, sha256 } from '../src/tokenizer/tokenizer.ts'
 import { tokenizerFile } from '../src/tokenizer/tokenizer-file.ts'
 
@@ -21,19 +22,24 @@ export const tokenizeOptions = z.strictObject({
     .union([z.string().min(1), trained])
     .default('gpt2')
     .describe('gpt2, cl100k, o200k, the path of a tokenizer.json or .tiktoken file, or what trainTokenizer returned'),
-  appendEndOfText: z.boolean().default(true).describe('ends each document with the token that says so'),
+  appendEndOfText: z.boolean().default(true).describe('ends each document with the token that says so: [SEP] of BERT, </s> of T5'),
+  modelFrame: z
+    .boolean()
+    .default(false)
+    .describe('puts around each document the special tokens that the tokenizer says its model expects, as [CLS] and [SEP]'),
 })
 export type TokenizeOptions = z.input<typeof tokenizeOptions>
 
 /** Text to ids, u16 where they fit. Statistics: `tokens` (the end included), `charactersPerToken` (code points). */
 export function tokenize(options: TokenizeOptions = {}): Stage<Document, TokenizedDocument> {
-  const { tokenizer, appendEndOfText } = tokenizeOptions.parse(options)
+  const { tokenizer, appendEndOfText, modelFrame } = tokenizeOptions.parse(options)
   return mapStage<Document, TokenizedDocument>('tokenize', {
-    options: { tokenizer: describeTokenizer(tokenizer), appendEndOfText },
+    options: { tokenizer: describeTokenizer(tokenizer), appendEndOfText, modelFrame },
     prepare: async (context) => {
       const { loaded, vocabulary } = await load(typeof tokenizer === 'string' ? tokenizer : artifactPath(tokenizer, context))
+      const frame = frameOf(loaded, appendEndOfText, modelFrame)
       return (document, report) => {
-        const tokens = encode(loaded, document.text, appendEndOfText)
+        const tokens = encode(loaded, document.text, frame)
         report({ tokens: tokens.length, charactersPerToken: codePointLength(document.text) / tokens.length })
         return { ...itemOf(document), vocabulary, tokens }
       }
@@ -78,12 +84,19 @@ async function loadWithVocabulary(nameOrPath: string) {
   return { loaded, vocabulary: { hash, size, endOfText, file: await tokenizerFile(loaded, nameOrPath) } }
 }
 
-function encode(tokenizer: LoadedTokenizer, text: string, appendEndOfText: boolean): Uint16Array | Uint32Array {
+/** The end of text is not put behind a frame that ends with it. */
+function frameOf({ frame, endOfText }: LoadedTokenizer, appendEndOfText: boolean, modelFrame: boolean): Frame {
+  const { before, after } = modelFrame ? frame : { before: [], after: [] }
+  return { before, after: appendEndOfText && after.at(-1) !== endOfText ? [...after, endOfText] : after }
+}
+
+function encode(tokenizer: LoadedTokenizer, text: string, { before, after }: Frame): Uint16Array | Uint32Array {
   const ids = tokenizer.encode(text)
-  const length = ids.length + (appendEndOfText ? 1 : 0)
+  const length = before.length + ids.length + after.length
   const tokens = tokenizer.vocabularySize <= LARGEST_U16_VOCABULARY ? new Uint16Array(length) : new Uint32Array(length)
-  tokens.set(ids)
-  if (appendEndOfText) tokens[ids.length] = tokenizer.endOfText
+  tokens.set(before)
+  tokens.set(ids, before.length)
+  tokens.set(after, before.length + ids.length)
   return tokens
 }
 

@@ -22,7 +22,7 @@ const rules: Record<string, readonly string[]> = {
   'src/lists': ['src/text', 'src/core', 'src/io'],
   'src/dedup': ['src/text', 'src/core', 'src/io'],
   'src/pii': ['src/core'],
-  'src/tokenizer': ['src/core', 'src/io'],
+  'src/tokenizer': ['src/text', 'src/core', 'src/io'],
   'src/ngram': ['src/tokenizer', 'src/dedup', 'src/core', 'src/io'],
   'src/endpoint': ['src/core', 'src/io'],
   'src/tensor': ['src/core'],

@@ -21,9 +21,18 @@ export const textLine = z.object({ id: lineId, text: z.string() })
 export async function* textsOf(files: readonly string[], cutAt: (text: string) => number): AsyncGenerator<string> {
   if (files.length === 0) for await (const { value } of jsonLines(process.stdin, 'standard input', textLine)) yield value.text
   for (const file of files) {
-    if (!/\.jsonl(\.gz|\.zst)?$/.test(file)) yield* partsOf(file, cutAt)
-    else for await (const { value } of jsonLines(Readable.from(bytesOf(file)), file, textLine)) yield value.text
+    if (!isJsonLines(file)) yield* partsOf(file, cutAt)
+    else for await (const { value } of jsonLinesOf(file, textLine)) yield value.text
   }
+}
+
+export function isJsonLines(file: string): boolean {
+  return /\.jsonl(\.gz|\.zst)?$/.test(file)
+}
+
+/** Parsed lines of a file, decompressed. */
+export function jsonLinesOf<T>(file: string, schema: z.ZodType<T>): AsyncGenerator<{ value: T; line: number }> {
+  return jsonLines(Readable.from(bytesOf(file)), file, schema)
 }
 
 async function* partsOf(file: string, cutAt: (text: string) => number): AsyncGenerator<string> {

@@ -1,18 +1,21 @@
-// `sluice tokenizer`: trains a tokenizer on files or JSON lines, encodes and decodes JSON lines, describes a tokenizer.
+// `sluice tokenizer`: trains a tokenizer on files or JSON lines, encodes and decodes JSON lines, renders conversations, describes
+// and compares tokenizers.
 
-import { dirname } from 'node:path'
+import { basename, dirname } from 'node:path'
 import { Command, InvalidArgumentError, Option } from 'commander'
 import { z } from 'zod'
 import { trainTokenizerOptions } from '../../stages/train-tokenizer.ts'
 import { SluiceError } from '../core/errors.ts'
 import { writeWhole } from '../io/write-whole.ts'
+import { applyChatTemplate, assistantMask, loadChatTemplate, messageSchema } from '../tokenizer/chat.ts'
+import { type ComparisonRow, type LabelledText, TokenizerComparison } from '../tokenizer/comparison.ts'
 import type { TokenizerDefinition } from '../tokenizer/definition.ts'
 import { serializeRanks, serializeTokenizerJson } from '../tokenizer/formats.ts'
 import { type PatternName, PieceBuffer, patternName, patternNames, patternSources, preTokenizer } from '../tokenizer/pretokenize.ts'
-import { type LoadedTokenizer, loadTokenizer } from '../tokenizer/tokenizer.ts'
+import { loadTokenizer } from '../tokenizer/tokenizer.ts'
 import { trainTokenizerOn } from '../tokenizer/train.ts'
 import { WordCounter } from '../tokenizer/words.ts'
-import { checkReadable, jsonLines, lineId, Progress, print, textLine, textsOf } from './text-input.ts'
+import { checkReadable, isJsonLines, jsonLines, jsonLinesOf, lineId, Progress, print, textLine, textsOf } from './text-input.ts'
 
 export const command = new Command('tokenizer').addHelpText(
   'after',
@@ -148,17 +151,99 @@ Example:
   .action(async (options: { tokenizer: string }) => {
     const tokenizer = await loadTokenizer(options.tokenizer)
     for await (const { value, line } of jsonLines(process.stdin, 'standard input', tokensLine)) {
-      await print({ id: value.id, text: decodeLine(tokenizer, value.tokens, line) })
+      await print({ id: value.id, text: atLine(line, () => tokenizer.decode(value.tokens)) })
     }
   })
 
-function decodeLine(tokenizer: LoadedTokenizer, tokens: readonly number[], line: number): string {
+/** What fails says on which line. */
+function atLine<T>(line: number, work: () => T): T {
   try {
-    return tokenizer.decode(tokens)
+    return work()
   } catch (error) {
     if (!(error instanceof SluiceError)) throw error
     throw new SluiceError(error.code, error.message, { where: { line, ...error.where }, fix: error.fix, cause: error })
   }
+}
+
+// ---- chat ----
+
+const chatLine = z.object({ id: lineId, messages: z.array(messageSchema).min(1), tools: z.array(z.unknown()).optional() })
+
+command
+  .command('chat')
+  .description('conversations as a model reads them: {"id"?, "messages", "tools"?} in, {"id"?, "text", "tokens", "mask"?} out')
+  .addOption(new Option('-t, --tokenizer <path>', 'tokenizer.json with tokenizer_config.json beside it').makeOptionMandatory())
+  .option('--generation-prompt', 'end where the assistant begins to speak', false)
+  .option('--mask', 'say which tokens are the assistant’s: 1, or 0', false)
+  .addHelpText('after', '\nExample:\n  $ sluice tokenizer chat -t model/tokenizer.json --mask < conversations.jsonl')
+  .action(async (options: { tokenizer: string; generationPrompt: boolean; mask: boolean }) => {
+    const tokenizer = await loadTokenizer(options.tokenizer)
+    const template = await loadChatTemplate(options.tokenizer)
+    for await (const { value, line } of jsonLines(process.stdin, 'standard input', chatLine)) {
+      const { id, messages, tools } = value
+      const settings = { addGenerationPrompt: options.generationPrompt, tools }
+      await print(
+        atLine(line, () => {
+          const { text, tokens } = applyChatTemplate(tokenizer, template, messages, settings)
+          const mask = options.mask ? [...assistantMask(tokenizer, template, messages, tokens, settings)] : undefined
+          return { id, text, tokens: [...tokens], mask }
+        }),
+      )
+    }
+  })
+
+// ---- compare ----
+
+command
+  .command('compare')
+  .description('how many tokens the same texts take, by language and by domain')
+  .argument('<name|path...>', 'gpt2, cl100k, o200k, or tokenizer.json or .tiktoken files')
+  .addOption(
+    new Option(
+      '--texts <file...>',
+      'text files, or .jsonl files (.gz, .zst) of {"text", "language"?, "subset"?}; else the file names the domain',
+    ).makeOptionMandatory(),
+  )
+  .option('--json', 'as JSON', false)
+  .addHelpText('after', '\nExample:\n  $ sluice tokenizer compare gpt2 o200k own.json --texts corpus/*.jsonl.gz')
+  .action(async (names: string[], options: { texts: string[]; json: boolean }) => {
+    const tokenizers = await Promise.all(names.map((name) => loadTokenizer(name)))
+    const comparison = new TokenizerComparison(tokenizers)
+    const progress = new Progress()
+    let texts = 0
+    for await (const text of labelledTexts(options.texts)) {
+      comparison.add(text)
+      texts++
+      progress.show(() => `${texts} texts`)
+    }
+    const rows = comparison.rows()
+    if (options.json) return print({ tokenizers: names, rows })
+    process.stdout.write(comparisonTable(names, rows))
+  })
+
+const labelledLine = z.object({ text: z.string(), language: z.string().nullish(), subset: z.string().nullish() })
+
+async function* labelledTexts(files: readonly string[]): AsyncGenerator<LabelledText> {
+  for (const file of files) {
+    const domain = basename(file).replace(/(\.(jsonl|txt|md|gz|zst))+$/, '')
+    if (isJsonLines(file)) {
+      for await (const { value } of jsonLinesOf(file, labelledLine))
+        yield { text: value.text, language: value.language ?? undefined, domain: value.subset ?? domain }
+    } else for await (const text of textsOf([file], lastWordEnd)) yield { text, domain }
+  }
+}
+
+function comparisonTable(names: readonly string[], rows: readonly ComparisonRow[]): string {
+  const header = ['', 'texts', 'bytes', ...names.flatMap((name) => [`${basename(name)} bytes/token`, 'tokens/word', 'unknown %'])]
+  const lines = rows.map(({ label, texts, bytes, tokenizers }) => [
+    label,
+    String(texts),
+    String(bytes),
+    ...tokenizers.flatMap((t) => [t.bytesPerToken.toFixed(2), t.tokensPerWord.toFixed(2), (100 * t.unknownShare).toFixed(2)]),
+  ])
+  const widths = header.map((_, i) => Math.max(...[header, ...lines].map((line) => line[i].length)))
+  const format = (line: string[]) => line.map((cell, i) => (i === 0 ? cell.padEnd(widths[i]) : cell.padStart(widths[i]))).join('  ')
+  return [header, ...lines].map((line) => `${format(line)}\n`).join('')
 }
 
 // ---- info ----

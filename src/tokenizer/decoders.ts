@@ -62,7 +62,7 @@ function fallBackToBytes(tokens: readonly string[]): string[] {
   const out: string[] = []
   let bytes: number[] = []
   const flush = () => {
-    if (bytes.length > 0) out.push(...spell(bytes))
+    if (bytes.length > 0) out.push(spell(bytes))
     bytes = []
   }
   for (const token of tokens) {
@@ -77,11 +77,11 @@ function fallBackToBytes(tokens: readonly string[]): string[] {
   return out
 }
 
-function spell(bytes: readonly number[]): string[] {
+function spell(bytes: readonly number[]): string {
   try {
-    return [utf8.decode(Uint8Array.from(bytes))]
+    return utf8.decode(Uint8Array.from(bytes))
   } catch {
-    return bytes.map(() => '\ufffd') // not UTF-8
+    return '\ufffd'.repeat(bytes.length) // not UTF-8
   }
 }
 

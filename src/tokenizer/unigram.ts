@@ -97,7 +97,7 @@ export class UnigramEncoder {
   #pushUnknown(piece: string, ids: number[]): void {
     const whole = this.#ids.get(piece)
     const bytes = whole === undefined && this.#byteFallback ? byteIds(piece, this.#ids) : undefined
-    if (bytes) ids.push(...bytes.reverse())
+    if (bytes) for (const id of bytes.reverse()) ids.push(id)
     else ids.push(whole ?? this.#unknown)
   }
 }

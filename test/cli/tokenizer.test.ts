@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { after, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { gzipSync, zstdCompressSync } from 'node:zlib'
+import { bert } from '../tokenizer/small-tokenizers.ts'
 
 const main = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url))
 const root = mkdtempSync(join(tmpdir(), 'sluice-cli-tokenizer-'))
@@ -46,6 +47,51 @@ test('train gives the same tokenizer from a file, from JSON lines, and whatever 
   }
   const info = JSON.parse(sluice(['info', 'file.json', '--json']).stdout)
   assert.deepEqual([info.endOfText, info.patterns], [0, ['gpt4']])
+})
+
+test('conversations are rendered by the template beside the tokenizer, with ids and a mask', () => {
+  const tokenizer = { ...bert, pre_tokenizer: { type: 'WhitespaceSplit' }, normalizer: null, decoder: null }
+  writeFileSync(join(root, 'tokenizer.json'), JSON.stringify(tokenizer))
+  const template =
+    "{% for m in messages %}{{ m.role[0] + ' ' + m.content + ' [SEP]' }}{% if not loop.last %}{{ ' ' }}{% endif %}{% endfor %}{% if add_generation_prompt %}{{ ' a' }}{% endif %}"
+  writeFileSync(join(root, 'tokenizer_config.json'), JSON.stringify({ chat_template: template }))
+  const input = '{"id":1,"messages":[{"role":"user","content":"the"},{"role":"assistant","content":"un"}]}\n'
+  const chat = sluice(['chat', '-t', 'tokenizer.json', '--mask'], input)
+  assert.deepEqual(JSON.parse(chat.stdout), {
+    id: 1,
+    text: 'u the [SEP] a un [SEP]',
+    tokens: [25, 57, 3, 5, 58, 3],
+    mask: [0, 0, 0, 0, 1, 1],
+  })
+  assert.match(sluice(['chat', '-t', 'tokenizer.json'], '{"messages":[]}\n').stderr, /SLUICE_JSONL_LINE/)
+  assert.match(sluice(['chat', '-t', 'gpt2'], input).stderr, /SLUICE_CHAT_TEMPLATE/)
+})
+
+test('compare says bytes per token and tokens per word, by language and by domain', () => {
+  const lines = [
+    { text: 'the cat sat', language: 'en', subset: 'news' },
+    { text: 'die Katze saß', language: 'de', subset: 'news' },
+    { text: '', language: 'de' },
+  ]
+  writeFileSync(join(root, 'mixed.jsonl'), lines.map((line) => `${JSON.stringify(line)}\n`).join(''))
+  writeFileSync(join(root, 'bert.json'), JSON.stringify(bert))
+  const { rows } = JSON.parse(sluice(['compare', 'gpt2', 'bert.json', '--texts', 'mixed.jsonl', '--json']).stdout)
+  assert.deepEqual(
+    rows.map(({ label, texts }: { label: string; texts: number }) => [label, texts]),
+    [
+      ['all', 3],
+      ['domain mixed', 1],
+      ['domain news', 2],
+      ['language de', 2],
+      ['language en', 1],
+    ],
+  )
+  const [english] = rows.at(-1).tokenizers
+  assert.deepEqual(english, { tokens: 3, bytesPerToken: 11 / 3, tokensPerWord: 1, unknownShare: 0 })
+  assert.match(
+    sluice(['compare', 'gpt2', '--texts', 'mixed.jsonl']).stdout,
+    /^ +texts +bytes +gpt2 bytes\/token +tokens\/word +unknown %\nall/,
+  )
 })
 
 test('a user’s mistakes end in a message with a code and no stack', () => {

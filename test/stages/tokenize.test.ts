@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
@@ -9,6 +9,7 @@ import { loadTokenizer, sha256 } from '../../src/tokenizer/tokenizer.ts'
 import { tokenize } from '../../stages/tokenize.ts'
 import { trainTokenizer } from '../../stages/train-tokenizer.ts'
 import { runBarrier } from '../dedup/run-barrier.ts'
+import { bert } from '../tokenizer/small-tokenizers.ts'
 import { realTexts } from '../tokenizer/text.ts'
 
 const root = mkdtempSync(join(tmpdir(), 'sluice-tokenize-'))
@@ -85,4 +86,16 @@ test('wrong options are refused before anything runs', () => {
   assert.throws(() => trainTokenizer({ vocabSize: 257, specialTokens: ['<|endoftext|>', '<|pad|>'] }), /too small/)
   assert.throws(() => trainTokenizer({ specialTokens: ['</s>', '</s>'] }), /twice/)
   assert.throws(() => trainTokenizer({ specialTokens: ['<pad>'] }), /none of them ends a document/)
+})
+
+test('the special tokens of the model stand around each document where asked for, the end not twice', async () => {
+  const path = join(root, 'bert.json')
+  writeFileSync(path, JSON.stringify(bert))
+  const framed = await run(tokenize({ tokenizer: path, modelFrame: true }))
+  const ended = await run(tokenize({ tokenizer: path }))
+  const bare = await run(tokenize({ tokenizer: path, appendEndOfText: false }))
+  bare.out.forEach(({ tokens }, i) => {
+    assert.deepEqual([...framed.out[i].tokens], [2, ...tokens, 3])
+    assert.deepEqual([...ended.out[i].tokens], [...tokens, 3])
+  })
 })

@@ -35,20 +35,38 @@ const OVERLAP_BYTES = 1 << 20
 /** Content of so many of the largest records without a record in it is given up: nobody wrote that in good faith. */
 const GIVE_UP_FACTOR = 16
 
+/** Content of failed members that is decoded again for those that begin within them: so much, and so many times what was read. */
+const WASTE_BYTES = 256 << 20
+const WASTE_FACTOR = 100
+
 /** A range's bytes, and what its last record has behind it. */
 export class RestartableInput {
   window: ByteWindow
   readonly #source: ByteSource
+  readonly #start: number
   readonly #end: number
+  #wastedBytes = 0
 
   constructor(source: ByteSource, start: number, end: number) {
     this.#source = source
+    this.#start = start
     this.#end = end
     this.window = new ByteWindow(rangeThenMore(source, start, end), start)
   }
 
-  /** Goes back: a failed decoder may have eaten into the records behind the one that failed. */
-  async restart(offset: number): Promise<void> {
+  /**
+   * Goes back behind the first byte of a member that failed: its decoder may have eaten into the records behind. Where that
+   * has cost too much already, it stays where it is: members that are nested in one another would be decoded for ever.
+   *
+   * @param contentBytes what came out of the member
+   */
+  async retry(failed: number, contentBytes: number): Promise<void> {
+    this.#wastedBytes += contentBytes
+    const affordedBytes = WASTE_BYTES + WASTE_FACTOR * (failed - this.#start)
+    await this.#restart(this.#wastedBytes <= affordedBytes ? failed + 1 : Math.max(failed + 1, this.window.offset))
+  }
+
+  async #restart(offset: number): Promise<void> {
     await this.window.close()
     this.window = new ByteWindow(rangeThenMore(this.#source, offset, Math.max(offset, this.#end)), offset)
   }
@@ -158,7 +176,7 @@ async function* recordsOfRun(
   // The content of a failed member is not to be trusted; of a shared one, records have gone out already.
   if (held && (!failure || records > 0)) yield isAlone ? { ...held, offset, length: storedBytes } : shared(held)
   if (failure) {
-    await input.restart(offset + 1)
+    await input.retry(offset, run.contentBytes)
     await nextMember(input.window, 0, format)
     const read = records === 0 ? '' : `; ${records} records were read from it before`
     options.damaged({ offset, length: input.window.offset - offset, code: failure.code, message: failure.message + read })
@@ -176,6 +194,7 @@ async function* recordsOfRun(
 /** The content of a member, and of those behind it for as long as they do not begin with a record. */
 class MemberRun {
   failure: { readonly code: string; readonly message: string } | undefined
+  contentBytes = 0
   readonly #window: ByteWindow
   readonly #format: MemberFormat
   readonly #start: number
@@ -215,6 +234,7 @@ class MemberRun {
     if (decoded) this.#window.advance(decoded.storedBytes)
     for await (const chunk of decoded ? [decoded.content] : this.#format.stream(this.#window, (failure) => this.#fail(failure))) {
       this.#bytes += chunk.length
+      this.contentBytes += chunk.length
       yield chunk
       if (this.#bytes <= this.#maxBytes) continue
       this.failure = {

@@ -5,7 +5,7 @@ import assert from 'node:assert/strict'
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
-import { gzipSync } from 'node:zlib'
+import { deflateRawSync, gzipSync } from 'node:zlib'
 import fc from 'fast-check'
 import { SluiceError } from '../../src/core/errors.ts'
 import { decodeBody, parseHttpResponse } from '../../src/warc/http.ts'
@@ -239,4 +239,22 @@ test('members that hold a byte of a record each, and bytes that only look like m
     assert.ok(most - before < 150e6, `${most - before} bytes`)
     assert.equal(found?.extents.length, 1)
   }
+})
+
+test('members nested in one another, all of which fail at the same far end, are not decoded one by one', async () => {
+  const start = Buffer.from('WARC/1.0\r\nWARC-Type: a\r\nContent-Length: 99999999\r\n\r\n')
+  const unitBytes = 15 + start.length
+  const nested = Array.from({ length: 800 }, (_, i) => {
+    const head = Buffer.from('1f8b08000000000000030000000000', 'hex') // with the head of a stored block, which goes on to the last one's end
+    head.writeUInt16LE((800 - i) * unitBytes - 15, 11)
+    head.writeUInt16LE(~head.readUInt16LE(11) & 0xffff, 13)
+    return Buffer.concat([head, start])
+  })
+  const good = gzipSync('WARC/1.0\r\nWARC-Type: resource\r\nContent-Length: 1\r\n\r\na\r\n\r\n')
+  const bytes = Buffer.concat([...nested, deflateRawSync(Buffer.alloc(30 << 20)), Buffer.alloc(8, 1), good])
+  const startMs = performance.now()
+  const found = await read(bytes, 'a.warc.gz')
+  assert.ok(performance.now() - startMs < 10_000, `${performance.now() - startMs} ms`)
+  assert.ok(found?.extents.some(([offset]) => offset === bytes.length - good.length))
+  if (found) assertCovered(bytes, found)
 })

@@ -2,7 +2,7 @@
 // its bytes, or unknown. As Hugging Face's tokenizers 0.23. Merging itself is bpe.ts's matter.
 
 import { SymbolMerger } from './bpe.ts'
-import { byteIds } from './unigram.ts'
+import { byteIds, byteTable } from './unigram.ts'
 
 export interface CharacterBpeModel {
   readonly vocabulary: ReadonlyMap<string, number>
@@ -23,10 +23,12 @@ const META = '▁'
 export class CharacterBpeEncoder {
   readonly #model: CharacterBpeModel
   readonly #merger: SymbolMerger
+  readonly #bytes: Int32Array | undefined
 
   constructor(model: CharacterBpeModel) {
     this.#model = model
     this.#merger = new SymbolMerger(model.merges)
+    this.#bytes = model.byteFallback ? byteTable(model.vocabulary) : undefined
   }
 
   /** Appends the ids of a piece. */
@@ -37,7 +39,7 @@ export class CharacterBpeEncoder {
   }
 
   #symbols(piece: string): Int32Array {
-    const { vocabulary, unknown, fusesUnknown, byteFallback } = this.#model
+    const { vocabulary, unknown, fusesUnknown } = this.#model
     const symbols: number[] = []
     let hasUnknown = false
     const flush = () => {
@@ -46,7 +48,7 @@ export class CharacterBpeEncoder {
     }
     for (const character of piece) {
       const id = vocabulary.get(character)
-      const bytes = id === undefined && byteFallback ? byteIds(character, vocabulary) : undefined
+      const bytes = id === undefined && this.#bytes ? byteIds(character, this.#bytes) : undefined
       if (id !== undefined) {
         flush()
         symbols.push(id)

@@ -20,7 +20,7 @@ export class UnigramEncoder {
   readonly #scores: Float64Array
   readonly #unknown: number
   readonly #unknownScore: number
-  readonly #byteFallback: boolean
+  readonly #bytes: Int32Array | undefined
   /** By end of a way through the word, in UTF-16 units: its score, where its last piece begins, and which one that is. */
   #best = new Float64Array(0)
   #from = new Int32Array(0)
@@ -32,7 +32,7 @@ export class UnigramEncoder {
     this.#scores = Float64Array.from(pieces, ([, score]) => score)
     this.#unknown = unknown
     this.#unknownScore = this.#scores.reduce((least, score) => Math.min(least, score), Number.POSITIVE_INFINITY) - UNKNOWN_PENALTY
-    this.#byteFallback = byteFallback
+    this.#bytes = byteFallback ? byteTable(this.#ids) : undefined
   }
 
   /** Appends the ids of a word: Viterbi's algorithm from left to right; of equal ways the one found first. */
@@ -96,19 +96,23 @@ export class UnigramEncoder {
   /** From the last byte to the first: the ids are turned round in the end. */
   #pushUnknown(piece: string, ids: number[]): void {
     const whole = this.#ids.get(piece)
-    const bytes = whole === undefined && this.#byteFallback ? byteIds(piece, this.#ids) : undefined
+    const bytes = whole === undefined && this.#bytes ? byteIds(piece, this.#bytes) : undefined
     if (bytes) for (const id of bytes.reverse()) ids.push(id)
     else ids.push(whole ?? this.#unknown)
   }
 }
 
-/** Ids of the pieces `<0x00>` and so on that spell a text's UTF-8; undefined where the vocabulary lacks one. */
-export function byteIds(text: string, ids: ReadonlyMap<string, number>): number[] | undefined {
+/** Ids of the pieces `<0x00>` to `<0xFF>`; −1 where the vocabulary lacks one. */
+export function byteTable(ids: ReadonlyMap<string, number>): Int32Array {
+  return Int32Array.from({ length: 256 }, (_, byte) => ids.get(`<0x${byte.toString(16).toUpperCase().padStart(2, '0')}>`) ?? -1)
+}
+
+/** Ids of a text's bytes; undefined where one has none. */
+export function byteIds(text: string, table: Int32Array): number[] | undefined {
   const found: number[] = []
   for (const byte of Buffer.from(text)) {
-    const id = ids.get(`<0x${byte.toString(16).toUpperCase().padStart(2, '0')}>`)
-    if (id === undefined) return undefined
-    found.push(id)
+    if (table[byte] < 0) return undefined
+    found.push(table[byte])
   }
   return found
 }

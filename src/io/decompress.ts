@@ -23,7 +23,10 @@ export interface Decompressed {
   readonly consumed: number
 }
 
+const FIRST_PIECE_BYTES = 512
 const PIECE_BYTES = 1 << 18
+/** Decoded from one piece, all of which is in memory: zstd makes 32,000 bytes of one. Pieces grow as long as they give less. */
+const MOST_GIVEN_BYTES = 16 << 20
 const CHUNK_BYTES = 1 << 18
 
 /** @param head the first four bytes or more */
@@ -81,11 +84,14 @@ async function* decodeOnce(
     return
   }
   const decoder = new Decoder(stream)
+  let pieceBytes = FIRST_PIECE_BYTES
   try {
     while (!decoder.error && !decoder.isDone && (window.buffer.length > 0 || (await window.grow()))) {
-      const piece = window.buffer.subarray(0, Math.max(1, Math.min(PIECE_BYTES, carefulFrom - window.offset)))
+      const piece = window.buffer.subarray(0, Math.max(1, Math.min(pieceBytes, carefulFrom - window.offset)))
       window.advance(piece.length)
-      yield* parts(await decoder.push(piece), piece.length)
+      const chunks = await decoder.push(piece)
+      pieceBytes = nextPieceBytes(pieceBytes, chunks)
+      yield* parts(chunks, piece.length)
     }
     yield* parts(await decoder.finish(), 0)
     const damage = damageOf(decoder, source.size)
@@ -94,6 +100,12 @@ async function* decodeOnce(
     decoder.close()
     await window.close()
   }
+}
+
+function nextPieceBytes(pieceBytes: number, chunks: readonly Buffer[]): number {
+  const givenBytes = chunks.reduce((sum, chunk) => sum + chunk.length, 0)
+  if (givenBytes > MOST_GIVEN_BYTES) return Math.max(1, pieceBytes >> 2)
+  return givenBytes * 4 > MOST_GIVEN_BYTES ? pieceBytes : Math.min(PIECE_BYTES, pieceBytes * 4)
 }
 
 async function* plainChunks(window: ByteWindow): AsyncGenerator<Decompressed> {

@@ -9,7 +9,7 @@ import { SluiceError } from '../src/core/errors.ts'
 import { type Barrier, mapStage, type Stage, type StageContext } from '../src/core/stage.ts'
 import { codePointLength } from '../src/text/characters.ts'
 import type { Frame } from '../src/tokenizer/post-processors.ts'
-import { isTokenizerName, type LoadedTokenizer, loadTokenizer, sha256 } from '../src/tokenizer/tokenizer.ts'
+import { frameFor, isTokenizerName, type LoadedTokenizer, loadTokenizer, sha256 } from '../src/tokenizer/tokenizer.ts'
 import { tokenizerFile } from '../src/tokenizer/tokenizer-file.ts'
 
 const trained = z.custom<Barrier<Document>>(
@@ -37,7 +37,7 @@ export function tokenize(options: TokenizeOptions = {}): Stage<Document, Tokeniz
     options: { tokenizer: describeTokenizer(tokenizer), appendEndOfText, modelFrame },
     prepare: async (context) => {
       const { loaded, vocabulary } = await load(typeof tokenizer === 'string' ? tokenizer : artifactPath(tokenizer, context))
-      const frame = frameOf(loaded, appendEndOfText, modelFrame)
+      const frame = frameFor(loaded, { modelFrame, appendEnd: appendEndOfText })
       return (document, report) => {
         const tokens = encode(loaded, document.text, frame)
         report({ tokens: tokens.length, charactersPerToken: codePointLength(document.text) / tokens.length })
@@ -82,12 +82,6 @@ async function loadWithVocabulary(nameOrPath: string) {
   const loaded = await loadTokenizer(nameOrPath)
   const { hash, vocabularySize: size, endOfText } = loaded
   return { loaded, vocabulary: { hash, size, endOfText, file: await tokenizerFile(loaded, nameOrPath) } }
-}
-
-/** The end of text is not put behind a frame that ends with it. */
-function frameOf({ frame, endOfText }: LoadedTokenizer, appendEndOfText: boolean, modelFrame: boolean): Frame {
-  const { before, after } = modelFrame ? frame : { before: [], after: [] }
-  return { before, after: appendEndOfText && after.at(-1) !== endOfText ? [...after, endOfText] : after }
 }
 
 function encode(tokenizer: LoadedTokenizer, text: string, { before, after }: Frame): Uint16Array | Uint32Array {

@@ -12,7 +12,7 @@ import { type ComparisonRow, type LabelledText, TokenizerComparison } from '../t
 import type { TokenizerDefinition } from '../tokenizer/definition.ts'
 import { serializeRanks, serializeTokenizerJson } from '../tokenizer/formats.ts'
 import { type PatternName, PieceBuffer, patternName, patternNames, patternSources, preTokenizer } from '../tokenizer/pretokenize.ts'
-import { loadTokenizer } from '../tokenizer/tokenizer.ts'
+import { frameFor, loadTokenizer } from '../tokenizer/tokenizer.ts'
 import { trainTokenizerOn } from '../tokenizer/train.ts'
 import { WordCounter } from '../tokenizer/words.ts'
 import { checkReadable, isJsonLines, jsonLines, jsonLinesOf, lineId, Progress, print, textLine, textsOf } from './text-input.ts'
@@ -121,6 +121,7 @@ command
   .addOption(patternOption().default('gpt4', 'gpt4; for .tiktoken files, which do not say it'))
   .option('--allow-special', 'special tokens written in the text get their ids', false)
   .option('--append-end', 'end each text with the token that ends a document', false)
+  .option('--model-frame', 'put the special tokens around each text that its model expects, as [CLS] and [SEP]', false)
   .addHelpText(
     'after',
     `
@@ -128,12 +129,12 @@ Example:
   $ echo '{"id":"a","text":"Hello world"}' | sluice tokenizer encode -t gpt2
   {"id":"a","tokens":[15496,995]}`,
   )
-  .action(async (options: { tokenizer: string; pattern: PatternName; allowSpecial: boolean; appendEnd: boolean }) => {
+  .action(async (options: { tokenizer: string; pattern: PatternName; allowSpecial: boolean; appendEnd: boolean; modelFrame: boolean }) => {
     const tokenizer = await loadTokenizer(options.tokenizer, options.pattern)
+    const { before, after } = frameFor(tokenizer, options)
     for await (const { value } of jsonLines(process.stdin, 'standard input', textLine)) {
-      const tokens = [...(options.allowSpecial ? tokenizer.encodeWithSpecials(value.text) : tokenizer.encode(value.text))]
-      if (options.appendEnd) tokens.push(tokenizer.endOfText)
-      await print({ id: value.id, tokens })
+      const ids = options.allowSpecial ? tokenizer.encodeWithSpecials(value.text) : tokenizer.encode(value.text)
+      await print({ id: value.id, tokens: [...before, ...ids, ...after] })
     }
   })
 

@@ -164,6 +164,15 @@ export function createTokenizer(name: string, definition: TokenizerDefinition, h
   return new ModelTokenizer(name, definition, hash)
 }
 
+/** What is put around each text: the model's frame, the end of text, or both, which end in one token where they end alike. */
+export function frameFor(
+  { frame, endOfText }: LoadedTokenizer,
+  { modelFrame, appendEnd }: { modelFrame: boolean; appendEnd: boolean },
+): Frame {
+  const { before, after } = modelFrame ? frame : { before: [], after: [] }
+  return { before, after: appendEnd && after.at(-1) !== endOfText ? [...after, endOfText] : after }
+}
+
 export function sha256(data: string | Uint8Array): string {
   return createHash('sha256').update(data).digest('hex')
 }

@@ -28,6 +28,9 @@ test('special tokens are ordinary text unless allowed, and the end is appended w
   const line = '{"text":"a<|endoftext|>"}\n'
   assert.equal(sluice(['encode', '-t', 'gpt2', '--allow-special'], line).stdout, '{"tokens":[64,50256]}\n')
   assert.equal(sluice(['encode', '-t', 'gpt2', '--append-end'], '{"text":"a"}\n').stdout, '{"tokens":[64,50256]}\n')
+  writeFileSync(join(root, 'framed.json'), JSON.stringify(bert))
+  const framed = sluice(['encode', '-t', 'framed.json', '--model-frame', '--append-end'], '{"text":"the"}\n')
+  assert.equal(framed.stdout, '{"tokens":[2,57,3]}\n')
   assert.notEqual(sluice(['encode', '-t', 'gpt2'], line).stdout, '{"tokens":[64,50256]}\n')
 })
 

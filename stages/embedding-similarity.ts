@@ -102,7 +102,7 @@ function keyOf(text: string, { model }: Limits): Uint8Array {
 /** The answer in the order of the question: servers may give it in another. */
 function embeddingsShape(count: number) {
   return z
-    .object({ data: z.array(z.object({ index: z.int(), embedding: z.array(z.number()).min(1) })).length(count) })
+    .object({ data: z.array(z.object({ index: z.int(), embedding: z.array(z.float32()).min(1) })).length(count) })
     .refine(
       ({ data }) => new Set(data.map(({ index }) => index)).size === count && data.every(({ index }) => index >= 0 && index < count),
       {

@@ -250,10 +250,11 @@ test('documents are compared with the mean of the references, many to a request,
 test('embeddings that are too few, too short or refused concern their documents', async () => {
   const two = JSON.stringify({ data: [0, 1].map((index) => ({ index, embedding: [1, 0, 0, 0] })) })
   const doubled = JSON.stringify({ data: [0, 0, 1].map((index) => ({ index, embedding: [1, 0, 0, 0] })) })
+  const huge = JSON.stringify({ data: [0, 1, 2].map((index) => ({ index, embedding: [1e39, 0, 0, 0] })) }) // no number that is kept
   const references = ['a']
   const reference = JSON.stringify({ data: [{ index: 0, embedding: [1, 0, 0, 0] }] })
   {
-    await using server = await serveModel(countMarks, { nonsense: [reference, two, doubled] })
+    await using server = await serveModel(countMarks, { nonsense: [reference, two, doubled, huge] })
     const outcomes = await run(
       embeddingSimilarity({ baseUrl: server.baseUrl, model: 'm', cache: newCache(), pauseMs: 5, references, concurrency: 1 }),
       documents('d', 'b', 'ac'),
@@ -262,7 +263,7 @@ test('embeddings that are too few, too short or refused concern their documents'
       outcomes.map(({ verdict }) => verdict),
       ['keep', 'keep', 'keep'],
     )
-    assert.equal(server.requests.length, 4)
+    assert.equal(server.requests.length, 5)
   }
   {
     const short = JSON.stringify({ data: [{ index: 0, embedding: [1, 0] }] })

@@ -21,3 +21,8 @@ fetch dolma https://github.com/allenai/dolma 669f534
 # Presidio wants packages of its own.
 python3 -m venv installed/presidio
 installed/presidio/bin/pip install --quiet --disable-pip-version-check presidio-analyzer==2.2.360
+# Labelled pages of seven kinds, CC BY 4.0: read where they lie, never copied.
+[ -d installed/wcxb ] || git clone --quiet --depth 1 https://github.com/Murrough-Foley/web-content-extraction-benchmark installed/wcxb
+# The newest trafilatura: datatrove pins an older one.
+python3 -m venv installed/extraction
+installed/extraction/bin/pip install --quiet --disable-pip-version-check trafilatura==2.3.1

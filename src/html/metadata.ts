@@ -1,6 +1,7 @@
 // What a page says about itself: title, author, date, site, language, license. From JSON-LD, `meta`, `link`, `time`, and
 // the page's own heading, the more deliberate statement first.
 
+import { authorNames, signedNames } from './authors.ts'
 import { dateOfText, dateOfUrl, dateOfValue } from './dates.ts'
 import { detach } from './detach.ts'
 import { BYLINE } from './hints.ts'
@@ -56,11 +57,11 @@ export function readMetadata(tree: HtmlTree, measures: Measures, url = ''): Page
   }
   const site = meta('og:site_name', 'application-name', 'al:ios:app_name') ?? found.publisher
   const result: Record<string, string | undefined> = {
-    title: found.headline ?? withoutSite(meta('og:title', 'twitter:title', 'dc.title', 'citation_title') ?? ownTitle(found), site),
+    title: titleOf(found.headline ?? meta('og:title', 'twitter:title', 'dc.title', 'citation_title'), found, site),
     author: authorOf(
-      found.author ??
-        meta('author', 'article:author', 'dc.creator', 'citation_author', 'parsely-author', 'sailthru.author', 'byl') ??
-        found.byline,
+      found,
+      AUTHOR_NAMES.map((name) => found.meta.get(name)),
+      site,
     ),
     date: publishedOf(found, address),
     site,
@@ -73,6 +74,15 @@ export function readMetadata(tree: HtmlTree, measures: Measures, url = ''): Page
   }
   const stated = Object.entries(result).flatMap(([key, value]) => (value === undefined || value === '' ? [] : [[key, detach(value)]]))
   return Object.fromEntries(stated)
+}
+
+const AUTHOR_NAMES = ['citation_author', 'author', 'article:author', 'dc.creator', 'parsely-author', 'sailthru.author', 'byl']
+
+/** The most deliberate statement of who wrote the page that is a name, and the site's own name only where there is no other. */
+function authorOf(found: Found, stated: readonly (string | undefined)[], site: string | undefined): string | undefined {
+  const person = found.authorId === undefined ? undefined : found.persons.get(found.authorId)
+  const names = [found.author, person, ...stated, found.byline, found.signed].flatMap((value) => authorNames(value ?? '') ?? [])
+  return names.find((name) => name.toLowerCase() !== site?.toLowerCase()) ?? names[0]
 }
 
 /** Names of meta elements that say when a page was published, the most deliberate first. */
@@ -98,9 +108,14 @@ interface Found {
   readonly types: Set<string>
   title?: string
   heading?: string
+  headingAt: number
   headline?: string
   author?: string
+  /** Of the person that JSON-LD names elsewhere as the author. */
+  authorId?: string
+  readonly persons: Map<string, string>
   byline?: string
+  signed?: string
   published?: string
   time?: string
   dateLine?: string
@@ -113,13 +128,16 @@ interface Found {
 }
 
 function collect(tree: HtmlTree, measures: Measures): Found {
-  const found: Found = { meta: new Map(), types: new Set() }
+  const found: Found = { meta: new Map(), types: new Set(), headingAt: 0, persons: new Map() }
   for (let node = 1; node < tree.count; node++) {
     const tag = tree.tag[node]
-    if (tag === TEXT) continue
+    if (tag === TEXT) {
+      if (found.heading !== undefined && found.signed === undefined && measures.isDead[node] === 0) addSigned(tree, node, found)
+      continue
+    }
     const attributes = tree.attributes[node]
     if (tag === TITLE) found.title ??= clean(tree.text[node])
-    else if (tag === H1) found.heading ??= textOf(tree, node) || undefined
+    else if (tag === H1 && found.heading === undefined) addHeading(tree, node, found)
     if (attributes === undefined) continue
     if (attributes.itemtype !== undefined) found.types.add(attributes.itemtype.trim().replace(/^.*\//, ''))
     if (tag === HTML) found.language ??= attributes.lang ?? attributes['xml:lang']
@@ -129,20 +147,40 @@ function collect(tree: HtmlTree, measures: Measures): Found {
     else if (tag === TIME && (attributes.pubdate !== undefined || /publish/i.test(attributes.itemprop ?? '')))
       found.published ??= attributes.datetime
     else if (tag === TIME) found.time ??= attributes.datetime
-    if ((measures.hint[node] & BYLINE) !== 0 || attributes.rel === 'author') addNamed(tree, node, attributes, found)
+    if ((measures.hint[node] & BYLINE) !== 0 || isAuthorLink(attributes.rel)) addNamed(tree, node, attributes, found)
   }
   return found
 }
 
-const AUTHOR_CLASS = /(?:^|[\s_-])(?:author|byline|autor|auteur)(?:[\s_-]?name)?(?:$|\s)/i
+function addHeading(tree: HtmlTree, node: number, found: Found): void {
+  found.heading = textOf(tree, node) || undefined
+  found.headingAt = node
+}
+
+const AUTHOR_CLASS = /(?:^|[\s_-])(?:author|byline|autor|auteur|writer)(?:[\s_-]{0,2}(?:name|link))?(?:$|\s)/i
 const DATE_CLASS = /(?:^|[\s_-])(?:date|datum|fecha|published|pubdate|timestamp|posted-on|entry-date|post-date)(?:$|\s)/i
+
+function isAuthorLink(relations: string | undefined): boolean {
+  return relations !== undefined && /(?:^|\s)author(?:\s|$)/i.test(relations)
+}
+
+/** A line near the heading that only signs the text, whatever its element is called: "By Ann Lee". */
+function addSigned(tree: HtmlTree, node: number, found: Found): void {
+  if (tree.text[node].length > LONGEST_SIGNATURE || node > found.headingAt + FARTHEST) return
+  const line = clean(tree.text[node])
+  // The name itself may be a link beside the "by".
+  found.signed = signedNames(SIGN.test(line) ? textOf(tree, tree.parent[node]) : line)
+}
+
+const LONGEST_SIGNATURE = 120
+const SIGN = /^(?:(?:written |posted )?by|von|par|por)$/i
 
 /** Author and date by the names of the elements that show them. */
 function addNamed(tree: HtmlTree, node: number, attributes: Attributes, found: Found): void {
   const { itemprop, rel, class: name } = attributes
-  if (found.byline === undefined && (itemprop === 'author' || rel === 'author' || (name !== undefined && AUTHOR_CLASS.test(name)))) {
+  if (found.byline === undefined && (itemprop === 'author' || isAuthorLink(rel) || (name !== undefined && AUTHOR_CLASS.test(name)))) {
     const author = attributes.content ?? textOf(tree, node)
-    if (isName(author)) found.byline = author
+    if (author.length <= 100 && authorNames(author) !== undefined) found.byline = author
   }
   if (found.dateLine === undefined && (itemprop === 'datePublished' || (name !== undefined && DATE_CLASS.test(name)))) {
     const line = attributes.content ?? attributes.datetime ?? textOf(tree, node)
@@ -150,24 +188,34 @@ function addNamed(tree: HtmlTree, node: number, attributes: Attributes, found: F
   }
 }
 
-/** A line that could be somebody's name: no label of a form, no heading of a comment. */
-function isName(text: string): boolean {
-  return text.length > 1 && text.length <= 80 && !/[*@:?(]|\d{3}/.test(text.replace(BY, ''))
+/** The page's title as it shows it: its heading where a stated title says the same, else that title without the site's name. */
+function titleOf(stated: string | undefined, found: Found, site: string | undefined): string | undefined {
+  const { heading } = found
+  const title = stated ?? found.title
+  if (heading === undefined || title === undefined) return withoutSite(title ?? heading, site)
+  return saysTheSame(heading, title) ? heading : withoutSite(stated ?? (saysTheSame(heading, found.title ?? '') ? heading : title), site)
 }
 
-const BY = /^(?:(?:written |posted |text )?by|von|par|por|di|door|autor(?:in)?|text)[:\s]+/i
-
-/** The heading where the page's title has it too: else it heads a menu, or the site. */
-function ownTitle(found: Found): string | undefined {
-  if (found.heading === undefined || found.title === undefined) return found.heading ?? found.title
-  return found.title.toLowerCase().includes(found.heading.toLowerCase().slice(0, 40)) ? found.heading : found.title
+/** One begins as the other does, or has most of its words. */
+function saysTheSame(heading: string, title: string): boolean {
+  const [few, many] = [heading, title]
+    .map((text) => text.toLowerCase().match(/[\p{L}\p{N}]+/gu) ?? [])
+    .toSorted((a, b) => a.length - b.length)
+  if (few.length === 0 || heading.length > 200) return false
+  const known = new Set(many)
+  return few.filter((word) => known.has(word)).length >= few.length * 0.75
 }
 
 function addMeta(found: Found, attributes: Attributes): void {
   const name = attributes.property ?? attributes.name ?? attributes.itemprop ?? attributes['http-equiv']
   const value = clean(attributes.content ?? '')
   if (name === undefined || value === '') return
-  for (const one of name.toLowerCase().split(/\s+/)) if (!found.meta.has(one)) found.meta.set(one, value)
+  for (const one of name.toLowerCase().split(/\s+/)) {
+    const before = found.meta.get(one)
+    if (before === undefined) found.meta.set(one, value)
+    // Papers name each author in an element of their own.
+    else if (one === 'citation_author' && before.length < LONGEST) found.meta.set(one, `${before}, ${value}`)
+  }
 }
 
 function addLink(found: Found, attributes: Attributes): void {
@@ -193,6 +241,7 @@ function addJsonLd(found: Found, source: string): void {
     else if (isRecord(value)) {
       if (value['@graph'] !== undefined) queue.push(value['@graph'])
       for (const type of typesOf(value['@type'])) found.types.add(type)
+      if (typeof value['@id'] === 'string' && typeof value.name === 'string') found.persons.set(value['@id'], value.name)
       if (ARTICLE_TYPES.test(namesOf(value['@type']))) addArticle(found, value)
     }
   }
@@ -225,6 +274,7 @@ function addArticle(found: Found, article: JsonRecord): void {
   if (!isPage) found.headline ??= stringOf(article.headline)
   found.published ??= stringOf(article.datePublished)
   found.author ??= namesOf(article.author) || undefined
+  if (article.author !== undefined && isRecord(article.author)) found.authorId ??= stringOf(article.author['@id'])
   found.publisher ??= namesOf(article.publisher) || undefined
   found.license ??= stringOf(article.license)
   if (typeof article.articleBody === 'string' && article.articleBody.length > 200) found.articleBody ??= article.articleBody
@@ -276,11 +326,6 @@ function withoutSite(title: string | undefined, site: string | undefined): strin
     .replace(/^[\s|\-–—:·]+/, '')
     .toLowerCase()
   return tail === site.toLowerCase() ? title.slice(0, at) : title
-}
-
-function authorOf(author: string | undefined): string | undefined {
-  if (author === undefined || /^https?:/.test(author)) return undefined
-  return author.replace(BY, '').trim()
 }
 
 /** The most deliberate statement of when the page was published that is a date. */

@@ -1,6 +1,17 @@
 // The public surface of `sluice`: what a pipeline file, a stage of one's own, or a program around runs needs.
 
-export type { Annotated, Annotation, Annotations, Document, Item, Json, Metadata, TokenizedDocument, Vocabulary, WebPage } from './core/document.ts'
+export type {
+  Annotated,
+  Annotation,
+  Annotations,
+  Document,
+  Item,
+  Json,
+  Metadata,
+  TokenizedDocument,
+  Vocabulary,
+  WebPage,
+} from './core/document.ts'
 export { SluiceError } from './core/errors.ts'
 export {
   type Barrier,

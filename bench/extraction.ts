@@ -185,13 +185,24 @@ export interface SegmentSummary {
 
 const oneLine = (text: string) => text.replace(/\s+/g, ' ').trim()
 
-/** Counts which wanted and unwanted segments stand in the extracted texts. */
-export function scoreSecondSet(textOf: (html: Uint8Array) => string): SegmentSummary {
+export interface SegmentPage {
+  readonly file: string
+  readonly html: Uint8Array
+  readonly with: readonly string[]
+  readonly without: readonly string[]
+}
+
+export function readSecondSet(): SegmentPage[] {
   const folder = `${DATA}extraction-trafilatura`
   const pages = Object.values(segmentsSchema.parse(JSON.parse(readFileSync(`${folder}/evaldata.json`, 'utf8'))))
+  return pages.map((page) => ({ ...page, html: readGzip(`${folder}/html/${page.file}.gz`) }))
+}
+
+/** Counts which wanted and unwanted segments stand in the extracted texts. */
+export function scoreSegments(pages: readonly SegmentPage[], textOf: (page: SegmentPage) => string): SegmentSummary {
   let [found, missed, extra, absent] = [0, 0, 0, 0]
   for (const page of pages) {
-    const text = oneLine(textOf(readGzip(`${folder}/html/${page.file}.gz`)))
+    const text = oneLine(textOf(page))
     for (const segment of page.with) text.includes(oneLine(segment)) ? found++ : missed++
     for (const segment of page.without) text.includes(oneLine(segment)) ? extra++ : absent++
   }
@@ -200,6 +211,9 @@ export function scoreSecondSet(textOf: (html: Uint8Array) => string): SegmentSum
   const accuracy = (found + absent) / (found + absent + missed + extra)
   return { f1: harmonic(precision, recall), precision, recall, accuracy, pages: pages.length }
 }
+
+export const scoreSecondSet = (textOf: (html: Uint8Array) => string): SegmentSummary =>
+  scoreSegments(readSecondSet(), ({ html }) => textOf(html))
 
 // ---- speed ----
 

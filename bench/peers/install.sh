@@ -25,4 +25,5 @@ installed/presidio/bin/pip install --quiet --disable-pip-version-check presidio-
 [ -d installed/wcxb ] || git clone --quiet --depth 1 https://github.com/Murrough-Foley/web-content-extraction-benchmark installed/wcxb
 # The newest trafilatura: datatrove pins an older one.
 python3 -m venv installed/extraction
-installed/extraction/bin/pip install --quiet --disable-pip-version-check trafilatura==2.3.1
+installed/extraction/bin/pip install --quiet --disable-pip-version-check trafilatura==2.3.1 resiliparse==2.0.1
+npm install --silent --prefix installed/node --no-audit --no-fund --ignore-scripts @mozilla/readability@0.6.0 linkedom@0.18.15 parse5@8.1.1

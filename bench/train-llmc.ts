@@ -10,8 +10,10 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
-import { type ModelConfig, preset } from '../src/model/config.ts'
-import { createTrainable, type TokenBatch, type Trainable } from '../src/model/trainable.ts'
+import type { TokenBatch } from '../src/model/batch.ts'
+import type { ModelConfig } from '../src/model/config.ts'
+import { preset } from '../src/model/presets.ts'
+import { createTrainable, type Trainable } from '../src/model/trainable.ts'
 import { randomUint32 } from '../src/train/shuffle.ts'
 import { median, saveResult } from './harness.ts'
 
@@ -87,7 +89,7 @@ async function compare(name: string, shape: Shape) {
 function randomBatch({ config, rows, length }: Shape): TokenBatch {
   const random = randomUint32(1)
   const stream = Int32Array.from({ length: rows * length + 1 }, () => random() % config.vocabularySize)
-  return { rows, length, ids: stream.slice(0, -1), targets: stream.slice(1), lo: new Int32Array(rows * length) }
+  return { kind: 'tokens', rows, length, ids: stream.slice(0, -1), targets: stream.slice(1), lo: new Int32Array(rows * length) }
 }
 
 /** Steps as llm.c's main() takes them: its AdamW constants, no decay, no clipping. */

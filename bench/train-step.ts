@@ -3,10 +3,12 @@
 // node --conditions=source bench/train-step.ts [--threads 2] [--only quickstart] [--json]
 
 import { parseArgs } from 'node:util'
-import { type ModelConfig, modelConfig, preset } from '../src/model/config.ts'
+import type { TokenBatch } from '../src/model/batch.ts'
+import { type DecoderConfig, decoderConfig } from '../src/model/config.ts'
 import { traceTraining } from '../src/model/decoder.ts'
 import { initialValues } from '../src/model/init.ts'
-import { createTrainable, type TokenBatch } from '../src/model/trainable.ts'
+import { preset } from '../src/model/presets.ts'
+import { createTrainable } from '../src/model/trainable.ts'
 import { createCpuDevice } from '../src/tensor/cpu/cpu-device.ts'
 import { differentiate } from '../src/tensor/differentiate.ts'
 import type { OpRecord } from '../src/tensor/graph.ts'
@@ -20,7 +22,7 @@ const { values: options } = parseArgs({
 const threads = Number(options.threads)
 
 interface Shape {
-  readonly config: ModelConfig
+  readonly config: DecoderConfig
   readonly rows: number
   readonly length: number
   readonly steps: number
@@ -28,13 +30,13 @@ interface Shape {
 
 const shapes: Readonly<Record<string, Shape>> = {
   quickstart: {
-    config: modelConfig.parse({ vocabularySize: 4096, contextLength: 256, layers: 6, width: 192, heads: 6 }),
+    config: decoderConfig.parse({ vocabularySize: 4096, contextLength: 256, layers: 6, width: 192, heads: 6 }),
     rows: 8,
     length: 256,
     steps: 8,
   },
   'quickstart, vocabulary 8192': {
-    config: modelConfig.parse({ vocabularySize: 8192, contextLength: 256, layers: 4, width: 192, heads: 6 }),
+    config: decoderConfig.parse({ vocabularySize: 8192, contextLength: 256, layers: 4, width: 192, heads: 6 }),
     rows: 8,
     length: 256,
     steps: 8,
@@ -60,7 +62,7 @@ function describe({ parameters, tokensPerSecond, gflops, arenaMB }: Awaited<Retu
 
 function noise({ config, rows, length }: Shape): TokenBatch {
   const ids = Int32Array.from({ length: rows * length }, (_, i) => Math.floor(uniform(1, 0, 0, i) * config.vocabularySize))
-  return { rows, length, ids, targets: ids.map((_, i) => ids[(i + 1) % ids.length]), lo: new Int32Array(rows * length) }
+  return { kind: 'tokens', rows, length, ids, targets: ids.map((_, i) => ids[(i + 1) % ids.length]), lo: new Int32Array(rows * length) }
 }
 
 /** Forward, backward and update; the best step after two to warm up. */

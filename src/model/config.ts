@@ -1,121 +1,170 @@
-// What a decoder-only model is made of, presets with known names, and what follows from them: parameters, cost, a model of a
-// wanted size. Radford et al. 2019 (GPT-2) and Touvron et al. 2023, arxiv.org/abs/2302.13971 (Llama) are the two families.
+// What a model is made of: one schema, told apart by the architecture. Each family below is a choice of these features.
+//   decoder          Radford et al. 2019 (GPT-2); Touvron et al. 2023, arxiv.org/abs/2302.13971 (Llama, Qwen, SmolLM)
+//   encoder          Devlin et al. 2019, arxiv.org/abs/1810.04805 (BERT); Warner et al. 2024, arxiv.org/abs/2412.13663 (ModernBERT)
+//   encoder-decoder  Raffel et al. 2020, arxiv.org/abs/1910.10683 (T5), and its version 1.1
 
 import { z } from 'zod'
-import { ACTIVATIONS } from '../tensor/operations.ts'
 
-export const modelConfig = z
+/** Feed-forward parts with a gate (Shazeer 2020, arxiv.org/abs/2002.05202), and the activation of the gate. */
+export const GATED = { swiglu: 'silu', geglu: 'gelu', geglu_tanh: 'gelu_tanh', reglu: 'relu' } as const
+const PLAIN = ['gelu_tanh', 'gelu', 'silu', 'relu', 'relu2', 'tanh'] as const
+export type PlainActivation = (typeof PLAIN)[number]
+export type GatedActivation = keyof typeof GATED
+const GATED_NAMES = ['swiglu', 'geglu', 'geglu_tanh', 'reglu'] as const satisfies readonly GatedActivation[]
+
+export function isGated(activation: PlainActivation | GatedActivation): activation is GatedActivation {
+  return Object.hasOwn(GATED, activation)
+}
+
+const activation = z.enum([...PLAIN, ...GATED_NAMES]).describe('non-linearity of the feed-forward part')
+
+const size = {
+  vocabularySize: z.int().min(2).describe('tokens that the model knows'),
+  contextLength: z.int().min(1).describe('longest sequence, in tokens'),
+  layers: z.int().min(1).describe('transformer blocks'),
+  width: z.int().min(1).describe('size of the residual stream'),
+  heads: z.int().min(1).describe('attention heads'),
+  headSize: z.int().min(1).optional().describe('size of a head; default width / heads'),
+  hiddenWidth: z.int().min(1).optional().describe('width inside the feed-forward part; default 4·width, and 8/3·width where it is gated'),
+}
+
+const ropeScaling = z
   .strictObject({
-    vocabularySize: z.int().min(2).describe('tokens that the model knows'),
-    contextLength: z.int().min(1).describe('longest sequence, in tokens'),
-    layers: z.int().min(1).describe('transformer blocks'),
-    width: z.int().min(1).describe('size of the residual stream'),
-    heads: z.int().min(1).describe('attention heads; the head size is width / heads'),
+    factor: z.number().min(1).describe('how many times longer the slow wavelengths become'),
+    lowFrequencyFactor: z.number().positive().describe('wavelengths above originalLength / this are stretched in full'),
+    highFrequencyFactor: z.number().positive().describe('wavelengths below originalLength / this stay'),
+    originalLength: z.int().min(1).describe('context that the model was first trained on'),
+  })
+  .refine((scaling) => scaling.highFrequencyFactor > scaling.lowFrequencyFactor, {
+    path: ['highFrequencyFactor'],
+    error: 'must exceed lowFrequencyFactor',
+  })
+
+const selfAttention = {
+  ropeTheta: z.number().positive().default(10_000).describe('base of the rotary wavelengths'),
+  localRopeTheta: z.number().positive().optional().describe('base in layers with a window; default ropeTheta'),
+  windows: z
+    .array(z.int().min(0))
+    .min(1)
+    .default([0])
+    .describe('distance below which positions see each other, 0: any; one a layer, repeated over the layers'),
+}
+
+const decoderConfig = z
+  .strictObject({
+    architecture: z.literal('decoder').default('decoder'),
+    ...size,
     kvHeads: z.int().min(1).optional().describe('heads of keys and values, each shared by heads / kvHeads queries; default heads'),
-    hiddenWidth: z.int().min(1).optional().describe('width inside the feed-forward part; default 4·width, and 8/3·width for swiglu'),
-    norm: z.enum(['rmsnorm', 'layernorm']).default('rmsnorm').describe('normalization before each part of a block'),
+    norm: z.enum(['rmsnorm', 'layernorm']).default('rmsnorm').describe('normalization of each part of a block'),
+    normPlace: z.enum(['pre', 'post']).default('pre').describe('before each part, or after its sum with the residual stream'),
     normEpsilon: z.number().positive().default(1e-5).describe('added to the variance'),
-    positions: z.enum(['rotary', 'learned']).default('rotary').describe('how the model knows the order of tokens'),
-    ropeTheta: z.number().positive().default(10_000).describe('base of the rotary wavelengths'),
-    activation: z
-      .enum([...ACTIVATIONS, 'swiglu'])
-      .default('swiglu')
-      .describe('non-linearity of the feed-forward part'),
-    biases: z.boolean().default(false).describe('biases in linear layers and in layernorm'),
+    positions: z.enum(['rotary', 'learned', 'alibi', 'none']).default('rotary').describe('how the model knows the order of tokens'),
+    ...selfAttention,
+    ropeScaling: ropeScaling.optional().describe('stretched wavelengths, as in Llama 3.1 and later'),
+    qkNorm: z.boolean().default(false).describe('RMSNorm of every query and key head, as in Qwen3'),
+    attentionSoftcap: z.number().min(0).default(0).describe('c·tanh(score / c) of the attention scores; 0: none'),
+    logitSoftcap: z.number().min(0).default(0).describe('c·tanh(logit / c) of the logits; 0: none'),
+    activation: activation.default('swiglu'),
+    biases: z
+      .union([z.boolean(), z.literal('qkv')])
+      .default(false)
+      .describe('in linear layers and in layernorm; qkv: for queries, keys and values alone, as in Qwen2'),
     tiedEmbeddings: z.boolean().default(true).describe('one matrix for the embedding and the head'),
   })
-  .transform((config) => ({
-    ...config,
-    kvHeads: config.kvHeads ?? config.heads,
-    hiddenWidth: config.hiddenWidth ?? (config.activation === 'swiglu' ? roundUp((8 / 3) * config.width, 32) : 4 * config.width),
-  }))
+  .transform((config) => ({ ...config, ...resolveSize(config), kvHeads: config.kvHeads ?? config.heads }))
   .superRefine((config, context) => {
-    const refuse = (path: string, message: string) => context.addIssue({ code: 'custom', path: [path], message })
-    if (config.width % config.heads) refuse('heads', `width ${config.width} is not a multiple of heads ${config.heads}`)
-    if (config.heads % config.kvHeads) refuse('kvHeads', `heads ${config.heads} is not a multiple of kvHeads ${config.kvHeads}`)
-    if (config.positions === 'rotary' && (config.width / config.heads) % 2) refuse('heads', 'rotary positions need an even head size')
-    if (config.activation === 'swiglu' && config.hiddenWidth % 4) refuse('hiddenWidth', 'swiglu needs a multiple of 4')
+    checkHeads(config, context)
+    if (config.heads % config.kvHeads) refuse(context, 'kvHeads', `heads ${config.heads} is not a multiple of kvHeads ${config.kvHeads}`)
   })
+
+const encoderConfig = z
+  .strictObject({
+    architecture: z.literal('encoder'),
+    ...size,
+    norm: z.enum(['rmsnorm', 'layernorm']).default('layernorm').describe('normalization of each part of a block, and of the embedding'),
+    normPlace: z
+      .enum(['pre', 'post'])
+      .default('pre')
+      .describe('before each part (ModernBERT), or after its sum with the residual stream (BERT)'),
+    normEpsilon: z.number().positive().default(1e-5).describe('added to the variance'),
+    positions: z.enum(['rotary', 'learned', 'alibi', 'none']).default('rotary').describe('how the model knows the order of tokens'),
+    ...selfAttention,
+    tokenTypes: z.int().min(0).default(0).describe('segments that tokens belong to, each with an embedding; BERT has 2'),
+    activation: activation.default('geglu'),
+    biases: z.boolean().default(false).describe('in linear layers and in layernorm'),
+    tiedEmbeddings: z.boolean().default(true).describe('one matrix for the embedding and the masked-token head'),
+    labels: z.int().min(0).default(0).describe('classes to tell apart by the first token; 0: the head restores masked tokens'),
+  })
+  .transform((config) => ({ ...config, ...resolveSize(config) }))
+  .superRefine((config, context) => {
+    checkHeads(config, context)
+    if (config.labels === 1) refuse(context, 'labels', 'a classifier needs two labels at least')
+  })
+
+const encoderDecoderConfig = z
+  .strictObject({
+    architecture: z.literal('encoder-decoder'),
+    ...size,
+    decoderLayers: z.int().min(1).optional().describe('blocks of the decoder; default layers, which the encoder has'),
+    normEpsilon: z.number().positive().default(1e-6).describe('added to the variance, of RMSNorm before each part'),
+    buckets: z.int().min(4).multipleOf(4).default(32).describe('relative distances that attention tells apart'),
+    maxDistance: z.int().min(2).default(128).describe('distances from here on share the last bucket'),
+    activation: activation.default('geglu_tanh'),
+    tiedEmbeddings: z
+      .boolean()
+      .default(false)
+      .describe('one matrix for the embedding and the head, which then reads the stream times width^−½'),
+    startToken: z.int().min(0).default(0).describe('what the target side begins with'),
+  })
+  .transform((config) => ({ ...config, ...resolveSize(config), decoderLayers: config.decoderLayers ?? config.layers }))
+  .superRefine((config, context) => {
+    checkHeads({ ...config, positions: 'relative' }, context)
+    if (config.maxDistance <= config.buckets / 2) refuse(context, 'maxDistance', `must exceed half of the ${config.buckets} buckets`)
+    if (config.startToken >= config.vocabularySize) refuse(context, 'startToken', 'is not in the vocabulary')
+  })
+
+/** A configuration without an architecture is a decoder's: so were they written before there were others. */
+export const modelConfig = z.discriminatedUnion('architecture', [decoderConfig, encoderConfig, encoderDecoderConfig])
 export type ModelOptions = z.input<typeof modelConfig>
 export type ModelConfig = z.output<typeof modelConfig>
+export type DecoderOptions = z.input<typeof decoderConfig>
+export type DecoderConfig = z.output<typeof decoderConfig>
+export type EncoderConfig = z.output<typeof encoderConfig>
+export type EncoderDecoderConfig = z.output<typeof encoderDecoderConfig>
+export type Architecture = ModelConfig['architecture']
+export { decoderConfig, encoderConfig, encoderDecoderConfig }
+
+interface Sized {
+  readonly width: number
+  readonly heads: number
+  readonly headSize?: number
+  readonly hiddenWidth?: number
+  readonly activation: PlainActivation | GatedActivation
+}
+
+function resolveSize({ width, heads, headSize, hiddenWidth, activation }: Sized) {
+  return {
+    headSize: headSize ?? width / heads,
+    hiddenWidth: hiddenWidth ?? (isGated(activation) ? roundUp((8 / 3) * width, 32) : 4 * width),
+  }
+}
 
 function roundUp(value: number, multiple: number): number {
   return Math.ceil(value / multiple) * multiple
 }
 
-const gpt2 = {
-  vocabularySize: 50_257,
-  contextLength: 1024,
-  norm: 'layernorm',
-  positions: 'learned',
-  activation: 'gelu_tanh',
-  biases: true,
-  tiedEmbeddings: true,
-} as const
-
-/** Shapes with a name. The vocabulary of the small ones is a default: a trainer sets its tokenizer's. */
-export const presets = {
-  nano: { vocabularySize: 4096, contextLength: 256, layers: 4, width: 128, heads: 4 },
-  micro: { vocabularySize: 4096, contextLength: 256, layers: 4, width: 192, heads: 6 },
-  mini: { vocabularySize: 8192, contextLength: 512, layers: 6, width: 256, heads: 8 },
-  small: { vocabularySize: 8192, contextLength: 512, layers: 8, width: 512, heads: 8 },
-  'gpt2-124m': { ...gpt2, layers: 12, width: 768, heads: 12 },
-  'gpt2-355m': { ...gpt2, layers: 24, width: 1024, heads: 16 },
-} satisfies Record<string, ModelOptions>
-export type PresetName = keyof typeof presets
-
-export function isPreset(name: string): name is PresetName {
-  return Object.hasOwn(presets, name)
+function checkHeads(config: Required<Sized> & { readonly positions: string }, context: z.RefinementCtx): void {
+  const { width, heads, headSize, hiddenWidth, activation, positions } = config
+  if (!Number.isInteger(headSize)) refuse(context, 'heads', `width ${width} is not a multiple of heads ${heads}`)
+  else if (positions === 'rotary' && headSize % 2) refuse(context, 'heads', 'rotary positions need an even head size')
+  if (isGated(activation) && hiddenWidth % 4) refuse(context, 'hiddenWidth', `${activation} needs a multiple of 4`)
 }
 
-/** @throws ZodError where the changes do not fit together */
-export function preset(name: PresetName, changes: Partial<ModelOptions> = {}): ModelConfig {
-  return modelConfig.parse({ ...presets[name], ...changes })
+function refuse(context: z.RefinementCtx, path: string, message: string): void {
+  context.addIssue({ code: 'custom', path: [path], message })
 }
 
-/** Weights of all matrices that tokens are multiplied with: without embedding tables, with the head. */
-function multipliedWeights(config: ModelConfig): number {
-  const { layers, width, heads, kvHeads, hiddenWidth, activation, vocabularySize } = config
-  const headSize = width / heads
-  const attention = width * (heads + 2 * kvHeads) * headSize + heads * headSize * width
-  const feedForward = (activation === 'swiglu' ? 3 : 2) * width * hiddenWidth
-  return layers * (attention + feedForward) + vocabularySize * width
-}
-
-export function parameterCount(config: ModelConfig): number {
-  const { layers, width, heads, kvHeads, hiddenWidth, activation, vocabularySize, contextLength } = config
-  let count = multipliedWeights(config)
-  if (!config.tiedEmbeddings) count += vocabularySize * width
-  if (config.positions === 'learned') count += contextLength * width
-  const normSize = config.norm === 'layernorm' && config.biases ? 2 * width : width
-  count += (2 * layers + 1) * normSize
-  if (config.biases) {
-    const attention = (heads + 2 * kvHeads) * (width / heads) + width
-    count += layers * (attention + (activation === 'swiglu' ? 2 : 1) * hiddenWidth + width)
-  }
-  return count
-}
-
-/**
- * Floating-point operations of forward and backward per token: 6 per multiplied weight, and the lower triangle of both
- * products of attention, 6·layers·width·length. Recomputation would not count.
- */
-export function flopsPerToken(config: ModelConfig, length: number): number {
-  return 6 * multipliedWeights(config) + 6 * config.layers * config.width * length
-}
-
-/** The model of the Llama family, with heads of 32 or 64, whose number of parameters is nearest to the one wanted. */
-export function modelOfSize(parameters: number, shape: { vocabularySize: number; contextLength: number }): ModelConfig {
-  const at = (width: number) => {
-    // depth grows with width as in GPT-2 and Llama: 4 blocks at 128, 6 at 256, 12 at 768, 24 at 2048
-    const layers = Math.max(2, Math.round(2 + width / 64 - (width > 512 ? (width - 512) / 120 : 0)))
-    return modelConfig.parse({ ...shape, layers, width, heads: width / (width >= 512 ? 64 : 32) })
-  }
-  let below = at(32)
-  for (let width = 64; ; width += width < 512 ? 32 : 64) {
-    const above = at(width)
-    const count = parameterCount(above)
-    if (count >= parameters) return count / parameters < parameters / parameterCount(below) ? above : below
-    below = above
-  }
+/** The window of a layer: positions at this distance and beyond do not see each other; 0: all do. */
+export function windowOf({ windows }: { readonly windows: readonly number[] }, layer: number): number {
+  return windows[layer % windows.length]
 }

@@ -3,9 +3,10 @@
 // and of its Llama otherwise. Projections that read the same input lie side by side and are one product.
 
 import { Graph } from '../tensor/graph.ts'
+import { ACTIVATIONS } from '../tensor/operations.ts'
 import * as ops from '../tensor/ops.ts'
 import type { Tensor } from '../tensor/tensor.ts'
-import type { ModelConfig } from './config.ts'
+import { type DecoderConfig, isGated } from './config.ts'
 
 /** Matrices that are one tensor; each part is a named range of it. */
 export interface ParameterBlock {
@@ -79,7 +80,7 @@ export interface RotaryTables {
 }
 
 /** rows·length tokens at once, up to the losses. */
-export function traceTraining(config: ModelConfig, { rows, length }: { rows: number; length: number }): TrainingTape {
+export function traceTraining(config: DecoderConfig, { rows, length }: { rows: number; length: number }): TrainingTape {
   const graph = new Graph()
   const parameters = declareParameters(graph, config)
   const tokens = rows * length
@@ -96,7 +97,7 @@ export function traceTraining(config: ModelConfig, { rows, length }: { rows: num
 }
 
 /** One token after those in the cache, up to the logits of the next. */
-export function traceDecoding(config: ModelConfig): DecodingTape {
+export function traceDecoding(config: DecoderConfig): DecodingTape {
   const graph = new Graph()
   const parameters = declareParameters(graph, config)
   const id = graph.tensor('id', [1], 'input', 'i32')
@@ -112,11 +113,11 @@ export function traceDecoding(config: ModelConfig): DecodingTape {
   return { graph, parameters: parameters.blocks, id, position, logits: ops.linear(graph, x, parameters.head), rotary }
 }
 
-function headShape({ heads, kvHeads, width }: ModelConfig): ops.HeadShape {
+function headShape({ heads, kvHeads, width }: DecoderConfig): ops.HeadShape {
   return { heads, kvHeads, headSize: width / heads }
 }
 
-function rotaryTables(graph: Graph, config: ModelConfig): RotaryTables | undefined {
+function rotaryTables(graph: Graph, config: DecoderConfig): RotaryTables | undefined {
   if (config.positions !== 'rotary') return undefined
   const shape = [config.contextLength, config.width / config.heads / 2]
   return { cosines: graph.tensor('cosines', shape, 'constant'), sines: graph.tensor('sines', shape, 'constant') }
@@ -124,7 +125,7 @@ function rotaryTables(graph: Graph, config: ModelConfig): RotaryTables | undefin
 
 function traceBlocks(
   graph: Graph,
-  config: ModelConfig,
+  config: DecoderConfig,
   parameters: Parameters,
   input: { ids: Tensor; positions: Tensor; rotary?: RotaryTables },
   attend: (qkv: Tensor, layer: number) => Tensor,
@@ -133,7 +134,12 @@ function traceBlocks(
   const norm = (x: Tensor, { w, b }: Norm) =>
     config.norm === 'layernorm' ? ops.layerNorm(graph, x, w, b, config.normEpsilon) : ops.rmsNorm(graph, x, w, config.normEpsilon)
   const linear = (x: Tensor, { w, b, inOut }: Linear) => ops.linear(graph, x, w, b, inOut)
-  const activate = (x: Tensor) => (config.activation === 'swiglu' ? ops.swiglu(graph, x) : ops.activation(graph, x, config.activation))
+  const activate = (x: Tensor) => {
+    if (config.activation === 'swiglu') return ops.swiglu(graph, x)
+    const kind = ACTIVATIONS.find((name) => name === config.activation)
+    if (kind === undefined) throw new RangeError(`no such operation yet: ${config.activation}`)
+    return ops.activation(graph, x, kind)
+  }
 
   let x = ops.embedding(graph, input.ids, parameters.embedding)
   if (parameters.positions) x = ops.add(graph, x, ops.embedding(graph, input.positions, parameters.positions))
@@ -146,19 +152,19 @@ function traceBlocks(
   return norm(x, parameters.norm)
 }
 
-function isGpt2(config: ModelConfig): boolean {
+function isGpt2(config: DecoderConfig): boolean {
   return (
     config.norm === 'layernorm' &&
     config.positions === 'learned' &&
-    config.activation !== 'swiglu' &&
-    config.biases &&
+    !isGated(config.activation) &&
+    config.biases === true &&
     config.tiedEmbeddings &&
     config.kvHeads === config.heads
   )
 }
 
 /** Every parameter, in the order of the published checkpoints. */
-function declareParameters(graph: Graph, config: ModelConfig): Parameters {
+function declareParameters(graph: Graph, config: DecoderConfig): Parameters {
   const { vocabularySize: V, contextLength, width: C, layers, hiddenWidth: F, activation } = config
   const { heads: H, kvHeads: G, headSize: D } = headShape(config)
   const blocks: ParameterBlock[] = []
@@ -223,7 +229,7 @@ function declareParameters(graph: Graph, config: ModelConfig): Parameters {
 
   function declareLlamaBlock(layer: number): Block {
     const at = `model.layers.${layer}`
-    const inside = activation === 'swiglu' ? ['gate_proj', 'up_proj'] : ['up_proj']
+    const inside = isGated(activation) ? ['gate_proj', 'up_proj'] : ['up_proj']
     return {
       attentionNorm: declareNorm(`${at}.input_layernorm`),
       qkv: declareLinear(

@@ -34,6 +34,7 @@ export interface Inference {
 /** @throws SluiceError SLUICE_MODEL_PARAMETER where a weight is missing or has another size */
 export async function createInference(source: Trainable | Weights, { threads = 1 } = {}): Promise<Inference> {
   const { config } = source
+  if (config.architecture !== 'decoder') throw new RangeError(`cannot continue text: ${config.architecture}`)
   const tape = traceDecoding(config)
   const { graph } = tape
   const persistent = placePersistent(graph.tensors, cpuArenaStart)

@@ -9,20 +9,11 @@ import type { Graph, OpRecord } from '../tensor/graph.ts'
 import { addresses, placeActivations, placePersistent } from '../tensor/plan.ts'
 import { elements } from '../tensor/shape.ts'
 import type { Tensor } from '../tensor/tensor.ts'
-import { flopsPerToken, type ModelConfig, parameterCount } from './config.ts'
+import type { TokenBatch } from './batch.ts'
+import type { ModelConfig } from './config.ts'
 import { type ParameterBlock, traceTraining } from './decoder.ts'
 import { initialValues, rotaryValues } from './init.ts'
-
-export interface TokenBatch {
-  readonly rows: number
-  readonly length: number
-  /** [rows·length] */
-  readonly ids: Int32Array
-  /** [rows·length], −1: no loss */
-  readonly targets: Int32Array
-  /** First visible position of each position, inside its row: document boundaries of packed rows. */
-  readonly lo: Int32Array
-}
+import { flopsPerToken, parameterCount } from './size.ts'
 
 export interface Parameter {
   readonly name: string
@@ -91,6 +82,7 @@ export async function createTrainable(config: ModelConfig, options: TrainableOpt
     throw new SluiceError('SLUICE_MODEL_LENGTH', `rows of ${length} tokens exceed the model's context of ${config.contextLength}`, {
       fix: `train on rows of at most ${config.contextLength}, or set contextLength`,
     })
+  if (config.architecture !== 'decoder') throw new RangeError(`cannot be trained yet: ${config.architecture}`)
   const tape = traceTraining(config, { rows, length })
   const { graph, losses } = tape
   const forward = graph.records.slice()

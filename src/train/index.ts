@@ -1,10 +1,14 @@
 // The public names of `sluice/train`.
 
-export type { ModelConfig, ModelOptions, PresetName } from '../model/config.ts'
-export { modelConfig, modelOfSize, presets } from '../model/config.ts'
+export type { Batch, PairBatch, PickedBatch, TokenBatch } from '../model/batch.ts'
+export type { ModelConfig, ModelOptions } from '../model/config.ts'
+export { modelConfig } from '../model/config.ts'
 export type { GenerateOptions } from '../model/generate.ts'
 export { generate } from '../model/generate.ts'
-export type { Parameter, StepOptions, TokenBatch, Trainable } from '../model/trainable.ts'
+export type { PresetName } from '../model/presets.ts'
+export { preset, presets } from '../model/presets.ts'
+export { flopsPerToken, modelOfSize, parameterCount } from '../model/size.ts'
+export type { Parameter, StepOptions, Trainable } from '../model/trainable.ts'
 export { createTrainable } from '../model/trainable.ts'
 export type { Corpus } from '../tokens/corpus.ts'
 export { openCorpus } from '../tokens/corpus.ts'

@@ -3,7 +3,9 @@
 import { readFile } from 'node:fs/promises'
 import { z } from 'zod'
 import { SluiceError } from '../core/errors.ts'
-import { isPreset, type ModelConfig, modelConfig, modelOfSize, parameterCount, preset, presets } from '../model/config.ts'
+import { type ModelConfig, modelConfig } from '../model/config.ts'
+import { isPreset, preset, presets } from '../model/presets.ts'
+import { modelOfSize, parameterCount } from '../model/size.ts'
 import { number } from './settings.ts'
 
 /** Context of a model that is sized by its parameters. */

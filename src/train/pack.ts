@@ -4,7 +4,7 @@
 // - best-fit: no document is cut that fits a row (Ding et al. 2024, arxiv.org/abs/2404.10830), padding where nothing fits.
 // None loses a token: in each, every token of the corpus is an input exactly once an epoch.
 
-import type { TokenBatch } from '../model/trainable.ts'
+import type { TokenBatch } from '../model/batch.ts'
 import { documentAt, type Window } from './window.ts'
 
 export const packings = ['concatenate', 'documents', 'best-fit'] as const
@@ -62,7 +62,7 @@ export class BatchBuilder {
     let targetCount = 0
     for (let i = 0; i < this.targets.length; i++) if (this.targets[i] >= 0) targetCount++
     const { rows, length, ids, targets, lo, documents } = this
-    return { rows, length, ids, targets, lo, targetCount, documents }
+    return { kind: 'tokens', rows, length, ids, targets, lo, targetCount, documents }
   }
 
   noteDocument(shard: number, row: number): void {

@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { flopsPerToken, modelConfig, modelOfSize, parameterCount, preset, presets } from '../../src/model/config.ts'
+import { modelConfig } from '../../src/model/config.ts'
+import { preset, presets } from '../../src/model/presets.ts'
+import { flopsPerToken, modelOfSize, parameterCount } from '../../src/model/size.ts'
 
 test('the presets parse, and GPT-2 has its published number of parameters', () => {
   for (const options of Object.values(presets)) modelConfig.parse(options)

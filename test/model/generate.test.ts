@@ -1,14 +1,14 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { modelConfig } from '../../src/model/config.ts'
+import { decoderConfig } from '../../src/model/config.ts'
 import { generate, sample } from '../../src/model/generate.ts'
 import { createInference } from '../../src/model/inference.ts'
 import { createTrainable, type Trainable } from '../../src/model/trainable.ts'
 import { adamw, noiseBatch } from './batches.ts'
 
 const shape = { vocabularySize: 41, contextLength: 16, layers: 2, width: 32, heads: 4 }
-const llama = modelConfig.parse({ ...shape, kvHeads: 2 })
-const gpt2 = modelConfig.parse({ ...shape, norm: 'layernorm', positions: 'learned', activation: 'gelu_tanh', biases: true })
+const llama = decoderConfig.parse({ ...shape, kvHeads: 2 })
+const gpt2 = decoderConfig.parse({ ...shape, norm: 'layernorm', positions: 'learned', activation: 'gelu_tanh', biases: true })
 
 const train = (config = llama, rows = 1) => createTrainable(config, { rows, length: 16, threads: 1, seed: 1 })
 

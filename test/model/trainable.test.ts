@@ -1,9 +1,12 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { modelConfig, parameterCount, preset } from '../../src/model/config.ts'
+import type { TokenBatch } from '../../src/model/batch.ts'
+import { decoderConfig } from '../../src/model/config.ts'
 import { traceTraining } from '../../src/model/decoder.ts'
 import { rotaryValues } from '../../src/model/init.ts'
-import { createTrainable, type TokenBatch, type Trainable } from '../../src/model/trainable.ts'
+import { preset } from '../../src/model/presets.ts'
+import { parameterCount } from '../../src/model/size.ts'
+import { createTrainable, type Trainable } from '../../src/model/trainable.ts'
 import { differentiate } from '../../src/tensor/differentiate.ts'
 import { createReferenceDevice } from '../../src/tensor/reference.ts'
 import { elements } from '../../src/tensor/shape.ts'
@@ -11,9 +14,9 @@ import { distance, layOut } from '../tensor/harness.ts'
 import { adamw, noiseBatch } from './batches.ts'
 
 const tiny = { vocabularySize: 23, contextLength: 12, layers: 2, width: 16, heads: 4 }
-const llama = modelConfig.parse({ ...tiny, kvHeads: 2, tiedEmbeddings: false })
-const gpt2 = modelConfig.parse({ ...tiny, norm: 'layernorm', positions: 'learned', activation: 'gelu_tanh', biases: true })
-const other = modelConfig.parse({ ...tiny, norm: 'layernorm', activation: 'relu2', biases: true })
+const llama = decoderConfig.parse({ ...tiny, kvHeads: 2, tiedEmbeddings: false })
+const gpt2 = decoderConfig.parse({ ...tiny, norm: 'layernorm', positions: 'learned', activation: 'gelu_tanh', biases: true })
+const other = decoderConfig.parse({ ...tiny, norm: 'layernorm', activation: 'relu2', biases: true })
 const families = { llama, gpt2, other }
 
 async function using<T>(model: Trainable, body: (model: Trainable) => T | Promise<T>): Promise<T> {
@@ -71,6 +74,7 @@ for (const [name, config] of Object.entries(families)) {
   test(`${name}: packed rows with document boundaries have the losses and gradients of separate rows`, async () => {
     const [first, second] = [noiseBatch(1, 5, 23, 4), noiseBatch(1, 7, 23, 5)]
     const packed: TokenBatch = {
+      kind: 'tokens',
       rows: 1,
       length: 12,
       ids: Int32Array.of(...first.ids, ...second.ids),
@@ -90,7 +94,7 @@ for (const [name, config] of Object.entries(families)) {
 }
 
 test('eight short sequences are learned by heart', async () => {
-  const config = modelConfig.parse({ vocabularySize: 61, contextLength: 16, layers: 2, width: 64, heads: 4 })
+  const config = decoderConfig.parse({ vocabularySize: 61, contextLength: 16, layers: 2, width: 64, heads: 4 })
   const batch = noiseBatch(8, 16, 61)
   await using(await createTrainable(config, { rows: 8, length: 16, threads: 1, seed: 1 }), (model) => {
     const before = model.evaluate(batch)
@@ -105,7 +109,7 @@ test('eight short sequences are learned by heart', async () => {
 })
 
 async function losses(threads: number, seed: number): Promise<number[]> {
-  const config = modelConfig.parse({ ...preset('nano'), vocabularySize: 301, layers: 2 })
+  const config = decoderConfig.parse({ ...preset('nano'), vocabularySize: 301, layers: 2 })
   return using(await createTrainable(config, { rows: 3, length: 130, threads, seed }), (model) =>
     [1, 2, 3].map((step) => {
       const { lossSum } = model.accumulate(noiseBatch(3, 130, 301, step), 390)
@@ -149,7 +153,7 @@ test('micro-batches add up to the gradient of the whole batch', async () => {
     for (const { name } of model.parameters) model.write('gradient', name, model.read('gradient', name).fill(0))
     for (let row = 0; row < 4; row += 2) {
       const part = (values: Int32Array) => values.subarray(row * 8, (row + 2) * 8)
-      model.accumulate({ rows: 2, length: 8, ids: part(whole.ids), targets: part(whole.targets), lo: part(whole.lo) }, 28)
+      model.accumulate({ kind: 'tokens', rows: 2, length: 8, ids: part(whole.ids), targets: part(whole.targets), lo: part(whole.lo) }, 28)
     }
     for (const [name, gradient] of gradients) assert.ok(distance(model.read('gradient', name), gradient) < 1e-6, name)
   })
@@ -226,7 +230,9 @@ test('a model beyond 4 GiB is refused', async () => {
 
 /** The same tape with the model's weights on the reference device. */
 function referenceOf(model: Trainable, batch: TokenBatch, denominator: number) {
+  if (model.config.architecture !== 'decoder') return assert.fail()
   const tape = traceTraining(model.config, batch)
+  const { ropeTheta } = model.config
   const { records, gradients } = differentiate(tape.graph)
   const { at, bytes } = layOut(tape.graph, records)
   const device = createReferenceDevice(bytes)
@@ -242,7 +248,7 @@ function referenceOf(model: Trainable, batch: TokenBatch, denominator: number) {
   )
   device.upload(at(tape.scale), Float32Array.of(1 / denominator))
   if (tape.rotary) {
-    const { cosines, sines } = rotaryValues(tape.rotary, model.config.ropeTheta)
+    const { cosines, sines } = rotaryValues(tape.rotary, ropeTheta)
     device.upload(at(tape.rotary.cosines), cosines)
     device.upload(at(tape.rotary.sines), sines)
   }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { modelConfig } from '../../src/model/config.ts'
+import { decoderConfig } from '../../src/model/config.ts'
 import { traceTraining } from '../../src/model/decoder.ts'
 import { differentiate } from '../../src/tensor/differentiate.ts'
 import type { OpRecord } from '../../src/tensor/graph.ts'
@@ -44,7 +44,7 @@ test('no two tensors that live at once share bytes, whatever the program', () =>
 })
 
 test('a training program fits in less than the sum of its tensors, and nothing overlaps', () => {
-  const config = modelConfig.parse({ vocabularySize: 50, contextLength: 32, layers: 4, width: 32, heads: 4 })
+  const config = decoderConfig.parse({ vocabularySize: 50, contextLength: 32, layers: 4, width: 32, heads: 4 })
   const { graph, losses } = traceTraining(config, { rows: 2, length: 32 })
   const { records } = differentiate(graph)
   const persistent = placePersistent(graph.tensors, 0)

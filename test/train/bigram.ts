@@ -1,8 +1,9 @@
 // The smallest real model behind the trainer's seam: next-token logits are a row of one [V, V] table, plus a bias. Plain
 // loops, exact gradients, AdamW: it tests the loop, the loader and the checkpoints without the tensor half.
 
+import type { TokenBatch } from '../../src/model/batch.ts'
 import type { ModelConfig } from '../../src/model/config.ts'
-import type { Parameter, StepOptions, TokenBatch, Trainable } from '../../src/model/trainable.ts'
+import type { Parameter, StepOptions, Trainable } from '../../src/model/trainable.ts'
 import { randomUint32 } from '../../src/train/shuffle.ts'
 
 type Kind = 'weights' | 'moment1' | 'moment2' | 'gradient'

@@ -2,7 +2,7 @@
 // subtree whose sentences outweigh its links. General signals only; no site is named here.
 
 import { ARTICLE_TEXT, BOILERPLATE, BYLINE, CAPTION, COMMENTS, CONSENT, CONTENT, DOUBTFUL } from './hints.ts'
-import { type Measures, sumUp } from './measure.ts'
+import type { Measures } from './measure.ts'
 import { BLOCK, TEXT, tagId, tagSet } from './tags.ts'
 import type { HtmlTree } from './tree.ts'
 
@@ -109,6 +109,7 @@ export function findContent(tree: HtmlTree, measures: Measures, options: Content
   const comments = options.comments || (options.isDiscussion && commentShare(tree, measures, value) > 0.5)
   takeOutBoilerplate(tree, measures, value, isOpening, isOut, comments, limits)
   const isList = takeOutTeasers(tree, measures, value, isOut)
+  spreadOut(tree, isOut)
   const root = bestRoot(tree, measures, subtreeSums(tree, value, isOut), isOpening, isOut, limits)
   takeOutLinkLists(tree, measures, isOut, root, limits.linkDensity, isList)
   return { root, isOut, comments: comments ? commentSections(tree, measures, isOut, root) : [] }
@@ -122,7 +123,8 @@ export function wholePage(tree: HtmlTree, measures: Measures, keepsComments: boo
   const value = blockValues(tree, measures)
   const isOut = Uint8Array.from(measures.isDead)
   const comments = keepsComments && commentShare(tree, measures, value) > 0.5
-  takeOutBoilerplate(tree, measures, Float64Array.from(measures.characters), new Uint8Array(tree.count), isOut, comments, LIMITS.recall)
+  takeOutBoilerplate(tree, measures, measures.characters, new Uint8Array(tree.count), isOut, comments, LIMITS.recall)
+  spreadOut(tree, isOut)
   const characters = subtreeSums(tree, measures.characters, isOut)
   let root = 0
   for (let node = 1; node < tree.count; node++) {
@@ -173,14 +175,22 @@ function blockValues(tree: HtmlTree, measures: Measures): Float64Array {
   return value
 }
 
-/** Sums over subtrees of what is not left out; what lies inside of something left out is marked on the way. */
-function subtreeSums(tree: HtmlTree, value: ArrayLike<number>, isOut: Uint8Array): Float64Array {
-  const sum = new Float64Array(tree.count)
-  for (let node = 1; node < tree.count; node++) {
-    if (isOut[tree.parent[node]] === 1) isOut[node] = 1
-    if (isOut[node] === 0) sum[node] = value[node]
+/** Marks what lies inside of something left out. */
+function spreadOut(tree: HtmlTree, isOut: Uint8Array): void {
+  const { count, parent } = tree
+  for (let node = 1; node < count; node++) if (isOut[parent[node]] === 1) isOut[node] = 1
+}
+
+/** Sums over subtrees of what is not left out, where `isOut` is spread. */
+function subtreeSums(tree: HtmlTree, value: Float64Array, isOut: Uint8Array): Float64Array {
+  const { count, parent } = tree
+  const sum = new Float64Array(count)
+  for (let node = count - 1; node > 0; node--) {
+    if (isOut[node] === 1) continue
+    const all = sum[node] + value[node]
+    sum[node] = all
+    sum[parent[node]] += all
   }
-  sumUp(tree, sum)
   return sum
 }
 
@@ -197,6 +207,7 @@ function takeOutBoilerplate(
 ): void {
   const { tag, count, parent } = tree
   const isAnchor = anchorPaths(tree, measures, isOpening)
+  spreadOut(tree, isOut)
   const sentences = subtreeSums(
     tree,
     value.map((worth) => Math.max(0, worth)),
@@ -293,6 +304,7 @@ function markPath(tree: HtmlTree, from: number, path: Uint8Array): void {
  * @returns true where the page is a list
  */
 function takeOutTeasers(tree: HtmlTree, measures: Measures, value: Float64Array, isOut: Uint8Array): boolean {
+  spreadOut(tree, isOut)
   const sums = subtreeSums(tree, value, isOut)
   const characters = subtreeSums(tree, measures.characters, isOut)
   const linkCharacters = subtreeSums(tree, measures.linkCharacters, isOut)
@@ -396,6 +408,7 @@ const LONGEST_MENU_LINK = 45
 
 /** Takes out what is links only, and short ones: menus, not lists of what the page is about. Where nearly all is, nothing goes. */
 function takeOutMenus(tree: HtmlTree, measures: Measures, isOut: Uint8Array): void {
+  spreadOut(tree, isOut)
   const characters = subtreeSums(tree, measures.characters, isOut)
   const linkCharacters = subtreeSums(tree, measures.linkCharacters, isOut)
   const { links, longest } = linksOf(tree, isOut)
@@ -439,6 +452,7 @@ function takeOutLinkLists(
   density: number,
   keepsHeadings: boolean,
 ): void {
+  spreadOut(tree, isOut)
   const characters = subtreeSums(tree, measures.characters, isOut)
   const linkCharacters = subtreeSums(tree, measures.linkCharacters, isOut)
   const all = characters[root]

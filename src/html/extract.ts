@@ -8,7 +8,7 @@ import { leadBefore } from './lead.ts'
 import { type Measures, measure } from './measure.ts'
 import { type PageMetadata, readMetadata } from './metadata.ts'
 import { renderMarkdown, renderText } from './render.ts'
-import { isStreamed, placeSegments } from './streamed.ts'
+import { placeSegments } from './streamed.ts'
 import { type HtmlTree, parseHtml } from './tree.ts'
 import { trimBlocks } from './trim.ts'
 
@@ -44,7 +44,7 @@ export const extractDefaults: ExtractOptions = { mode: 'balanced', format: 'text
  * @param limits the mode's own; others for benchmarks that choose them
  */
 export function extract(html: string, options: ExtractOptions = extractDefaults, limits: Limits = LIMITS[options.mode]): Extraction {
-  const tree = isStreamed(html) ? placeSegments(parseHtml(html)) : parseHtml(html)
+  const tree = placeSegments(parseHtml(html))
   const measures = measure(tree)
   const metadata = readMetadata(tree, measures, options.url)
   const blocks = readBlocks(tree, measures, metadata, options, limits)

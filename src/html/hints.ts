@@ -2,6 +2,7 @@
 // A hint is evidence, never a verdict: `content.ts` weighs it against the text that lies inside.
 
 import { detach } from './detach.ts'
+import { NameTable } from './name-table.ts'
 import type { Attributes } from './tree.ts'
 
 /** Navigation, sharing, advertising, related items: words that name little else. */
@@ -24,6 +25,7 @@ export const BYLINE = 128
 export const CONSENT = 256
 
 const words = (text: string): ReadonlySet<string> => new Set(text.split(' '))
+const tableOf = <T>(names: string, value: T) => new NameTable(names.split(' ').map((name) => [name, value] as const))
 
 // A word counts where it is a part of a name (`share` in `post-share` and `shareBar`) or the whole name without its marks.
 const WORDS: readonly (readonly [bit: number, words: ReadonlySet<string>])[] = [
@@ -91,23 +93,25 @@ const WORDS: readonly (readonly [bit: number, words: ReadonlySet<string>])[] = [
   ],
 ]
 
-/** The bits of each word. */
-const BITS = new Map<string, number>()
-for (const [bit, set] of WORDS) for (const word of set) BITS.set(word, (BITS.get(word) ?? 0) | bit)
+const WORD_BITS = new NameTable(sumBits())
 
-const HIDDEN_NAMES = words(
+/** Every word once, with all its bits. */
+function sumBits(): [string, number][] {
+  const bits = new Map<string, number>()
+  for (const [bit, set] of WORDS) for (const word of set) bits.set(word, (bits.get(word) ?? 0) | bit)
+  return [...bits]
+}
+
+const HIDDEN_NAMES = tableOf(
   'hidden hide visually-hidden visuallyhidden sr-only sronly screen-reader-text screenreader-text screen-reader-only display-none d-none ' +
     'u-hidden is-hidden invisible element-invisible gutter linenos lineno line-numbers noscript',
+  HIDDEN,
 )
 
 /** `has-sidebar`, `no-ads`, `with-comments` describe what is elsewhere. */
-const NEGATIONS = words('has with no not without one two is first last hide open')
+const NEGATIONS = tableOf('has with no not without one two is first last hide open', true)
 
 const BOILERPLATE_ROLES = words('navigation complementary contentinfo search dialog alertdialog menu menubar toolbar alert tooltip banner')
-
-const REMEMBERED = 50_000
-const rememberedNames = new Map<string, number>()
-const rememberedClasses = new Map<string, number>()
 
 /** The hint bits of an element's attributes. */
 export function hintOf(attributes: Attributes): number {
@@ -142,50 +146,80 @@ function itemHint(property: string): number {
   return /^(?:author|datePublished|dateModified)$/.test(property) ? BYLINE : 0
 }
 
+/** The bits of a class attribute, an id, a test id. */
 function nameHint(name: string): number {
-  let bits = rememberedNames.get(name)
-  if (bits !== undefined) return bits
-  bits = 0
-  for (const className of name.slice(0, LONGEST_NAME).split(/\s+/)) bits |= classHint(className)
+  const known = remembered.get(name)
+  if (known !== undefined) return known
+  let bits = 0
+  const length = Math.min(name.length, LONGEST_NAME)
+  for (let from = 0, to = 0; from < length; from = to + 1) {
+    for (to = from; to < length && !isBlank(name.charCodeAt(to)); ) to++
+    if (to > from) bits |= classHint(name, from, to)
+  }
   // WordPress lists a post's category and tags in the class of the whole post.
   if (name.includes('hentry')) bits &= CONTENT
-  if (rememberedNames.size < REMEMBERED && name.length <= LONGEST_NAME) rememberedNames.set(detach(name), bits)
+  if (name.length <= LONGEST_NAME) {
+    // The web does not run out of names: those of long ago make room.
+    if (remembered.size === REMEMBERED) remembered.clear()
+    remembered.set(detach(name), bits)
+  }
   return bits
 }
 
+const REMEMBERED = 50_000
+const remembered = new Map<string, number>()
 const LONGEST_NAME = 400
 
-function classHint(className: string): number {
-  let bits = rememberedClasses.get(className)
-  if (bits !== undefined) return bits
-  bits = partsHint(partsOf(className))
-  if (HIDDEN_NAMES.has(className.toLowerCase())) bits |= HIDDEN
-  if (rememberedClasses.size < REMEMBERED) rememberedClasses.set(detach(className), bits)
-  return bits
-}
-
-/** The words of a name: `shareBar_2` is `share`, `bar`. */
-function partsOf(className: string): string[] {
-  return (
-    className
-      // What follows two dashes in such names is a variant of the thing, not the thing: `section--ads`.
-      .replace(/--.*/, '')
-      .replace(/([a-z])([A-Z])/g, '$1-$2')
-      .toLowerCase()
-      .split(/[^a-z0-9]+/)
-      .map((part) => part.replace(/\d+$/, ''))
-      // What has digits inside is an id: `org1ad03`.
-      .filter((part) => part !== '' && !/\d/.test(part))
-  )
-}
-
-function partsHint(parts: readonly string[]): number {
-  let bits = parts.length > 2 ? (BITS.get(parts.join('')) ?? 0) : 0
+/**
+ * The bits of one class name by its words: `shareBar_2` is `share`, `bar`; `org1ad03` with its digits inside is an id and no
+ * word; what follows two dashes is a variant of the thing, not the thing: `section--ads`.
+ */
+function classHint(name: string, from: number, to: number): number {
+  const hidden = HIDDEN_NAMES.find(name, from, to) ?? 0
+  let bits = 0
   let isAbout = false
-  for (let i = 0; i < parts.length; i++) {
-    bits |= BITS.get(parts[i]) ?? 0
-    if (i > 0 && parts[i - 1].length > 2) bits |= BITS.get(parts[i - 1] + parts[i]) ?? 0
-    if (NEGATIONS.has(parts[i])) isAbout = true
+  let count = 0
+  let before = ''
+  let all = ''
+  for (let at = from; at < to && !(name.charCodeAt(at) === DASH && name.charCodeAt(at + 1) === DASH); ) {
+    const start = at
+    at = endOfWord(name, start, to)
+    let end = at
+    while (end > start && isDigit(name.charCodeAt(end - 1))) end--
+    if (at === start) at++
+    if (end === start || hasDigit(name, start, end)) continue
+    bits |= WORD_BITS.find(name, start, end) ?? 0
+    isAbout ||= NEGATIONS.find(name, start, end) === true
+    const word = name.slice(start, end).toLowerCase()
+    if (before.length > 2) bits |= bitsOf(before + word)
+    before = word
+    all += word
+    count++
   }
-  return isAbout ? bits & (CONTENT | ARTICLE_TEXT) : bits
+  if (count > 2) bits |= bitsOf(all)
+  return hidden | (isAbout ? bits & (CONTENT | ARTICLE_TEXT) : bits)
 }
+
+const bitsOf = (word: string): number => WORD_BITS.find(word, 0, word.length) ?? 0
+
+/** Where the letters and digits from `at` on end, or a capital follows a small letter. */
+function endOfWord(name: string, start: number, to: number): number {
+  let at = start
+  for (let wasSmall = false; at < to; at++) {
+    const code = name.charCodeAt(at)
+    const isSmall = code >= 97 && code <= 122
+    const isCapital = code >= 65 && code <= 90
+    if (!(isSmall || isCapital || isDigit(code)) || (wasSmall && isCapital)) return at
+    wasSmall = isSmall
+  }
+  return at
+}
+
+function hasDigit(name: string, start: number, end: number): boolean {
+  for (let at = start; at < end; at++) if (isDigit(name.charCodeAt(at))) return true
+  return false
+}
+
+const DASH = 45
+const isDigit = (code: number): boolean => code >= 48 && code <= 57
+const isBlank = (code: number): boolean => code === 32 || (code >= 9 && code <= 13)

@@ -12,8 +12,8 @@ export interface Measures {
   /** Nearest block at or above the node. */
   readonly block: Int32Array
   /** Characters of visible text directly in a block; runs of blanks count as one. */
-  readonly characters: Int32Array
-  readonly linkCharacters: Int32Array
+  readonly characters: Float64Array
+  readonly linkCharacters: Float64Array
   /** Commas and sentence marks outside of links. */
   readonly marks: Int32Array
 }
@@ -51,8 +51,8 @@ function measureShown(tree: HtmlTree, shown: Shown): Measures & Sentences {
   const hint = new Uint16Array(count)
   const isDead = new Uint8Array(count)
   const block = new Int32Array(count)
-  const characters = new Int32Array(count)
-  const linkCharacters = new Int32Array(count)
+  const characters = new Float64Array(count)
+  const linkCharacters = new Float64Array(count)
   const marks = new Int32Array(count)
   const sentences = new Float64Array(3)
   // Which of the three the text of each node goes to: shown, noscript, hidden; or neither.
@@ -104,12 +104,6 @@ const NOSCRIPT = tagId('noscript')
 const IN_NOSCRIPT = 1
 const IN_HIDDEN = 2
 const NEVER = 3
-
-/** Adds every node's number to its parent's, bottom up: from per node to per subtree. */
-export function sumUp(tree: HtmlTree, values: Int32Array | Float64Array): void {
-  const { count, parent } = tree
-  for (let node = count - 1; node > 0; node--) values[parent[node]] += values[node]
-}
 
 /** Length in letters, with runs of blanks counted as one, none at the ends. */
 function visibleLength(text: string): number {

@@ -8,13 +8,9 @@ const TEMPLATE = tagId('template')
 const PLACE = /^[BP]:(\w+)$/
 const SEGMENT = /^S:(\w+)$/
 
-/** True where the page may have such parts: a search instead of a walk over every page's tree. */
-export function isStreamed(html: string): boolean {
-  return html.includes('<template id="B:')
-}
-
 /** The tree with every part in its place; parts without a place stay where they are. */
 export function placeSegments(tree: HtmlTree): HtmlTree {
+  if (!tree.tag.includes(TEMPLATE)) return tree
   const segmentAt = matchSegments(tree)
   if (segmentAt.size === 0) return tree
   const placed = new Set(segmentAt.values())

@@ -6,7 +6,7 @@ export const TEXT = 0
 /** An element whose name is not in the list below. */
 export const OTHER = 1
 
-const NAMES = [
+export const TAG_NAMES = [
   'html head body title meta link script style base noscript template',
   'article main section nav aside header footer address hgroup search',
   'h1 h2 h3 h4 h5 h6 p div pre blockquote ul ol menu li dl dt dd figure figcaption hr center fieldset form details summary dialog dir listing',
@@ -16,7 +16,7 @@ const NAMES = [
   'button input select option optgroup textarea label legend output progress meter datalist',
 ].flatMap((line) => line.split(' '))
 
-const IDS = new Map(NAMES.map((name, index) => [name, index + 2]))
+const IDS = new Map(TAG_NAMES.map((name, index) => [name, index + 2]))
 
 /** Number of an element name in lower case. */
 export function tagId(name: string): number {
@@ -25,11 +25,11 @@ export function tagId(name: string): number {
 
 /** Name of a number from `tagId`. */
 export function tagName(id: number): string {
-  return id === TEXT ? '#text' : (NAMES[id - 2] ?? 'unknown')
+  return id === TEXT ? '#text' : (TAG_NAMES[id - 2] ?? 'unknown')
 }
 
 /** How many numbers there are. */
-export const TAG_COUNT = NAMES.length + 2
+export const TAG_COUNT = TAG_NAMES.length + 2
 
 /** A lookup table of element names: `tagSet('ul ol')[tag] === 1`. */
 export function tagSet(names: string): Uint8Array {

@@ -2,8 +2,23 @@
 // Tokens as in html.spec.whatwg.org §13.2.5; of tree construction only what decides where text lies: implied end tags,
 // scopes, the head's end. No adoption agency: a misnested inline end tag is ignored where a block stands between.
 
+import { NameTable } from './name-table.ts'
 import { decodeReferences } from './references.ts'
-import { BLOCK, CLOSES_P, ESCAPABLE_RAW_TEXT, IN_HEAD, OTHER, RAW_TEXT, SCOPE, TAG_COUNT, TEXT, tagId, tagSet, VOID } from './tags.ts'
+import {
+  BLOCK,
+  CLOSES_P,
+  ESCAPABLE_RAW_TEXT,
+  IN_HEAD,
+  OTHER,
+  RAW_TEXT,
+  SCOPE,
+  TAG_COUNT,
+  TAG_NAMES,
+  TEXT,
+  tagId,
+  tagSet,
+  VOID,
+} from './tags.ts'
 
 /** Nodes in document order; node 0 is a root above everything. The subtree of node i is [i, end[i]). */
 export interface HtmlTree {
@@ -308,19 +323,11 @@ function endOfName(html: string, start: number): number {
   }
 }
 
+const TAG_TABLE = new NameTable(TAG_NAMES.map((name) => [name, tagId(name)]))
+
 /** Number of the element whose name stands in [start, end). */
 function tagAt(html: string, start: number, end: number): number {
-  const name = html.slice(start, end)
-  const tag = tagId(name)
-  return tag === OTHER && hasCapital(name) ? tagId(name.toLowerCase()) : tag
-}
-
-function hasCapital(name: string): boolean {
-  for (let i = 0; i < name.length; i++) {
-    const code = name.charCodeAt(i)
-    if (code >= 65 && code <= 90) return true
-  }
-  return false
+  return TAG_TABLE.find(html, start, end) ?? OTHER
 }
 
 function startTag(html: string, start: number, builder: TreeBuilder): number {
@@ -393,7 +400,7 @@ function readAttributes(html: string, from: number, scan: { position: number; at
         valueEnd = at
       }
     }
-    const name = keptName(html, nameStart, nameEnd)
+    const name = ATTRIBUTE_TABLE.find(html, nameStart, nameEnd)
     if (name === undefined || attributes?.[name] !== undefined) continue
     attributes ??= {}
     attributes[name] = decodeReferences(html.slice(valueStart, valueEnd))
@@ -409,18 +416,4 @@ function endOfAttributeName(html: string, from: number): number {
   }
 }
 
-function keptName(html: string, start: number, end: number): string | undefined {
-  const length = end - start
-  // Most names are told from all kept ones by their first letter and length alone.
-  if (length > LONGEST_ATTRIBUTE || KEPT_SHAPES[((html.charCodeAt(start) & 31) << 4) | length] === 0) return undefined
-  const name = html.slice(start, end)
-  if (KEPT_ATTRIBUTES.has(name)) return name
-  if (!hasCapital(name)) return undefined
-  const lower = name.toLowerCase()
-  return KEPT_ATTRIBUTES.has(lower) ? lower : undefined
-}
-
-const LONGEST_ATTRIBUTE = 14
-/** By the first letter, whichever its case, and the length. */
-const KEPT_SHAPES = new Uint8Array(32 << 4)
-for (const name of KEPT_ATTRIBUTES) KEPT_SHAPES[((name.charCodeAt(0) & 31) << 4) | name.length] = 1
+const ATTRIBUTE_TABLE = new NameTable([...KEPT_ATTRIBUTES].map((name) => [name, name]))

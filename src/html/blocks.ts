@@ -167,7 +167,7 @@ class BlockWriter {
       this.current = here
     }
     const raw = this.tree.text[node]
-    const text = node < this.preEnd ? raw : raw.replace(/\s+/g, ' ')
+    const text = node < this.preEnd ? raw : raw.replace(WIDE_BLANKS, ' ')
     const style = this.style[node - this.root]
     this.line += text
     this.styled?.add(text, style)
@@ -193,9 +193,9 @@ class BlockWriter {
   private pushLines(node: number, lines: string, styledLines: string, linkDensity: number): void {
     const styled = styledLines === lines ? undefined : styledLines.split('\n')
     lines.split('\n').forEach((line, i) => {
-      const text = line.replace(/\s+/g, ' ').trim()
+      const text = line.replace(WIDE_BLANKS, ' ').trim()
       if (text === '') return
-      const markdown = styled?.[i]?.replace(/\s+/g, ' ').trim() ?? text
+      const markdown = styled?.[i]?.replace(WIDE_BLANKS, ' ').trim() ?? text
       this.push(this.kindOf(node), text, markdown, Math.min(text.length, linkDensity * line.length))
     })
   }
@@ -255,6 +255,9 @@ function isDataTable(tree: HtmlTree, table: number, isOut: Uint8Array): boolean 
   }
   return rows > 0 && cells >= 2 && cells > rows && characters / cells < 300
 }
+
+/** Blanks that are not one space: a search for these leaves most lines as they are. */
+const WIDE_BLANKS = /[^\S ]\s*| \s+/g
 
 /** Control characters, soft hyphens and zero-width spaces. Joiners stay, they change letters. */
 const INVISIBLE = /[\0-\x08\x0b\x0e-\x1f\x7f\u00ad\u200b\u2060\ufeff]+/g

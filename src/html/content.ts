@@ -169,7 +169,7 @@ function blockValues(tree: HtmlTree, measures: Measures): Float64Array {
     const links = measures.linkCharacters[node]
     const plain = characters - links
     let worth = 0
-    if (plain >= SENTENCE_CHARACTERS && HEADINGS[tree.tag[node]] === 0) worth = measures.marks[node] > 0 ? plain : plain * 0.4
+    if (plain >= SENTENCE_CHARACTERS && HEADINGS[tree.tag[node]] === 0) worth = measures.hasMark[node] === 1 ? plain : plain * 0.4
     value[node] = worth - (links > plain ? links : links * 0.2)
   }
   return value

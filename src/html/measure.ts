@@ -14,8 +14,8 @@ export interface Measures {
   /** Characters of visible text directly in a block; runs of blanks count as one. */
   readonly characters: Float64Array
   readonly linkCharacters: Float64Array
-  /** Commas and sentence marks outside of links. */
-  readonly marks: Int32Array
+  /** 1 on a block that has a comma or a sentence mark outside of links. */
+  readonly hasMark: Uint8Array
 }
 
 const DEAD = tagSet(
@@ -53,7 +53,7 @@ function measureShown(tree: HtmlTree, shown: Shown): Measures & Sentences {
   const block = new Int32Array(count)
   const characters = new Float64Array(count)
   const linkCharacters = new Float64Array(count)
-  const marks = new Int32Array(count)
+  const hasMark = new Uint8Array(count)
   const sentences = new Float64Array(3)
   // Which of the three the text of each node goes to: shown, noscript, hidden; or neither.
   const kind = new Uint8Array(count)
@@ -87,10 +87,10 @@ function measureShown(tree: HtmlTree, shown: Shown): Measures & Sentences {
     if (length === 0) continue
     characters[at] += length
     if (isLink[node] === 1) linkCharacters[at] += length
-    else marks[at] += countMarks(text[node])
+    else if (hasMark[at] === 0 && MARK.test(text[node])) hasMark[at] = 1
   }
   const [seen, noscriptSentences, hiddenSentences] = sentences
-  return { hint, isDead, block, characters, linkCharacters, marks, sentences: seen, noscriptSentences, hiddenSentences }
+  return { hint, isDead, block, characters, linkCharacters, hasMark, sentences: seen, noscriptSentences, hiddenSentences }
 }
 
 /** Characters of long texts. */
@@ -119,20 +119,5 @@ function visibleLength(text: string): number {
   return length
 }
 
-function countMarks(text: string): number {
-  let found = 0
-  for (let i = 0; i < text.length; i++) {
-    const code = text.charCodeAt(i)
-    if (code === COMMA || code === STOP || code === EXCLAMATION || code === QUESTION || code === SEMICOLON) found++
-    else if (code > 0x600 && FOREIGN_MARKS.has(code)) found++
-  }
-  return found
-}
-
-const COMMA = 44
-const STOP = 46
-const EXCLAMATION = 33
-const QUESTION = 63
-const SEMICOLON = 59
-/** Their full-width, Arabic and Devanagari kin. */
-const FOREIGN_MARKS = new Set([...'。，、！？；．،؛؟۔।…'].map((mark) => mark.charCodeAt(0)))
+/** Commas and sentence marks, with their full-width, Arabic and Devanagari kin. */
+const MARK = /[,.!?;。，、！？；．،؛؟۔।…]/

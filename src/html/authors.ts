@@ -2,7 +2,7 @@
 
 /** What stands before the names: "By", "Posted by", "Von", "Autor:". */
 const BEFORE =
-  /^(?:[,;:|\s–-]+|(?:(?:article|recipe|review|story|text|words|written|posted|published|reviewed|contributed|submitted)\s+)?by\b:?|(?:ein beitrag |text |geschrieben )?von\b:?|par\b:?|por\b:?|di\b:?|door\b:?|autor(?:in)?\b:?|auteur\b:?|author\b:?|text:|words:)\s*/i
+  /^(?:[,;:|\s–-]+|(?:article|recipe|review|story|text|words|written|posted|published|reviewed|contributed|submitted)\s+by:?|by\b:?|(?:ein beitrag |text |geschrieben )?von\b:?|par\b:?|por\b:?|di\b:?|door\b:?|autor(?:in)?\b:?|auteur\b:?|author\b:?|text:|words:)\s*/i
 
 /** What stands behind them: a date, a role, a count of words. */
 const BEHIND =
@@ -28,8 +28,13 @@ function isName(text: string): boolean {
   )
 }
 
-const SIGNED =
-  /^(?:(?:written|posted|published|text|words|story)\s+by|by|von|par|por|di|door)[:\s]\s*((?:\p{Lu}[\p{L}.'’-]*\s?){1,5}(?:(?:and|und|et|y|e|en|&|,)\s+(?:\p{Lu}[\p{L}.'’-]*\s?){2,4}){0,3})$/u
+/** Words of a name are told apart by blanks: no part of the pattern can match in two ways. */
+const NAME = String.raw`\p{Lu}[\p{L}.'’-]*`
+const SIGNED = new RegExp(
+  String.raw`^(?:(?:written|posted|published|text|words|story)\s+by|by|von|par|por|di|door)[:\s]\s*` +
+    String.raw`(${NAME}(?:\s+${NAME}){0,4}(?:(?:\s+(?:and|und|et|y|e|en|&)|,)\s+${NAME}(?:\s+${NAME}){1,3}){0,3})$`,
+  'u',
+)
 
 /** Names in a line that does nothing but sign: "By Ann Lee and Bo Ek". */
 export function signedNames(line: string): string | undefined {

@@ -305,7 +305,11 @@ function namesOf(value: Json | undefined): string {
 const BLANKS = /[\s\0-\x1f\x7f]+/g
 
 function clean(text: string): string {
-  const line = text.replace(BLANKS, ' ').trim()
+  // What is cut off later need not be cleaned: data sits in attributes by the megabyte.
+  const line = text
+    .slice(0, 4 * LONGEST)
+    .replace(BLANKS, ' ')
+    .trim()
   return line.length > LONGEST ? line.slice(0, LONGEST).toWellFormed() : line
 }
 

@@ -5,9 +5,9 @@
 import { parseArgs } from 'node:util'
 import type { TokenBatch } from '../src/model/batch.ts'
 import { type DecoderConfig, decoderConfig } from '../src/model/config.ts'
-import { traceTraining } from '../src/model/decoder.ts'
 import { initialValues } from '../src/model/init.ts'
 import { preset } from '../src/model/presets.ts'
+import { traceTraining } from '../src/model/trace.ts'
 import { createTrainable } from '../src/model/trainable.ts'
 import { createCpuDevice } from '../src/tensor/cpu/cpu-device.ts'
 import { differentiate } from '../src/tensor/differentiate.ts'
@@ -99,13 +99,13 @@ async function timeTable(shape: Shape) {
   const moved = placePersistent(tape.graph.tensors, start)
   const at = addresses(moved, placeActivations(records, new Set([tape.losses]), moved.endBytes))
   tape.parameters.forEach((block, i) => {
-    device.upload(at(block.tensor), initialValues(block, i, config, 1))
+    device.upload(at(block.tensor), initialValues(block, i, 1))
   })
   const batch = noise(shape)
-  device.upload(at(tape.ids), batch.ids)
+  device.upload(at(tape.inputs.ids), batch.ids)
   device.upload(at(tape.targets), batch.targets)
   device.upload(
-    at(tape.positions),
+    at(tape.inputs.positions),
     batch.ids.map((_, i) => i % length),
   )
   const program = device.compile(records, at)

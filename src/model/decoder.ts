@@ -1,257 +1,197 @@
-// A decoder-only transformer as a tape: pre-norm residual blocks of attention and feed-forward (Vaswani et al. 2017; Xiong et
-// al. 2020 for the place of the norm). Parameters carry the names and shapes of Hugging Face's GPT-2, where the model is one,
-// and of its Llama otherwise. Projections that read the same input lie side by side and are one product.
+// A decoder-only transformer as a tape (Vaswani et al. 2017). Parameters carry the names and shapes of Hugging Face's GPT-2,
+// where the model is one, and of its Llama otherwise.
 
 import { Graph } from '../tensor/graph.ts'
-import { ACTIVATIONS } from '../tensor/operations.ts'
-import * as ops from '../tensor/ops.ts'
 import type { Tensor } from '../tensor/tensor.ts'
-import { type DecoderConfig, isGated } from './config.ts'
+import { type DecoderConfig, isGated, windowOf } from './config.ts'
+import { AttentionPositions, headShape, Layers, type Tape } from './layers.ts'
+import * as ops from './operations.ts'
+import { Declarations, type Linear, type Norm, type ParameterBlock } from './parameters.ts'
+import type { Trunk } from './trace.ts'
 
-/** Matrices that are one tensor; each part is a named range of it. */
-export interface ParameterBlock {
-  readonly tensor: Tensor
-  readonly parts: readonly ParameterPart[]
-  readonly start: Start
-}
-
-export interface ParameterPart {
-  readonly name: string
-  readonly shape: readonly number[]
-  /** First element within the block. */
-  readonly offset: number
-}
-
-/** What the parameters of a block begin as; `residual` ones write into the residual stream. */
-export type Start = 'normal' | 'residual' | 'ones' | 'zeros'
-
-interface Linear {
-  w: Tensor
-  b?: Tensor
-  inOut: boolean
-}
-interface Norm {
-  w: Tensor
-  b?: Tensor
-}
 interface Block {
-  attentionNorm: Norm
-  qkv: Linear
-  out: Linear
-  feedForwardNorm: Norm
-  up: Linear
-  down: Linear
+  readonly attentionNorm: Norm
+  readonly qkv: Linear
+  /** Of query and key heads. */
+  readonly queryNorm?: Tensor
+  readonly keyNorm?: Tensor
+  readonly out: Linear
+  readonly feedForwardNorm: Norm
+  readonly up: Linear
+  readonly down: Linear
 }
 interface Parameters {
-  blocks: ParameterBlock[]
-  embedding: Tensor
-  positions?: Tensor
-  layers: Block[]
-  norm: Norm
-  head: Tensor
+  readonly blocks: readonly ParameterBlock[]
+  readonly embedding: Tensor
+  readonly positions?: Tensor
+  readonly layers: readonly Block[]
+  /** Where blocks normalize what they read, the stream is normalized at its end. */
+  readonly norm?: Norm
+  readonly head: Tensor
 }
 
-export interface TrainingTape {
-  readonly graph: Graph
-  readonly parameters: readonly ParameterBlock[]
-  readonly ids: Tensor
-  readonly targets: Tensor
-  readonly lo: Tensor
-  readonly positions: Tensor
-  /** f32[1]: what the loss is multiplied with before gradients are taken. */
-  readonly scale: Tensor
-  /** f32[rows·length], 0 where there is no target. */
-  readonly losses: Tensor
-  readonly rotary?: RotaryTables
-}
-
-export interface DecodingTape {
-  readonly graph: Graph
-  readonly parameters: readonly ParameterBlock[]
-  readonly id: Tensor
-  readonly position: Tensor
-  readonly logits: Tensor
-  readonly rotary?: RotaryTables
-}
-
-export interface RotaryTables {
-  readonly cosines: Tensor
-  readonly sines: Tensor
-}
-
-/** rows·length tokens at once, up to the losses. */
-export function traceTraining(config: DecoderConfig, { rows, length }: { rows: number; length: number }): TrainingTape {
+/** rows·length tokens at once. */
+export function traceDecoder(config: DecoderConfig, { rows, length }: { rows: number; length: number }): Trunk {
   const graph = new Graph()
   const parameters = declareParameters(graph, config)
   const tokens = rows * length
   const ids = graph.tensor('ids', [tokens], 'input', 'i32')
-  const targets = graph.tensor('targets', [tokens], 'input', 'i32')
   const lo = graph.tensor('lo', [tokens], 'input', 'i32')
   const positions = graph.tensor('positions', [tokens], 'input', 'i32')
-  const scale = graph.tensor('scale', [1], 'input')
-  const rotary = rotaryTables(graph, config)
-  const heads = headShape(config)
-  const x = traceBlocks(graph, config, parameters, { ids, positions, rotary }, (qkv) => ops.attention(graph, qkv, lo, { ...heads, length }))
-  const losses = ops.headLoss(graph, x, parameters.head, targets, scale)
-  return { graph, parameters: parameters.blocks, ids, targets, lo, positions, scale, losses, rotary }
+  const known = new AttentionPositions(graph, config, length)
+  const hidden = traceBlocks(graph, config, parameters, { ids, positions, known }, (qkv, layer) =>
+    ops.attention(graph, qkv, { lo, bias: known.bias() }, { ...attentionShape(config, layer), length, causal: true }),
+  )
+  return {
+    graph,
+    parameters: parameters.blocks,
+    constants: known.constants,
+    inputs: { ids, lo, positions },
+    hidden,
+    read: hidden,
+    head: { w: parameters.head },
+  }
 }
 
-/** One token after those in the cache, up to the logits of the next. */
-export function traceDecoding(config: DecoderConfig): DecodingTape {
+export interface DecodingTape extends Tape {
+  readonly parameters: readonly ParameterBlock[]
+  readonly inputs: { readonly ids: Tensor; readonly positions: Tensor }
+  /** [rows, vocabulary], before the soft-cap. */
+  readonly logits: Tensor
+}
+
+/** One token a row after those in its cache of `context` places, up to the logits of the next. */
+export function traceDecoding(config: DecoderConfig, { rows, context }: { rows: number; context: number }): DecodingTape {
   const graph = new Graph()
   const parameters = declareParameters(graph, config)
-  const id = graph.tensor('id', [1], 'input', 'i32')
-  const position = graph.tensor('position', [1], 'input', 'i32')
-  const rotary = rotaryTables(graph, config)
-  const heads = headShape(config)
-  const cacheShape = [config.contextLength, heads.kvHeads * heads.headSize]
-  const x = traceBlocks(graph, config, parameters, { ids: id, positions: position, rotary }, (qkv, layer) => {
-    const keys = graph.tensor(`keys ${layer}`, cacheShape, 'state')
-    const values = graph.tensor(`values ${layer}`, cacheShape, 'state')
-    return ops.attentionCached(graph, qkv, { keys, values, position }, heads)
+  const ids = graph.tensor('ids', [rows], 'input', 'i32')
+  const positions = graph.tensor('positions', [rows], 'input', 'i32')
+  const known = new AttentionPositions(graph, config, context)
+  const { kvHeads, headSize } = config
+  const hidden = traceBlocks(graph, config, parameters, { ids, positions, known }, (qkv, layer) => {
+    const keys = graph.tensor(`keys ${layer}`, [rows * context, kvHeads * headSize], 'state')
+    const values = graph.tensor(`values ${layer}`, [rows * context, kvHeads * headSize], 'state')
+    const cache = { keys, values, position: positions, bias: known.bias() }
+    return ops.attentionCached(graph, qkv, cache, attentionShape(config, layer))
   })
-  return { graph, parameters: parameters.blocks, id, position, logits: ops.linear(graph, x, parameters.head), rotary }
+  const logits = ops.linear(graph, hidden, parameters.head)
+  return { graph, parameters: parameters.blocks, constants: known.constants, inputs: { ids, positions }, logits }
 }
 
-function headShape({ heads, kvHeads, width }: DecoderConfig): ops.HeadShape {
-  return { heads, kvHeads, headSize: width / heads }
-}
-
-function rotaryTables(graph: Graph, config: DecoderConfig): RotaryTables | undefined {
-  if (config.positions !== 'rotary') return undefined
-  const shape = [config.contextLength, config.width / config.heads / 2]
-  return { cosines: graph.tensor('cosines', shape, 'constant'), sines: graph.tensor('sines', shape, 'constant') }
+function attentionShape(config: DecoderConfig, layer: number) {
+  return { ...headShape(config), window: windowOf(config, layer), softcap: config.attentionSoftcap }
 }
 
 function traceBlocks(
   graph: Graph,
   config: DecoderConfig,
   parameters: Parameters,
-  input: { ids: Tensor; positions: Tensor; rotary?: RotaryTables },
+  input: { ids: Tensor; positions: Tensor; known: AttentionPositions },
   attend: (qkv: Tensor, layer: number) => Tensor,
 ): Tensor {
-  const { heads, kvHeads, headSize } = headShape(config)
-  const norm = (x: Tensor, { w, b }: Norm) =>
-    config.norm === 'layernorm' ? ops.layerNorm(graph, x, w, b, config.normEpsilon) : ops.rmsNorm(graph, x, w, config.normEpsilon)
-  const linear = (x: Tensor, { w, b, inOut }: Linear) => ops.linear(graph, x, w, b, inOut)
-  const activate = (x: Tensor) => {
-    if (config.activation === 'swiglu') return ops.swiglu(graph, x)
-    const kind = ACTIVATIONS.find((name) => name === config.activation)
-    if (kind === undefined) throw new RangeError(`no such operation yet: ${config.activation}`)
-    return ops.activation(graph, x, kind)
-  }
-
+  const { heads, kvHeads, headSize, normEpsilon } = config
+  const layers = new Layers(graph, config)
   let x = ops.embedding(graph, input.ids, parameters.embedding)
   if (parameters.positions) x = ops.add(graph, x, ops.embedding(graph, input.positions, parameters.positions))
   parameters.layers.forEach((block, layer) => {
-    let qkv = linear(norm(x, block.attentionNorm), block.qkv)
-    if (input.rotary) qkv = ops.rope(graph, qkv, input.positions, input.rotary, { heads: heads + kvHeads, headSize })
-    x = ops.add(graph, x, linear(attend(qkv, layer), block.out))
-    x = ops.add(graph, x, linear(activate(linear(norm(x, block.feedForwardNorm), block.up)), block.down))
+    x = layers.residual(x, block.attentionNorm, (normed) => {
+      let qkv = layers.linear(normed, block.qkv)
+      if (block.queryNorm && block.keyNorm)
+        qkv = ops.headNorm(graph, qkv, block.queryNorm, block.keyNorm, { heads, kvHeads, headSize, epsilon: normEpsilon })
+      const rotary = input.known.rotary(windowOf(config, layer) > 0)
+      if (rotary) qkv = ops.rope(graph, qkv, input.positions, rotary, { heads: heads + kvHeads, headSize })
+      return layers.linear(attend(qkv, layer), block.out)
+    })
+    x = layers.residual(x, block.feedForwardNorm, (normed) => layers.feedForward(normed, block.up, block.down))
   })
-  return norm(x, parameters.norm)
+  return parameters.norm ? layers.norm(x, parameters.norm) : x
 }
 
-function isGpt2(config: DecoderConfig): boolean {
+/** What Hugging Face's GPT-2 can be: everything else carries Llama's names. */
+export function isGpt2(config: DecoderConfig): boolean {
   return (
     config.norm === 'layernorm' &&
+    config.normPlace === 'pre' &&
     config.positions === 'learned' &&
     !isGated(config.activation) &&
     config.biases === true &&
     config.tiedEmbeddings &&
-    config.kvHeads === config.heads
+    config.kvHeads === config.heads &&
+    config.headSize * config.heads === config.width &&
+    !config.qkNorm
   )
 }
 
-/** Every parameter, in the order of the published checkpoints. */
+/** Radford et al. 2019; projections into the residual stream begin smaller, so that its variance does not grow with depth. */
+const DEVIATION = 0.02
+
 function declareParameters(graph: Graph, config: DecoderConfig): Parameters {
-  const { vocabularySize: V, contextLength, width: C, layers, hiddenWidth: F, activation } = config
-  const { heads: H, kvHeads: G, headSize: D } = headShape(config)
-  const blocks: ParameterBlock[] = []
+  const { vocabularySize: V, contextLength, width: C, layers, norm, normPlace, biases } = config
+  const declarations = new Declarations(graph)
   const gpt2 = isGpt2(config)
-
-  /** Parts of one shape but for their first dimension, stacked along it. */
-  function declare(start: Start, names: readonly string[], shapes: readonly (readonly number[])[]): Tensor {
-    const first = shapes.reduce((sum, shape) => sum + shape[0], 0)
-    const tensor = graph.tensor(names.join('|'), [first, ...shapes[0].slice(1)], 'parameter')
-    let offset = 0
-    const parts = names.map((name, i) => {
-      const part = { name, shape: shapes[i], offset }
-      offset += shapes[i].reduce((product, size) => product * size, 1)
-      return part
-    })
-    blocks.push({ tensor, parts, start })
-    return tensor
-  }
-
-  const declareNorm = (name: string): Norm => ({
-    w: declare('ones', [`${name}.weight`], [[C]]),
-    b: config.norm === 'layernorm' && config.biases ? declare('zeros', [`${name}.bias`], [[C]]) : undefined,
-  })
-
-  /** GPT-2 keeps weights as [inputs, outputs], Llama as [outputs, inputs]. */
-  function declareLinear(names: readonly string[], inputs: number, outputs: readonly number[], start: Start): Linear {
-    const shapes = outputs.map((size) => (gpt2 ? [inputs, size] : [size, inputs]))
-    return {
-      w: declare(
-        start,
-        names.map((name) => `${name}.weight`),
-        shapes,
-      ),
-      b: config.biases
-        ? declare(
-            'zeros',
-            names.map((name) => `${name}.bias`),
-            outputs.map((size) => [size]),
-          )
-        : undefined,
-      inOut: gpt2,
-    }
-  }
-
-  const embedding = declare('normal', [gpt2 ? 'transformer.wte.weight' : 'model.embed_tokens.weight'], [[V, C]])
+  const embedding = declarations.table(gpt2 ? 'transformer.wte.weight' : 'model.embed_tokens.weight', [V, C], DEVIATION)
   const positions =
     config.positions === 'learned'
-      ? declare('normal', [gpt2 ? 'transformer.wpe.weight' : 'model.embed_positions.weight'], [[contextLength, C]])
+      ? declarations.table(gpt2 ? 'transformer.wpe.weight' : 'model.embed_positions.weight', [contextLength, C], DEVIATION)
       : undefined
-
-  function declareGpt2Block(layer: number): Block {
-    const at = `transformer.h.${layer}`
-    return {
-      attentionNorm: declareNorm(`${at}.ln_1`),
-      qkv: declareLinear([`${at}.attn.c_attn`], C, [3 * C], 'normal'),
-      out: declareLinear([`${at}.attn.c_proj`], C, [C], 'residual'),
-      feedForwardNorm: declareNorm(`${at}.ln_2`),
-      up: declareLinear([`${at}.mlp.c_fc`], C, [F], 'normal'),
-      down: declareLinear([`${at}.mlp.c_proj`], F, [C], 'residual'),
-    }
+  const declareBlock = gpt2 ? declareGpt2Block : declareLlamaBlock
+  const blocks = Array.from({ length: layers }, (_, layer) => declareBlock(declarations, config, layer))
+  const hasNormBias = norm === 'layernorm' && biases === true
+  return {
+    blocks: declarations.blocks,
+    embedding,
+    positions,
+    layers: blocks,
+    norm: normPlace === 'pre' ? declarations.norm(gpt2 ? 'transformer.ln_f' : 'model.norm', C, hasNormBias) : undefined,
+    head: config.tiedEmbeddings ? embedding : declarations.table('lm_head.weight', [V, C], DEVIATION, 'head'),
   }
+}
 
-  function declareLlamaBlock(layer: number): Block {
-    const at = `model.layers.${layer}`
-    const inside = isGated(activation) ? ['gate_proj', 'up_proj'] : ['up_proj']
-    return {
-      attentionNorm: declareNorm(`${at}.input_layernorm`),
-      qkv: declareLinear(
-        ['q', 'k', 'v'].map((part) => `${at}.self_attn.${part}_proj`),
-        C,
-        [H * D, G * D, G * D],
-        'normal',
-      ),
-      out: declareLinear([`${at}.self_attn.o_proj`], H * D, [C], 'residual'),
-      feedForwardNorm: declareNorm(`${at}.post_attention_layernorm`),
-      up: declareLinear(
-        inside.map((part) => `${at}.mlp.${part}`),
-        C,
-        inside.map(() => F),
-        'normal',
-      ),
-      down: declareLinear([`${at}.mlp.down_proj`], F, [C], 'residual'),
-    }
+function declareGpt2Block(declarations: Declarations, config: DecoderConfig, layer: number): Block {
+  const { width: C, hiddenWidth: F } = config
+  const at = `transformer.h.${layer}`
+  const linear = (name: string, inputs: number, outputs: number, start: number) =>
+    declarations.linear([`${at}.${name}`], inputs, [outputs], { start, biases: true, inOut: true })
+  const residual = DEVIATION / Math.sqrt(2 * config.layers)
+  return {
+    attentionNorm: declarations.norm(`${at}.ln_1`, C, true),
+    qkv: linear('attn.c_attn', C, 3 * C, DEVIATION),
+    out: linear('attn.c_proj', C, C, residual),
+    feedForwardNorm: declarations.norm(`${at}.ln_2`, C, true),
+    up: linear('mlp.c_fc', C, F, DEVIATION),
+    down: linear('mlp.c_proj', F, C, residual),
   }
+}
 
-  const traced = Array.from({ length: layers }, (_, layer) => (gpt2 ? declareGpt2Block(layer) : declareLlamaBlock(layer)))
-  const norm = declareNorm(gpt2 ? 'transformer.ln_f' : 'model.norm')
-  const head = config.tiedEmbeddings ? embedding : declare('normal', ['lm_head.weight'], [[V, C]])
-  return { blocks, embedding, positions, layers: traced, norm, head }
+function declareLlamaBlock(declarations: Declarations, config: DecoderConfig, layer: number): Block {
+  const { width: C, heads: H, kvHeads: G, headSize: D, hiddenWidth: F, biases, norm, activation, qkNorm } = config
+  const at = `model.layers.${layer}`
+  const linear = (names: readonly string[], inputs: number, outputs: readonly number[], start: number, hasBias: boolean) =>
+    declarations.linear(
+      names.map((name) => `${at}.${name}`),
+      inputs,
+      outputs,
+      { start, biases: hasBias },
+    )
+  const all = biases === true
+  const residual = DEVIATION / Math.sqrt(2 * config.layers)
+  const inside = isGated(activation) ? ['mlp.gate_proj', 'mlp.up_proj'] : ['mlp.up_proj']
+  const headNorm = (part: string) => (qkNorm ? declarations.table(`${at}.self_attn.${part}_norm.weight`, [D], 'ones', 'vector') : undefined)
+  const attention = ['self_attn.q_proj', 'self_attn.k_proj', 'self_attn.v_proj']
+  return {
+    attentionNorm: declarations.norm(`${at}.input_layernorm`, C, all && norm === 'layernorm'),
+    qkv: linear(attention, C, [H * D, G * D, G * D], DEVIATION, biases !== false),
+    queryNorm: headNorm('q'),
+    keyNorm: headNorm('k'),
+    out: linear(['self_attn.o_proj'], H * D, [C], residual, all),
+    feedForwardNorm: declarations.norm(`${at}.post_attention_layernorm`, C, all && norm === 'layernorm'),
+    up: linear(
+      inside,
+      C,
+      inside.map(() => F),
+      DEVIATION,
+      all,
+    ),
+    down: linear(['mlp.down_proj'], F, [C], residual, all),
+  }
 }

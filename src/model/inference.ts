@@ -7,7 +7,6 @@ import { addresses, placeActivations, placePersistent } from '../tensor/plan.ts'
 import { elements } from '../tensor/shape.ts'
 import type { ModelConfig } from './config.ts'
 import { traceDecoding } from './decoder.ts'
-import { rotaryValues } from './init.ts'
 import type { Trainable } from './trainable.ts'
 
 /** A configuration and its weights by parameter name. */
@@ -35,7 +34,7 @@ export interface Inference {
 export async function createInference(source: Trainable | Weights, { threads = 1 } = {}): Promise<Inference> {
   const { config } = source
   if (config.architecture !== 'decoder') throw new RangeError(`cannot continue text: ${config.architecture}`)
-  const tape = traceDecoding(config)
+  const tape = traceDecoding(config, { rows: 1, context: config.contextLength })
   const { graph } = tape
   const persistent = placePersistent(graph.tensors, cpuArenaStart)
   const activations = placeActivations(graph.records, new Set([tape.logits]), persistent.endBytes)
@@ -45,11 +44,7 @@ export async function createInference(source: Trainable | Weights, { threads = 1
 
   for (const { tensor, parts } of tape.parameters)
     for (const { name, shape, offset } of parts) device.upload(at(tensor) + offset * 4, weightOf(source, name, elements(shape)))
-  if (tape.rotary) {
-    const values = rotaryValues(tape.rotary, config.ropeTheta)
-    device.upload(at(tape.rotary.cosines), values.cosines)
-    device.upload(at(tape.rotary.sines), values.sines)
-  }
+  for (const { tensor, values } of tape.constants) device.upload(at(tensor), values())
 
   const logits = new Float32Array(config.vocabularySize)
   const word = new Int32Array(1)
@@ -72,8 +67,8 @@ export async function createInference(source: Trainable | Weights, { threads = 1
         throw new SluiceError('SLUICE_MODEL_TOKEN', `token ${token} is not in the vocabulary of ${config.vocabularySize}`, {
           fix: 'encode with the tokenizer that the model was trained with',
         })
-      send(at(tape.id), token)
-      send(at(tape.position), position)
+      send(at(tape.inputs.ids), token)
+      send(at(tape.inputs.positions), position)
       device.run(program)
       position++
       device.download(at(tape.logits), logits)

@@ -1,39 +1,33 @@
-// How large a model is and what it costs; a model of a wanted size.
+// How large a model is and what it costs, read off its tape, so that both are exact for every architecture; and a model of a
+// wanted size.
 
-import { type DecoderConfig, decoderConfig, isGated, type ModelConfig } from './config.ts'
-
-/** Weights of all matrices that tokens are multiplied with: without embedding tables, with the head. */
-function multipliedWeights(config: DecoderConfig): number {
-  const { layers, width, heads, kvHeads, hiddenWidth, activation, vocabularySize } = config
-  const headSize = width / heads
-  const attention = width * (heads + 2 * kvHeads) * headSize + heads * headSize * width
-  const feedForward = (isGated(activation) ? 3 : 2) * width * hiddenWidth
-  return layers * (attention + feedForward) + vocabularySize * width
-}
+import { type OpDefinition, operations } from '../tensor/operations.ts'
+import { elements } from '../tensor/shape.ts'
+import { type DecoderConfig, decoderConfig, type ModelConfig } from './config.ts'
+import { type BatchShape, traceTraining } from './trace.ts'
 
 export function parameterCount(config: ModelConfig): number {
-  if (config.architecture !== 'decoder') throw new RangeError(`not counted yet: ${config.architecture}`)
-  const { layers, width, heads, kvHeads, hiddenWidth, activation, vocabularySize, contextLength } = config
-  let count = multipliedWeights(config)
-  if (!config.tiedEmbeddings) count += vocabularySize * width
-  if (config.positions === 'learned') count += contextLength * width
-  const normSize = config.norm === 'layernorm' && config.biases ? 2 * width : width
-  count += (2 * layers + 1) * normSize
-  if (config.biases) {
-    const attention = (heads + 2 * kvHeads) * (width / heads) + width
-    count += layers * (attention + (isGated(activation) ? 2 : 1) * hiddenWidth + width)
-  }
-  return count
+  return traceTraining(config, { rows: 1, length: 1 }).parameters.reduce((sum, { tensor }) => sum + elements(tensor.shape), 0)
 }
 
 /**
- * Floating-point operations of forward and backward per token: 6 per multiplied weight, and the lower triangle of both
- * products of attention, 6·layers·width·length. Recomputation would not count.
+ * Floating-point operations of forward and backward per token of a batch of this shape, source and target side: of matrix
+ * products and of the part of attention that is not masked. Recomputation would not count.
  */
-export function flopsPerToken(config: ModelConfig, length: number): number {
-  if (config.architecture !== 'decoder') throw new RangeError(`not counted yet: ${config.architecture}`)
-  return 6 * multipliedWeights(config) + 6 * config.layers * config.width * length
+export function flopsPerToken(config: ModelConfig, shape: Omit<BatchShape, 'rows'>): number {
+  const rows = 1
+  const { length, targetLength = config.architecture === 'encoder-decoder' ? length : 0, picks } = shape
+  const { graph } = traceTraining(config, { rows, length, targetLength, picks })
+  const definitions: Readonly<Record<string, OpDefinition>> = operations
+  const forward = graph.records.reduce(
+    (sum, { kernel, reads, attributes }) => sum + (definitions[kernel].flops?.(reads, attributes) ?? 0),
+    0,
+  )
+  return (3 * forward) / (rows * (length + targetLength))
 }
+
+/** Hoffmann et al. 2022, arxiv.org/abs/2203.15556: what compute is best spent on, tokens for each parameter. */
+export const CHINCHILLA_TOKENS = 20
 
 /** The model of the Llama family, with heads of 32 or 64, whose number of parameters is nearest to the one wanted. */
 export function modelOfSize(parameters: number, shape: { vocabularySize: number; contextLength: number }): DecoderConfig {

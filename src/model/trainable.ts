@@ -9,16 +9,25 @@ import type { Graph, OpRecord } from '../tensor/graph.ts'
 import { addresses, placeActivations, placePersistent } from '../tensor/plan.ts'
 import { elements } from '../tensor/shape.ts'
 import type { Tensor } from '../tensor/tensor.ts'
-import type { TokenBatch } from './batch.ts'
+import type { Batch } from './batch.ts'
+import { batchLoader } from './batch-loader.ts'
 import type { ModelConfig } from './config.ts'
-import { type ParameterBlock, traceTraining } from './decoder.ts'
-import { initialValues, rotaryValues } from './init.ts'
+import { initialValues } from './init.ts'
+import type { ParameterBlock, ParameterRole } from './parameters.ts'
 import { flopsPerToken, parameterCount } from './size.ts'
+import { type BatchShape, type LossOptions, traceTraining } from './trace.ts'
 
-export interface Parameter {
+/** How the parameters of a group are updated. */
+export interface ParameterGroup {
+  readonly decays: boolean
+  /** What the learning rate is multiplied with. */
+  readonly rateFactor: number
+}
+
+export interface Parameter extends ParameterGroup {
   readonly name: string
   readonly shape: readonly number[]
-  readonly decays: boolean
+  readonly role: ParameterRole
 }
 
 export interface StepOptions {
@@ -43,14 +52,16 @@ export interface Trainable {
   readonly flopsPerToken: number
   readonly arenaBytes: number
   /** Mean loss (nats) over the targets and how many there were; no gradients. */
-  evaluate(batch: TokenBatch): { loss: number; targets: number }
+  evaluate(batch: Batch): { loss: number; targets: number }
   /** Forward and backward: adds gradients of the sum of losses divided by `denominator`; returns the sum of losses and targets. */
-  accumulate(batch: TokenBatch, denominator: number): { lossSum: number; targets: number }
+  accumulate(batch: Batch, denominator: number): { lossSum: number; targets: number }
   /**
    * Clips by global norm, updates, zeroes gradients. Where the norm is not finite, weights and moments stay as they are:
    * the caller sees it in `gradientNorm`.
    */
   step(options: StepOptions): { gradientNorm: number }
+  /** Zeroes gradients without an update. */
+  discard(): void
   /** Copies out. */
   read(kind: StateKind, name: string): Float32Array
   /** Copies in. */
@@ -58,17 +69,19 @@ export interface Trainable {
   dispose(): Promise<void>
 }
 
-export interface TrainableOptions {
-  /** Rows and tokens a row of the largest batch; a smaller one is padded to it. */
-  readonly rows: number
-  readonly length: number
+/** With the shape of the largest batch: a smaller one is padded to it. */
+export interface TrainableOptions extends BatchShape {
   readonly threads: number
   readonly seed: number
+  readonly loss?: LossOptions
+  /** The group of each parameter; where absent, matrices and tables decay, norms and biases do not, and all have one rate. */
+  readonly groupOf?: (parameter: { readonly names: readonly string[]; readonly role: ParameterRole }) => ParameterGroup
 }
 
 /** The tensors of one parameter block. */
 interface BlockState extends Readonly<Record<StateKind, Tensor>> {
   readonly block: ParameterBlock
+  readonly group: ParameterGroup
   readonly partials: Tensor
 }
 
@@ -77,18 +90,22 @@ const HYPER_FLOATS = 10
 
 /** @throws SluiceError SLUICE_MODEL_LENGTH where rows are longer than the model's context; SLUICE_TENSOR_MEMORY where it does not fit */
 export async function createTrainable(config: ModelConfig, options: TrainableOptions): Promise<Trainable> {
-  const { rows, length, threads, seed } = options
-  if (length > config.contextLength)
-    throw new SluiceError('SLUICE_MODEL_LENGTH', `rows of ${length} tokens exceed the model's context of ${config.contextLength}`, {
-      fix: `train on rows of at most ${config.contextLength}, or set contextLength`,
-    })
-  if (config.architecture !== 'decoder') throw new RangeError(`cannot be trained yet: ${config.architecture}`)
-  const tape = traceTraining(config, { rows, length })
+  const { rows, length, targetLength = 0, threads, seed, loss, groupOf = defaultGroup } = options
+  if (Math.max(length, targetLength) > config.contextLength)
+    throw new SluiceError(
+      'SLUICE_MODEL_LENGTH',
+      `rows of ${Math.max(length, targetLength)} tokens exceed the model's context of ${config.contextLength}`,
+      { fix: `train on rows of at most ${config.contextLength}, or set contextLength` },
+    )
+  const tape = traceTraining(config, options, loss)
   const { graph, losses } = tape
   const forward = graph.records.slice()
   const { records: training, gradients } = differentiate(graph)
-  const states = tape.parameters.map((block) => stateOf(graph, block, gradients))
-  const hyper = graph.tensor('hyper', [HYPER_FLOATS], 'input')
+  const states = tape.parameters.map((block) => stateOf(graph, block, gradients, groupOf))
+  /** What AdamW reads besides its tensors, one for each rate. */
+  const hypers = new Map<number, Tensor>()
+  for (const { group } of states)
+    if (!hypers.has(group.rateFactor)) hypers.set(group.rateFactor, graph.tensor(`hyper ${group.rateFactor}`, [HYPER_FLOATS], 'input'))
   const persistent = placePersistent(graph.tensors, cpuArenaStart)
   const kept = new Set([losses])
   const trainingPlan = placeActivations(training, kept, persistent.endBytes)
@@ -103,42 +120,32 @@ export async function createTrainable(config: ModelConfig, options: TrainableOpt
   const forwardProgram = device.compile(forward, forwardAt)
   const normProgram = device.compile(states.map(squareSumRecord), at)
   const updateProgram = device.compile(
-    states.map((state) => adamwRecord(state, hyper)),
+    states.map((state) => adamwRecord(state, hypers)),
     at,
   )
 
   states.forEach(({ weights, block }, index) => {
-    device.upload(at(weights), initialValues(block, index, config, seed))
+    device.upload(at(weights), initialValues(block, index, seed))
   })
-  if (tape.rotary) {
-    const values = rotaryValues(tape.rotary, config.ropeTheta)
-    device.upload(at(tape.rotary.cosines), values.cosines)
-    device.upload(at(tape.rotary.sines), values.sines)
-  }
+  for (const { tensor, values } of tape.constants) device.upload(at(tensor), values())
 
-  const tokens = rows * length
-  const ids = new Int32Array(tokens)
-  const targets = new Int32Array(tokens)
-  const lo = new Int32Array(tokens)
-  const positions = new Int32Array(tokens)
-  const tokenLosses = new Float32Array(tokens)
+  const loader = batchLoader(config, tape, rows)
+  const inputs = { ...tape.inputs, targets: tape.targets }
+  const targetLosses = new Float32Array(elements(losses.shape))
   const hyperValues = new Float32Array(HYPER_FLOATS)
   const scaleValue = new Float32Array(1)
 
   /** Checks and pads a batch, sends it to the device, and returns how many targets it has. */
-  function load(batch: TokenBatch): number {
-    const count = padInto(batch, { rows, length, vocabularySize: config.vocabularySize }, { ids, targets, lo, positions })
-    device.upload(at(tape.ids), ids)
-    device.upload(at(tape.targets), targets)
-    device.upload(at(tape.lo), lo)
-    device.upload(at(tape.positions), positions)
+  function load(batch: Batch): number {
+    const count = loader.load(batch)
+    for (const [name, tensor] of Object.entries(inputs)) device.upload(at(tensor), loader.arrays[name])
     return count
   }
 
   function sumOfLosses(address: number): number {
-    device.download(address, tokenLosses)
+    device.download(address, targetLosses)
     let sum = 0
-    for (let i = 0; i < tokens; i++) sum += tokenLosses[i]
+    for (let i = 0; i < targetLosses.length; i++) sum += targetLosses[i]
     return sum
   }
 
@@ -151,6 +158,10 @@ export async function createTrainable(config: ModelConfig, options: TrainableOpt
       for (const sum of sums) squares += sum
     }
     return Math.sqrt(squares)
+  }
+
+  function discard(): void {
+    for (const { gradient } of states) device.fill(at(gradient), elements(gradient.shape), 0)
   }
 
   const places = new Map<string, { state: BlockState; offset: number; size: number }>()
@@ -166,9 +177,9 @@ export async function createTrainable(config: ModelConfig, options: TrainableOpt
 
   return {
     config,
-    parameters: states.flatMap(({ block }) => block.parts.map(({ name, shape }) => ({ name, shape, decays: decays(block.tensor) }))),
+    parameters: states.flatMap(({ block, group }) => block.parts.map(({ name, shape }) => ({ name, shape, role: block.role, ...group }))),
     parameterCount: parameterCount(config),
-    flopsPerToken: flopsPerToken(config, length),
+    flopsPerToken: flopsPerToken(config, options),
     arenaBytes,
     evaluate(batch) {
       const count = load(batch)
@@ -187,16 +198,19 @@ export async function createTrainable(config: ModelConfig, options: TrainableOpt
       if (step < 1) throw new RangeError(`steps count from 1, got ${step}`)
       const norm = gradientNorm()
       if (!Number.isFinite(norm)) {
-        for (const { gradient } of states) device.fill(at(gradient), elements(gradient.shape), 0)
+        discard()
         return { gradientNorm: norm }
       }
       const scale = maxNorm > 0 && norm > maxNorm ? maxNorm / norm : 1
       const corrections = [1 / (1 - beta1 ** step), 1 / (1 - beta2 ** step)]
-      hyperValues.set([learningRate, beta1, beta2, epsilon, weightDecay, scale, ...corrections, 1 - beta1, 1 - beta2])
-      device.upload(at(hyper), hyperValues)
+      for (const [rateFactor, hyper] of hypers) {
+        hyperValues.set([learningRate * rateFactor, beta1, beta2, epsilon, weightDecay, scale, ...corrections, 1 - beta1, 1 - beta2])
+        device.upload(at(hyper), hyperValues)
+      }
       device.run(updateProgram)
       return { gradientNorm: norm }
     },
+    discard,
     read(kind, name) {
       const { address, size } = placeOf(kind, name)
       const values = new Float32Array(size)
@@ -215,15 +229,20 @@ export async function createTrainable(config: ModelConfig, options: TrainableOpt
   }
 }
 
-/** Matrices decay, norms and biases do not. */
-function decays(parameter: Tensor): boolean {
-  return parameter.shape.length > 1
+function defaultGroup({ role }: { readonly role: ParameterRole }): ParameterGroup {
+  return { decays: role !== 'vector', rateFactor: 1 }
 }
 
-function stateOf(graph: Graph, block: ParameterBlock, gradients: ReadonlyMap<Tensor, Tensor>): BlockState {
+function stateOf(
+  graph: Graph,
+  block: ParameterBlock,
+  gradients: ReadonlyMap<Tensor, Tensor>,
+  groupOf: NonNullable<TrainableOptions['groupOf']>,
+): BlockState {
   const { name, shape } = block.tensor
   return {
     block,
+    group: groupOf({ names: block.parts.map(({ name }) => name), role: block.role }),
     weights: block.tensor,
     gradient: gradients.get(block.tensor) ?? graph.tensor(`d ${name}`, shape, 'gradient'),
     moment1: graph.tensor(`moment1 ${name}`, shape, 'moment'),
@@ -236,55 +255,9 @@ function squareSumRecord({ gradient, partials }: BlockState): OpRecord {
   return { kernel: 'square_sum', reads: { x: gradient }, writes: { partials }, adds: [], scratch: {}, attributes: {} }
 }
 
-function adamwRecord({ weights, gradient, moment1, moment2 }: BlockState, hyper: Tensor): OpRecord {
+function adamwRecord({ group, weights, gradient, moment1, moment2 }: BlockState, hypers: ReadonlyMap<number, Tensor>): OpRecord {
+  const hyper = hypers.get(group.rateFactor)
+  if (!hyper) throw new TypeError(`no hyperparameters for the rate factor ${group.rateFactor}`)
   const writes = { parameter: weights, gradient, first: moment1, second: moment2 }
-  return { kernel: 'adamw', reads: { hyper }, writes, adds: [], scratch: {}, attributes: { decays: Number(decays(weights)) } }
-}
-
-interface BatchArrays {
-  ids: Int32Array
-  targets: Int32Array
-  lo: Int32Array
-  positions: Int32Array
-}
-
-/**
- * Copies a batch into arrays of rows × length; what it lacks becomes tokens without targets. Positions count from lo.
- *
- * @returns the number of targets
- * @throws SluiceError SLUICE_MODEL_BATCH where it is too large or a value is out of range
- */
-function padInto(batch: TokenBatch, limits: { rows: number; length: number; vocabularySize: number }, out: BatchArrays): number {
-  const { rows, length, vocabularySize } = limits
-  if (batch.rows > rows || batch.length > length)
-    throw new SluiceError('SLUICE_MODEL_BATCH', `a batch of ${batch.rows} × ${batch.length} exceeds the planned ${rows} × ${length}`, {
-      fix: 'create the model for the largest batch',
-    })
-  let count = 0
-  for (let row = 0; row < rows; row++)
-    for (let t = 0; t < length; t++) {
-      const to = row * length + t
-      if (row >= batch.rows || t >= batch.length) {
-        out.ids[to] = 0
-        out.targets[to] = -1
-        out.lo[to] = t
-        out.positions[to] = 0
-        continue
-      }
-      const from = row * batch.length + t
-      const id = batch.ids[from]
-      const target = batch.targets[from]
-      const first = batch.lo[from]
-      if (!(id >= 0 && id < vocabularySize && target < vocabularySize && first >= 0 && first <= t))
-        throw new SluiceError('SLUICE_MODEL_BATCH', `token ${id}, target ${target} or first visible position ${first} is out of range`, {
-          where: { row, position: t, vocabularySize },
-          fix: 'tokenize with the tokenizer whose vocabulary size the model has',
-        })
-      out.ids[to] = id
-      out.targets[to] = target
-      out.lo[to] = first
-      out.positions[to] = t - first
-      if (target >= 0) count++
-    }
-  return count
+  return { kernel: 'adamw', reads: { hyper }, writes, adds: [], scratch: {}, attributes: { decays: Number(group.decays) } }
 }

@@ -10,7 +10,7 @@ test('the presets parse, and GPT-2 has its published number of parameters', () =
   assert.equal(parameterCount(preset('gpt2-124m')), 124_439_808)
   // llm.c counts 6N + 6·L·C·T, N without the positions' table
   const matrices = 124_439_808 - 1024 * 768
-  assert.ok(Math.abs(flopsPerToken(preset('gpt2-124m'), 1024) / (6 * matrices + 6 * 12 * 768 * 1024) - 1) < 0.002)
+  assert.ok(Math.abs(flopsPerToken(preset('gpt2-124m'), { length: 1024 }) / (6 * matrices + 6 * 12 * 768 * 1024) - 1) < 0.002)
 })
 
 test('a resolved configuration is its own input', () => {

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { TokenBatch } from '../../src/model/batch.ts'
+import type { Batch, TokenBatch } from '../../src/model/batch.ts'
+import { batchLoader } from '../../src/model/batch-loader.ts'
 import { decoderConfig } from '../../src/model/config.ts'
-import { traceTraining } from '../../src/model/decoder.ts'
-import { rotaryValues } from '../../src/model/init.ts'
 import { preset } from '../../src/model/presets.ts'
 import { parameterCount } from '../../src/model/size.ts'
+import { type BatchShape, traceTraining } from '../../src/model/trace.ts'
 import { createTrainable, type Trainable } from '../../src/model/trainable.ts'
 import { differentiate } from '../../src/tensor/differentiate.ts'
 import { createReferenceDevice } from '../../src/tensor/reference.ts'
@@ -42,7 +42,7 @@ for (const [name, config] of Object.entries(families)) {
             model.read('weights', name).map((w) => 8 * w),
           )
       const { lossSum, targets } = model.accumulate(batch, 7)
-      const reference = referenceOf(model, batch, 7)
+      const reference = referenceOf(model, batch, { rows, length }, 7)
       assert.equal(targets, 16)
       assert.ok(Math.abs(lossSum - reference.loss()) < 1e-3, `${lossSum}, reference ${reference.loss()}`)
       for (const { name } of model.parameters) {
@@ -229,29 +229,19 @@ test('a model beyond 4 GiB is refused', async () => {
 })
 
 /** The same tape with the model's weights on the reference device. */
-function referenceOf(model: Trainable, batch: TokenBatch, denominator: number) {
-  if (model.config.architecture !== 'decoder') return assert.fail()
-  const tape = traceTraining(model.config, batch)
-  const { ropeTheta } = model.config
+function referenceOf(model: Trainable, batch: Batch, shape: BatchShape, denominator: number) {
+  const tape = traceTraining(model.config, shape)
   const { records, gradients } = differentiate(tape.graph)
   const { at, bytes } = layOut(tape.graph, records)
   const device = createReferenceDevice(bytes)
   const program = device.compile(records, at)
   for (const { tensor, parts } of tape.parameters)
     for (const { name, offset } of parts) device.upload(at(tensor) + offset * 4, model.read('weights', name))
-  device.upload(at(tape.ids), batch.ids)
-  device.upload(at(tape.targets), batch.targets)
-  device.upload(at(tape.lo), batch.lo)
-  device.upload(
-    at(tape.positions),
-    batch.lo.map((lo, i) => (i % batch.length) - lo),
-  )
+  for (const { tensor, values } of tape.constants) device.upload(at(tensor), values())
+  const loader = batchLoader(model.config, tape, shape.rows)
+  loader.load(batch)
+  for (const [name, tensor] of Object.entries({ ...tape.inputs, targets: tape.targets })) device.upload(at(tensor), loader.arrays[name])
   device.upload(at(tape.scale), Float32Array.of(1 / denominator))
-  if (tape.rotary) {
-    const { cosines, sines } = rotaryValues(tape.rotary, ropeTheta)
-    device.upload(at(tape.rotary.cosines), cosines)
-    device.upload(at(tape.rotary.sines), sines)
-  }
   const loss = () => {
     device.run(program)
     return device.values(at(tape.losses), elements(tape.losses.shape)).reduce((a, b) => a + b, 0)

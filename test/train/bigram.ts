@@ -1,7 +1,7 @@
 // The smallest real model behind the trainer's seam: next-token logits are a row of one [V, V] table, plus a bias. Plain
 // loops, exact gradients, AdamW: it tests the loop, the loader and the checkpoints without the tensor half.
 
-import type { TokenBatch } from '../../src/model/batch.ts'
+import type { Batch } from '../../src/model/batch.ts'
 import type { ModelConfig } from '../../src/model/config.ts'
 import type { Parameter, StepOptions, Trainable } from '../../src/model/trainable.ts'
 import { randomUint32 } from '../../src/train/shuffle.ts'
@@ -10,8 +10,8 @@ type Kind = 'weights' | 'moment1' | 'moment2' | 'gradient'
 
 export function bigramModel(config: ModelConfig, vocabularySize: number, seed = 1): Trainable {
   const parameters: Parameter[] = [
-    { name: 'table.weight', shape: [vocabularySize, vocabularySize], decays: true },
-    { name: 'table.bias', shape: [vocabularySize], decays: false },
+    { name: 'table.weight', shape: [vocabularySize, vocabularySize], role: 'matrix', decays: true, rateFactor: 1 },
+    { name: 'table.bias', shape: [vocabularySize], role: 'vector', decays: false, rateFactor: 1 },
   ]
   const random = randomUint32(seed)
   const zeros = ({ shape }: Parameter) => new Float32Array(shape.reduce((product, size) => product * size, 1))
@@ -30,7 +30,9 @@ export function bigramModel(config: ModelConfig, vocabularySize: number, seed = 
   const probabilities = new Float64Array(vocabularySize)
 
   /** Sum of losses; gradients of sum/denominator where one is given. */
-  function pass({ ids, targets }: TokenBatch, denominator?: number) {
+  function pass(batch: Batch, denominator?: number) {
+    if (batch.kind !== 'tokens') throw new RangeError(`a bigram model reads tokens, not ${batch.kind}`)
+    const { ids, targets } = batch
     const weights = tensor('weights', 'table.weight')
     const bias = tensor('weights', 'table.bias')
     const weightsGradient = tensor('gradient', 'table.weight')
@@ -76,6 +78,9 @@ export function bigramModel(config: ModelConfig, vocabularySize: number, seed = 
     },
     read: (kind, name) => tensor(kind, name).slice(),
     write: (kind, name, values) => tensor(kind, name).set(values),
+    discard: () => {
+      for (const { name } of parameters) tensor('gradient', name).fill(0)
+    },
     dispose: async () => {},
   }
 }

@@ -1,0 +1,216 @@
+// An encoder-decoder as a tape: T5 (Raffel et al. 2020) and its version 1.1, with the names and shapes of their checkpoints.
+// Positions are relative: one table of buckets a side, which all blocks share. Scores are not divided by √d.
+
+import { Graph } from '../tensor/graph.ts'
+import type { Tensor } from '../tensor/tensor.ts'
+import { type EncoderDecoderConfig, isGated } from './config.ts'
+import { headShape, Layers, type Tape } from './layers.ts'
+import * as ops from './operations.ts'
+import { Declarations, type Linear, type Norm, type ParameterBlock } from './parameters.ts'
+import type { Trunk } from './trace.ts'
+
+interface Attention {
+  readonly norm: Norm
+  readonly qkv: Linear
+  readonly out: Linear
+}
+interface CrossAttention {
+  readonly norm: Norm
+  readonly q: Linear
+  readonly kv: Linear
+  readonly out: Linear
+}
+interface FeedForward {
+  readonly norm: Norm
+  readonly up: Linear
+  readonly down: Linear
+}
+interface Side<B> {
+  /** [buckets, heads] */
+  readonly bias: Tensor
+  readonly layers: readonly B[]
+  readonly norm: Norm
+}
+interface EncoderBlock {
+  readonly attention: Attention
+  readonly feedForward: FeedForward
+}
+interface DecoderBlock extends EncoderBlock {
+  readonly cross: CrossAttention
+}
+interface Parameters {
+  readonly blocks: readonly ParameterBlock[]
+  readonly embedding: Tensor
+  readonly encoder: Side<EncoderBlock>
+  readonly decoder: Side<DecoderBlock>
+  readonly head: Tensor
+}
+
+/** rows of `length` source and `targetLength` target tokens. */
+export function traceEncoderDecoder(
+  config: EncoderDecoderConfig,
+  { rows, length, targetLength }: { rows: number; length: number; targetLength: number },
+): Trunk {
+  const graph = new Graph()
+  const parameters = declareParameters(graph, config)
+  const integers = (name: string, count: number) => graph.tensor(name, [count], 'input', 'i32')
+  const source = rows * length
+  const target = rows * targetLength
+  const inputs = {
+    sourceIds: integers('source ids', source),
+    sourceLo: integers('source lo', source),
+    sourceHi: integers('source hi', source),
+    ids: integers('ids', target),
+    lo: integers('lo', target),
+    crossLo: integers('cross lo', target),
+    crossHi: integers('cross hi', target),
+  }
+  const { sourceIds, sourceLo, sourceHi, ids, lo, crossLo, crossHi } = inputs
+  const encoded = traceEncoderSide(graph, config, parameters, { ids: sourceIds, lo: sourceLo, hi: sourceHi, length })
+  const layers = layersOf(graph, config)
+  const heads = { ...headShape(config), scale: 1 }
+  const bias = biasOf(graph, config, parameters.decoder.bias, targetLength, false)
+  let x = ops.embedding(graph, ids, parameters.embedding)
+  for (const { attention, cross, feedForward } of parameters.decoder.layers) {
+    x = layers.residual(x, attention.norm, (normed) => {
+      const shape = { ...heads, length: targetLength, causal: true }
+      return layers.linear(ops.attention(graph, layers.linear(normed, attention.qkv), { lo, bias }, shape), attention.out)
+    })
+    x = layers.residual(x, cross.norm, (normed) => {
+      const shape = { ...heads, length: targetLength, keyLength: length }
+      const [q, kv] = [layers.linear(normed, cross.q), layers.linear(encoded, cross.kv)]
+      return layers.linear(ops.crossAttention(graph, q, kv, { lo: crossLo, hi: crossHi }, shape), cross.out)
+    })
+    x = layers.residual(x, feedForward.norm, (normed) => layers.feedForward(normed, feedForward.up, feedForward.down))
+  }
+  const hidden = layers.norm(x, parameters.decoder.norm)
+  return {
+    graph,
+    parameters: parameters.blocks,
+    constants: [],
+    inputs,
+    hidden: encoded,
+    read: headInput(graph, config, hidden),
+    head: { w: parameters.head },
+  }
+}
+
+export interface EncodingTape extends Tape {
+  readonly parameters: readonly ParameterBlock[]
+  /** Keys and values that each block of the decoder reads, [rows·length, 2·heads·headSize]. */
+  readonly memories: readonly Tensor[]
+}
+
+/** The source side, up to what decoding reads of it: `memories` are the tensors of a decoding tape. */
+export function traceEncoding(config: EncoderDecoderConfig, { rows, length }: { rows: number; length: number }): EncodingTape {
+  const graph = new Graph()
+  const parameters = declareParameters(graph, config)
+  const integers = (name: string) => graph.tensor(name, [rows * length], 'input', 'i32')
+  const inputs = { ids: integers('ids'), lo: integers('lo'), hi: integers('hi') }
+  const encoded = traceEncoderSide(graph, config, parameters, { ...inputs, length })
+  const layers = layersOf(graph, config)
+  const memories = parameters.decoder.layers.map(({ cross }) => layers.linear(encoded, cross.kv))
+  return { graph, parameters: parameters.blocks, constants: [], inputs, memories }
+}
+
+function traceEncoderSide(
+  graph: Graph,
+  config: EncoderDecoderConfig,
+  { embedding, encoder }: Parameters,
+  { ids, lo, hi, length }: { ids: Tensor; lo: Tensor; hi: Tensor; length: number },
+): Tensor {
+  const layers = layersOf(graph, config)
+  const shape = { ...headShape(config), scale: 1, length, causal: false }
+  const bias = biasOf(graph, config, encoder.bias, length, true)
+  let x = ops.embedding(graph, ids, embedding)
+  for (const { attention, feedForward } of encoder.layers) {
+    x = layers.residual(x, attention.norm, (normed) =>
+      layers.linear(ops.attention(graph, layers.linear(normed, attention.qkv), { lo, hi, bias }, shape), attention.out),
+    )
+    x = layers.residual(x, feedForward.norm, (normed) => layers.feedForward(normed, feedForward.up, feedForward.down))
+  }
+  return layers.norm(x, encoder.norm)
+}
+
+function layersOf(graph: Graph, { normEpsilon, activation }: EncoderDecoderConfig): Layers {
+  return new Layers(graph, { norm: 'rmsnorm', normPlace: 'pre', normEpsilon, activation })
+}
+
+function biasOf(graph: Graph, { maxDistance }: EncoderDecoderConfig, w: Tensor, length: number, isBidirectional: boolean): Tensor {
+  return ops.relativeBias(graph, w, { length, keyLength: length, maxDistance, bidirectional: isBidirectional })
+}
+
+/** A head that shares the embedding's matrix reads a smaller stream, for embeddings begin with deviation 1. */
+function headInput(graph: Graph, { tiedEmbeddings, width }: EncoderDecoderConfig, x: Tensor): Tensor {
+  return tiedEmbeddings ? ops.scale(graph, x, width ** -0.5) : x
+}
+
+/** Deviations are those of T5's released code, but for an untied head, which began with 1: its first losses were in the hundreds. */
+function declareParameters(graph: Graph, config: EncoderDecoderConfig): Parameters {
+  const { vocabularySize: V, width: C, layers, decoderLayers, tiedEmbeddings } = config
+  const declarations = new Declarations(graph)
+  const embedding = declarations.table('shared.weight', [V, C], 1)
+  const encoder = declareSide(declarations, config, 'encoder', layers, (at, attention) => ({
+    attention,
+    feedForward: declareFeedForward(declarations, config, `${at}.layer.1`),
+  }))
+  const decoder = declareSide(declarations, config, 'decoder', decoderLayers, (at, attention) => ({
+    attention,
+    cross: declareCross(declarations, config, `${at}.layer.1`),
+    feedForward: declareFeedForward(declarations, config, `${at}.layer.2`),
+  }))
+  const head = tiedEmbeddings ? embedding : declarations.table('lm_head.weight', [V, C], C ** -0.5, 'head')
+  return { blocks: declarations.blocks, embedding, encoder, decoder, head }
+}
+
+function declareSide<B>(
+  declarations: Declarations,
+  config: EncoderDecoderConfig,
+  side: 'encoder' | 'decoder',
+  count: number,
+  block: (at: string, attention: Attention) => B,
+): Side<B> {
+  const { width: C, heads: H, buckets } = config
+  const bias = declarations.table(`${side}.block.0.layer.0.SelfAttention.relative_attention_bias.weight`, [buckets, H], C ** -0.5)
+  const layers = Array.from({ length: count }, (_, layer) => {
+    const at = `${side}.block.${layer}`
+    return block(at, declareAttention(declarations, config, `${at}.layer.0`))
+  })
+  return { bias, layers, norm: declarations.norm(`${side}.final_layer_norm`, C, false) }
+}
+
+function declareAttention(declarations: Declarations, config: EncoderDecoderConfig, at: string): Attention {
+  const { width: C, heads: H, headSize: D } = config
+  const names = ['q', 'k', 'v'].map((part) => `${at}.SelfAttention.${part}`)
+  return {
+    norm: declarations.norm(`${at}.layer_norm`, C, false),
+    qkv: declarations.linear(names, C, [H * D, H * D, H * D], { start: [(C * D) ** -0.5, C ** -0.5, C ** -0.5] }),
+    out: declarations.linear([`${at}.SelfAttention.o`], H * D, [C], { start: (H * D) ** -0.5 }),
+  }
+}
+
+function declareCross(declarations: Declarations, config: EncoderDecoderConfig, at: string): CrossAttention {
+  const { width: C, heads: H, headSize: D } = config
+  const name = (part: string) => `${at}.EncDecAttention.${part}`
+  return {
+    norm: declarations.norm(`${at}.layer_norm`, C, false),
+    q: declarations.linear([name('q')], C, [H * D], { start: (C * D) ** -0.5 }),
+    kv: declarations.linear([name('k'), name('v')], C, [H * D, H * D], { start: C ** -0.5 }),
+    out: declarations.linear([name('o')], H * D, [C], { start: (H * D) ** -0.5 }),
+  }
+}
+
+function declareFeedForward(declarations: Declarations, config: EncoderDecoderConfig, at: string): FeedForward {
+  const { width: C, hiddenWidth: F, activation } = config
+  const inside = isGated(activation) ? ['wi_0', 'wi_1'] : ['wi']
+  return {
+    norm: declarations.norm(`${at}.layer_norm`, C, false),
+    up: declarations.linear(
+      inside.map((part) => `${at}.DenseReluDense.${part}`),
+      C,
+      inside.map(() => F),
+      { start: C ** -0.5 },
+    ),
+    down: declarations.linear([`${at}.DenseReluDense.wo`], F, [C], { start: F ** -0.5 }),
+  }
+}

@@ -1,10 +1,10 @@
 // An encoder-decoder as a tape: T5 (Raffel et al. 2020) and its version 1.1, with the names and shapes of their checkpoints.
 // Positions are relative: one table of buckets a side, which all blocks share. Scores are not divided by √d.
 
-import { Graph } from '../tensor/graph.ts'
+import { Graph, type OpRecord } from '../tensor/graph.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { type EncoderDecoderConfig, isGated } from './config.ts'
-import { headShape, Layers, type Tape } from './layers.ts'
+import { headShape, Layers } from './layers.ts'
 import * as ops from './operations.ts'
 import { Declarations, type Linear, type Norm, type ParameterBlock } from './parameters.ts'
 import type { Trunk } from './trace.ts'
@@ -95,22 +95,72 @@ export function traceEncoderDecoder(
   }
 }
 
-export interface EncodingTape extends Tape {
+/** Writing step by step: `read` runs once for the source rows, `write` for each token after. One set of parameters. */
+export interface SequenceTape {
+  readonly graph: Graph
   readonly parameters: readonly ParameterBlock[]
-  /** Keys and values that each block of the decoder reads, [rows·length, 2·heads·headSize]. */
-  readonly memories: readonly Tensor[]
+  readonly read: {
+    readonly records: readonly OpRecord[]
+    readonly inputs: { readonly ids: Tensor; readonly lo: Tensor; readonly hi: Tensor }
+    /** What reading leaves for writing: each activation and the state that has its memory. */
+    readonly memories: readonly { readonly made: Tensor; readonly kept: Tensor }[]
+  }
+  readonly write: {
+    readonly records: readonly OpRecord[]
+    /** crossLo and crossHi: the tokens of each row's source. */
+    readonly inputs: { readonly ids: Tensor; readonly positions: Tensor; readonly crossLo: Tensor; readonly crossHi: Tensor }
+    /** [rows, vocabulary] */
+    readonly logits: Tensor
+  }
 }
 
-/** The source side, up to what decoding reads of it: `memories` are the tensors of a decoding tape. */
-export function traceEncoding(config: EncoderDecoderConfig, { rows, length }: { rows: number; length: number }): EncodingTape {
+/** @param shape tokens of a source row, and places of a target row's cache */
+export function traceSequences(
+  config: EncoderDecoderConfig,
+  { rows, length, context }: { rows: number; length: number; context: number },
+): SequenceTape {
   const graph = new Graph()
   const parameters = declareParameters(graph, config)
-  const integers = (name: string) => graph.tensor(name, [rows * length], 'input', 'i32')
-  const inputs = { ids: integers('ids'), lo: integers('lo'), hi: integers('hi') }
-  const encoded = traceEncoderSide(graph, config, parameters, { ...inputs, length })
   const layers = layersOf(graph, config)
-  const memories = parameters.decoder.layers.map(({ cross }) => layers.linear(encoded, cross.kv))
-  return { graph, parameters: parameters.blocks, constants: [], inputs, memories }
+  const heads = { ...headShape(config), scale: 1 }
+  const integers = (name: string, count: number) => graph.tensor(name, [count], 'input', 'i32')
+  const source = rows * length
+  const read = { ids: integers('source ids', source), lo: integers('source lo', source), hi: integers('source hi', source) }
+  const encoded = traceEncoderSide(graph, config, parameters, { ...read, length })
+  const keep = (made: Tensor) => ({ made, kept: graph.tensor(`kept ${made.name}`, made.shape, 'state') })
+  const bias = keep(biasOf(graph, config, parameters.decoder.bias, context, false))
+  const sources = parameters.decoder.layers.map(({ cross }) => keep(layers.linear(encoded, cross.kv)))
+  const readRecords = graph.records.slice()
+
+  const write = {
+    ids: integers('ids', rows),
+    positions: integers('positions', rows),
+    crossLo: integers('cross lo', rows),
+    crossHi: integers('cross hi', rows),
+  }
+  let x = ops.embedding(graph, write.ids, parameters.embedding)
+  parameters.decoder.layers.forEach(({ attention, cross, feedForward }, layer) => {
+    x = layers.residual(x, attention.norm, (normed) => {
+      const cacheShape = [rows * context, config.heads * config.headSize]
+      const keys = graph.tensor(`keys ${layer}`, cacheShape, 'state')
+      const values = graph.tensor(`values ${layer}`, cacheShape, 'state')
+      const cache = { keys, values, position: write.positions, bias: bias.kept }
+      return layers.linear(ops.attentionCached(graph, layers.linear(normed, attention.qkv), cache, heads), attention.out)
+    })
+    x = layers.residual(x, cross.norm, (normed) => {
+      const seen = { lo: write.crossLo, hi: write.crossHi }
+      const shape = { ...heads, length: 1, keyLength: length }
+      return layers.linear(ops.crossAttention(graph, layers.linear(normed, cross.q), sources[layer].kept, seen, shape), cross.out)
+    })
+    x = layers.residual(x, feedForward.norm, (normed) => layers.feedForward(normed, feedForward.up, feedForward.down))
+  })
+  const logits = ops.linear(graph, headInput(graph, config, layers.norm(x, parameters.decoder.norm)), parameters.head)
+  return {
+    graph,
+    parameters: parameters.blocks,
+    read: { records: readRecords, inputs: read, memories: [bias, ...sources] },
+    write: { records: graph.records.slice(readRecords.length), inputs: write, logits },
+  }
 }
 
 function traceEncoderSide(

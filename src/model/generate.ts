@@ -4,8 +4,9 @@
 import { z } from 'zod'
 import { SluiceError } from '../core/errors.ts'
 import { uniform } from '../tensor/rng.ts'
-import { createInference, type Inference, type Weights } from './inference.ts'
+import { createInference, type Inference } from './inference.ts'
 import type { Trainable } from './trainable.ts'
+import type { Weights } from './weights.ts'
 
 export const generateOptions = z.strictObject({
   maxTokens: z.int().min(1).default(128).describe('tokens to generate at most'),

@@ -4,16 +4,10 @@
 import { SluiceError } from '../core/errors.ts'
 import { cpuArenaStart, createCpuDevice } from '../tensor/cpu/cpu-device.ts'
 import { addresses, placeActivations, placePersistent } from '../tensor/plan.ts'
-import { elements } from '../tensor/shape.ts'
 import type { ModelConfig } from './config.ts'
 import { traceDecoding } from './decoder.ts'
 import type { Trainable } from './trainable.ts'
-
-/** A configuration and its weights by parameter name. */
-export interface Weights {
-  readonly config: ModelConfig
-  readonly weights: ReadonlyMap<string, Float32Array>
-}
+import { uploadWeights, type Weights } from './weights.ts'
 
 export interface Inference {
   readonly config: ModelConfig
@@ -42,8 +36,7 @@ export async function createInference(source: Trainable | Weights, { threads = 1
   const at = addresses(persistent, activations)
   const program = device.compile(graph.records, at)
 
-  for (const { tensor, parts } of tape.parameters)
-    for (const { name, shape, offset } of parts) device.upload(at(tensor) + offset * 4, weightOf(source, name, elements(shape)))
+  uploadWeights(device, tape.parameters, at, source)
   for (const { tensor, values } of tape.constants) device.upload(at(tensor), values())
 
   const logits = new Float32Array(config.vocabularySize)
@@ -79,16 +72,4 @@ export async function createInference(source: Trainable | Weights, { threads = 1
     },
     dispose: () => device.dispose(),
   }
-}
-
-function weightOf(source: Trainable | Weights, name: string, size: number): Float32Array {
-  const values = 'read' in source ? source.read('weights', name) : source.weights.get(name)
-  if (values?.length === size) return values
-  throw new SluiceError(
-    'SLUICE_MODEL_PARAMETER',
-    `${name} should have ${size} values, the weights have ${values ? values.length : 'none'}`,
-    {
-      fix: 'give the configuration that these weights were trained with',
-    },
-  )
 }

@@ -45,7 +45,7 @@ function decoded(bytes: Uint8Array, encoding: string, declaredBy: DecodedHtml['d
   if (encoding === 'replacement') return { text: bytes.length === 0 ? '' : '\ufffd', encoding, declaredBy }
   let decoder = decoders.get(encoding)
   if (decoder === undefined) decoders.set(encoding, (decoder = new TextDecoder(encoding)))
-  return { text: decoder.decode(bytes).toWellFormed(), encoding, declaredBy }
+  return { text: decoder.decode(bytes), encoding, declaredBy }
 }
 
 function byteOrderMark(bytes: Uint8Array): string | undefined {

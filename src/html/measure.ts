@@ -108,13 +108,17 @@ const NEVER = 3
 /** Length in letters, with runs of blanks counted as one, none at the ends. */
 function visibleLength(text: string): number {
   let length = 0
-  let wasSpace = true
+  let wasSpace = false
   for (let i = 0; i < text.length; i++) {
     const code = text.charCodeAt(i)
-    const isSpace = code === 32 || (code >= 9 && code <= 13) || code === 160
+    if (code <= 32 || code === 160) {
+      wasSpace = length > 0
+      continue
+    }
     // A Han character or a syllable says about as much as two letters.
-    if (!isSpace) length += (code >= 0x2e80 && code < 0xd800 ? 2 : 1) + (wasSpace && length > 0 ? 1 : 0)
-    wasSpace = isSpace
+    length += code >= 0x2e80 && code < 0xd800 ? 2 : 1
+    if (wasSpace) length++
+    wasSpace = false
   }
   return length
 }

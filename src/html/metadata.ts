@@ -221,7 +221,8 @@ function addMeta(found: Found, attributes: Attributes): void {
 function addLink(found: Found, attributes: Attributes): void {
   if (attributes.href === undefined) return
   // A link to a Creative Commons licence says it as well, though it may be a picture's.
-  if (found.licenseLink === undefined && LICENSE_LINK.test(attributes.href)) found.licenseLink = attributes.href.trim()
+  if (found.licenseLink === undefined && attributes.href.includes('creativecommons.org') && LICENSE_LINK.test(attributes.href))
+    found.licenseLink = attributes.href.trim()
   if (attributes.rel === undefined) return
   for (const relation of attributes.rel.toLowerCase().split(/\s+/)) {
     if (relation === 'canonical') found.canonical ??= attributes.href.trim()
@@ -301,8 +302,8 @@ function namesOf(value: Json | undefined): string {
   return names.join(', ')
 }
 
-/** And control characters, which no name or title has. */
-const BLANKS = /[\s\0-\x1f\x7f]+/g
+/** Blanks that are not one space, and control characters, which no name or title has. */
+const BLANKS = /(?:[^\S ]|[\0-\x1f\x7f])[\s\0-\x1f\x7f]*| [\s\0-\x1f\x7f]+/g
 
 function clean(text: string): string {
   // What is cut off later need not be cleaned: data sits in attributes by the megabyte.

@@ -10,6 +10,7 @@ const comparisons = [
   ['warc'],
   ['filters', '--peers'],
   ['minhash', '--peers'],
+  ['dedup'],
   ['tokenizer'],
   ['tokenizer-pieces'],
   ['language', '--peers'],

@@ -27,3 +27,6 @@ installed/presidio/bin/pip install --quiet --disable-pip-version-check presidio-
 python3 -m venv installed/extraction
 installed/extraction/bin/pip install --quiet --disable-pip-version-check trafilatura==2.3.1 resiliparse==2.0.1
 npm install --silent --prefix installed/node --no-audit --no-fund --ignore-scripts @mozilla/readability@0.6.0 linkedom@0.18.15 parse5@8.1.1
+# text-dedup wants older packages than the others.
+python3 -m venv installed/text-dedup
+installed/text-dedup/bin/pip install --quiet --disable-pip-version-check text-dedup==0.4.0

@@ -6,47 +6,7 @@ import * as ops from '../tensor/ops.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 
 export type { HeadShape } from '../tensor/ops.ts'
-export { add, embedding, layerNorm, linear, rmsNorm, rope } from '../tensor/ops.ts'
-
-interface AttentionShape extends ops.HeadShape {
-  readonly length: number
-  readonly causal: boolean
-  readonly window?: number
-  readonly softcap?: number
-  readonly scale?: number
-}
-
-export function attention(
-  graph: Graph,
-  qkv: Tensor,
-  { lo, hi, bias }: { lo: Tensor; hi?: Tensor; bias?: Tensor },
-  shape: AttentionShape,
-): Tensor {
-  if (hi || bias || shape.window || shape.softcap || shape.scale || !shape.causal) throw new RangeError('attention: not yet')
-  const { heads, kvHeads, headSize, length } = shape
-  return ops.attention(graph, qkv, lo, { heads, kvHeads, headSize, length })
-}
-
-export function attentionCached(
-  graph: Graph,
-  qkv: Tensor,
-  { keys, values, position, bias }: { keys: Tensor; values: Tensor; position: Tensor; bias?: Tensor },
-  shape: ops.HeadShape & { window?: number; softcap?: number; scale?: number },
-): Tensor {
-  if (bias || shape.window || shape.softcap || shape.scale) throw new RangeError('attentionCached: not yet')
-  const { heads, kvHeads, headSize } = shape
-  return ops.attentionCached(graph, qkv, { keys, values, position }, { heads, kvHeads, headSize })
-}
-
-export function crossAttention(
-  _graph: Graph,
-  _q: Tensor,
-  _kv: Tensor,
-  _range: { lo: Tensor; hi: Tensor },
-  _shape: ops.HeadShape & { length: number; keyLength: number; scale?: number },
-): Tensor {
-  throw new RangeError('crossAttention: not yet')
-}
+export { add, attention, attentionCached, crossAttention, embedding, layerNorm, linear, rmsNorm, rope } from '../tensor/ops.ts'
 
 export function relativeBias(
   _graph: Graph,

@@ -87,7 +87,10 @@ export function differentiate(graph: Graph): Differentiated {
         if (to.adds) adds.push(`d${name}`)
       }
       const reads = { ...pick(record, definition.saves), ...(dy ? { dy } : {}) }
-      backward.push({ ...record, kernel: backwardOf(record.kernel), reads, writes, adds })
+      const scratch = definition.backwardScratch
+        ? graph.scratch(record.kernel, definition.backwardScratch(record.reads, record.attributes))
+        : record.scratch
+      backward.push({ ...record, kernel: backwardOf(record.kernel), reads, writes, adds, scratch })
     }
   }
   const parameters = new Map([...gradients].filter(([tensor]) => tensor.role === 'parameter'))

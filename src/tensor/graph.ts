@@ -50,14 +50,20 @@ export class Graph {
         'f32',
         definition.inPlace && name === 'y' ? reads[definition.inPlace] : undefined,
       )
-    const record: OpRecord = { kernel, reads, writes, adds: [], scratch: this.scratch(kernel, reads, attributes), attributes }
+    const record: OpRecord = {
+      kernel,
+      reads,
+      writes,
+      adds: [],
+      scratch: this.scratch(kernel, definition.scratch?.(reads, attributes) ?? {}),
+      attributes,
+    }
     this.records.push(record)
     return writes
   }
 
-  /** The scratch tensors that one record of this operation needs. */
-  scratch(kernel: OpName, reads: Operands, attributes: Attributes): Operands {
-    const shapes = operations[kernel].scratch?.(reads, attributes) ?? {}
+  /** Memory that one record needs while it runs. */
+  scratch(kernel: KernelName, shapes: Readonly<Record<string, Shape>>): Operands {
     return Object.fromEntries(Object.entries(shapes).map(([name, shape]) => [name, this.tensor(`${kernel}.${name}`, shape, 'activation')]))
   }
 }

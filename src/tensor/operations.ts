@@ -3,7 +3,7 @@
 // N = rows·length tokens, C model width, H query heads, G key and value heads, D head size, F hidden width, V vocabulary.
 
 import { elements, rowCount, rowLength, type Shape } from './shape.ts'
-import type { Attributes, Operands } from './tensor.ts'
+import type { Attributes, Operands, Tensor } from './tensor.ts'
 
 export type OpName =
   | 'linear'
@@ -11,6 +11,7 @@ export type OpName =
   | 'norm'
   | 'rope'
   | 'attention'
+  | 'cross_attention'
   | 'attention_cached'
   | 'activation'
   | 'swiglu'
@@ -21,6 +22,8 @@ export interface OpDefinition {
   /** Shape of `y` and of everything else that the forward kernel writes. */
   shapes(reads: Operands, attributes: Attributes): Readonly<Record<string, Shape>>
   scratch?(reads: Operands, attributes: Attributes): Readonly<Record<string, Shape>>
+  /** What the backward kernel has instead. */
+  backwardScratch?(reads: Operands, attributes: Attributes): Readonly<Record<string, Shape>>
   /** Operands, read or written, that the backward kernel reads. */
   readonly saves: readonly string[]
   /** Inputs that get a gradient, where they are there and belong to the model. */
@@ -34,6 +37,21 @@ export interface OpDefinition {
 }
 
 const like = (name: string) => (reads: Operands) => ({ y: reads[name].shape })
+
+function attentionShapes(queries: Tensor, { heads, headSize }: Attributes): Record<string, Shape> {
+  const N = rowCount(queries.shape)
+  return { y: [N, heads * headSize], lse: [N, heads] }
+}
+
+/** The gradient of a bias, row by row: rows are added up in their order. */
+const biasScratch = (bias: Tensor, rows: number): Record<string, Shape> => ({ parts: [rows, elements(bias.shape)] })
+
+/** How many keys a query sees on average, where all of its row belongs together. */
+function meanKeys(length: number, causal: number, window: number): number {
+  const reach = window > 0 ? Math.min(window, length) : length
+  const before = reach - reach ** 2 / (2 * length)
+  return causal ? before : 2 * before
+}
 
 export const ACTIVATIONS = ['gelu_tanh', 'silu', 'relu2'] as const
 export type Activation = (typeof ACTIVATIONS)[number]
@@ -63,20 +81,29 @@ export const operations: Readonly<Record<OpName, OpDefinition>> = {
   },
   // rotates the first `heads` heads of size `headSize` in each row of x by positions[N]; in place
   rope: { shapes: like('x'), saves: ['positions', 'cosines', 'sines'], differentiable: ['x'], inPlace: 'x' },
-  // qkv[N,(H+2G)·D], lo[N] → y[N,H·D]; rows of `length` positions, of which t sees lo[t] ≤ j ≤ t
+  // qkv[N,(H+2G)·D], lo[N], hi[N]? → y[N,H·D]; rows of `length` positions, of which t sees lo[t] ≤ j, and j ≤ t where causal
+  // is 1, else j < hi[t]; window w > 0: also |t − j| < w. Scores are scale·q·k; softcap c > 0: then c·tanh(score / c);
+  // then plus bias[H, 2·length − 1] at j − t + length − 1. lse is the logarithm of the softmax's denominator
   attention: {
-    shapes: ({ qkv }, { heads, headSize }) => ({
-      y: [rowCount(qkv.shape), heads * headSize],
-      lse: [rowCount(qkv.shape), heads],
-    }),
-    saves: ['qkv', 'lo', 'y', 'lse'],
-    differentiable: ['qkv'],
-    // the lower triangle of two products
-    flops: ({ qkv }, { heads, headSize, length }) => 2 * rowCount(qkv.shape) * heads * headSize * length,
+    shapes: ({ qkv }, attributes) => attentionShapes(qkv, attributes),
+    saves: ['qkv', 'lo', 'hi', 'bias', 'y', 'lse'],
+    differentiable: ['qkv', 'bias'],
+    backwardScratch: ({ qkv, bias }, { length }): Record<string, Shape> => (bias ? biasScratch(bias, rowCount(qkv.shape) / length) : {}),
+    flops: ({ qkv }, { heads, headSize, length, causal, window }) =>
+      4 * rowCount(qkv.shape) * heads * headSize * meanKeys(length, causal, window),
   },
-  // one token against a cache that it joins; decoding only
+  // the same of q[N,H·D] with keys and values kv[rows·keyLength, 2G·D]; the bias is [H, length + keyLength − 1]
+  cross_attention: {
+    shapes: ({ q }, attributes) => attentionShapes(q, attributes),
+    saves: ['q', 'kv', 'lo', 'hi', 'bias', 'y', 'lse'],
+    differentiable: ['q', 'kv', 'bias'],
+    backwardScratch: ({ q, bias }, { length }): Record<string, Shape> => (bias ? biasScratch(bias, rowCount(q.shape) / length) : {}),
+    flops: ({ q }, { heads, headSize, keyLength }) => 4 * rowCount(q.shape) * heads * headSize * keyLength,
+  },
+  // `length` tokens a row join the cache keys, values[rows·context, G·D] from position[rows] on, and each sees the cache up to
+  // itself, with window, softcap and bias[H, 2·context − 1] as above. Tokens beyond the context are left out. Inference only
   attention_cached: {
-    shapes: (_, { heads, headSize }) => ({ y: [1, heads * headSize] }),
+    shapes: ({ qkv }, { heads, headSize }) => ({ y: [rowCount(qkv.shape), heads * headSize] }),
     saves: [],
     differentiable: [],
   },

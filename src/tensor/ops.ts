@@ -38,17 +38,76 @@ export interface HeadShape {
   readonly headSize: number
 }
 
-export function attention(graph: Graph, qkv: Tensor, lo: Tensor, shape: HeadShape & { length: number }): Tensor {
-  return graph.apply('attention', { qkv, lo }, { ...shape, scale: shape.headSize ** -0.5 }).y
+/** Beyond the heads: what a query sees, and how its scores are made. */
+export interface AttentionShape extends HeadShape {
+  /** Positions of a row. */
+  readonly length: number
+  readonly causal: boolean
+  /** Distance below which positions see each other; 0: any. */
+  readonly window?: number
+  /** c of c·tanh(score / c); 0: none. */
+  readonly softcap?: number
+  /** What products of query and key are multiplied with; 1/√headSize where absent. */
+  readonly scale?: number
 }
 
+function attentionAttributes({
+  heads,
+  kvHeads,
+  headSize,
+  length,
+  causal,
+  window = 0,
+  softcap = 0,
+  scale = headSize ** -0.5,
+}: AttentionShape) {
+  return { heads, kvHeads, headSize, length, scale, causal: Number(causal), window, softcap }
+}
+
+/**
+ * @param lo first position that each position sees, i32[rows·length]
+ * @param hi first that it does not see, where attention is not causal
+ * @param bias f32[heads, 2·length − 1], by key − query + length − 1
+ */
+export function attention(
+  graph: Graph,
+  qkv: Tensor,
+  { lo, hi, bias }: { lo: Tensor; hi?: Tensor; bias?: Tensor },
+  shape: AttentionShape,
+): Tensor {
+  if (!shape.causal && !hi) throw new TypeError('attention that is not causal needs hi')
+  const reads = { qkv, lo, ...(hi && !shape.causal ? { hi } : {}), ...(bias ? { bias } : {}) }
+  return graph.apply('attention', reads, attentionAttributes(shape)).y
+}
+
+/**
+ * @param kv f32[rows·keyLength, 2·kvHeads·headSize], keys then values
+ * @param range lo ≤ key < hi of each query, i32[rows·length]
+ * @param bias f32[heads, length + keyLength − 1], by key − query + length − 1
+ */
+export function crossAttention(
+  graph: Graph,
+  q: Tensor,
+  kv: Tensor,
+  { lo, hi, bias }: { lo: Tensor; hi: Tensor; bias?: Tensor },
+  shape: Omit<AttentionShape, 'causal' | 'window'> & { keyLength: number },
+): Tensor {
+  const attributes = { ...attentionAttributes({ ...shape, causal: false }), keyLength: shape.keyLength }
+  return graph.apply('cross_attention', bias ? { q, kv, lo, hi, bias } : { q, kv, lo, hi }, attributes).y
+}
+
+/**
+ * @param cache keys and values, f32[rows·context, kvHeads·headSize], and how many positions each row has, i32[rows]
+ * @param shape length: tokens a row that join at once, default 1
+ */
 export function attentionCached(
   graph: Graph,
   qkv: Tensor,
-  cache: { keys: Tensor; values: Tensor; position: Tensor },
-  shape: HeadShape,
+  { keys, values, position, bias }: { keys: Tensor; values: Tensor; position: Tensor; bias?: Tensor },
+  shape: Omit<AttentionShape, 'causal' | 'length'> & { length?: number },
 ): Tensor {
-  return graph.apply('attention_cached', { qkv, ...cache }, { ...shape, scale: shape.headSize ** -0.5 }).y
+  const reads = { qkv, keys, values, position, ...(bias ? { bias } : {}) }
+  return graph.apply('attention_cached', reads, attentionAttributes({ ...shape, length: shape.length ?? 1, causal: true })).y
 }
 
 export function activation(graph: Graph, x: Tensor, kind: Activation): Tensor {

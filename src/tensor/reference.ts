@@ -3,6 +3,7 @@
 import type { Device, Program } from './device.ts'
 import type { KernelName, OpRecord } from './graph.ts'
 import { ACTIVATIONS } from './operations.ts'
+import { attention, attentionBackward, attentionCached } from './reference/attention.ts'
 import { elements, rowLength } from './shape.ts'
 import type { Tensor } from './tensor.ts'
 
@@ -140,102 +141,6 @@ function rope(x: Values, width: number, { reads, attributes: { heads, headSize }
       }
 }
 
-/** Calls back for every row, head and query with the offsets of its vectors in qkv and the keys that it sees. */
-function eachQuery(
-  { reads, attributes: { heads, kvHeads, headSize, length } }: OpRecord,
-  view: View,
-  body: (at: { token: number; head: number; q: number; k: (j: number) => number; v: (j: number) => number; lo: number; t: number }) => void,
-): void {
-  const lo = view(reads.lo)
-  const stride = (heads + 2 * kvHeads) * headSize
-  for (let token = 0; token < lo.length; token++) {
-    const t = token % length
-    const row = token - t
-    for (let head = 0; head < heads; head++) {
-      const group = Math.floor(head / (heads / kvHeads))
-      body({
-        token,
-        head,
-        t,
-        lo: lo[token],
-        q: token * stride + head * headSize,
-        k: (j) => (row + j) * stride + (heads + group) * headSize,
-        v: (j) => (row + j) * stride + (heads + kvHeads + group) * headSize,
-      })
-    }
-  }
-}
-
-function attention(record: OpRecord, view: View): void {
-  const { heads, headSize, scale } = record.attributes
-  const qkv = view(record.reads.qkv)
-  const y = view(record.writes.y)
-  const lse = view(record.writes.lse)
-  eachQuery(record, view, ({ token, head, q, k, v, lo, t }) => {
-    const scores: number[] = []
-    for (let j = lo; j <= t; j++) scores.push(scale * dot(qkv, q, k(j), headSize))
-    const top = Math.max(...scores)
-    const total = scores.reduce((sum, score) => sum + Math.exp(score - top), 0)
-    lse[token * heads + head] = top + Math.log(total)
-    for (let j = lo; j <= t; j++)
-      for (let d = 0; d < headSize; d++)
-        y[(token * heads + head) * headSize + d] += (Math.exp(scores[j - lo] - top) / total) * qkv[v(j) + d]
-  })
-}
-
-function attentionBackward(record: OpRecord, view: View): void {
-  const { heads, headSize, scale } = record.attributes
-  const qkv = view(record.reads.qkv)
-  const y = view(record.reads.y)
-  const dy = view(record.reads.dy)
-  const lse = view(record.reads.lse)
-  const dqkv = view(record.writes.dqkv)
-  eachQuery(record, view, ({ token, head, q, k, v, lo, t }) => {
-    const out = (token * heads + head) * headSize
-    let delta = 0
-    for (let d = 0; d < headSize; d++) delta += y[out + d] * dy[out + d]
-    for (let j = lo; j <= t; j++) {
-      const probability = Math.exp(scale * dot(qkv, q, k(j), headSize) - lse[token * heads + head])
-      let slope = 0
-      for (let d = 0; d < headSize; d++) slope += dy[out + d] * qkv[v(j) + d]
-      slope = probability * (slope - delta) * scale
-      for (let d = 0; d < headSize; d++) {
-        dqkv[q + d] += slope * qkv[k(j) + d]
-        dqkv[k(j) + d] += slope * qkv[q + d]
-        dqkv[v(j) + d] += probability * dy[out + d]
-      }
-    }
-  })
-}
-
-function attentionCached({ reads, writes, attributes: { heads, kvHeads, headSize, scale } }: OpRecord, view: View): void {
-  const qkv = view(reads.qkv)
-  const keys = view(reads.keys)
-  const values = view(reads.values)
-  const position = view(reads.position)[0]
-  const width = kvHeads * headSize
-  keys.set(qkv.subarray(heads * headSize, heads * headSize + width), position * width)
-  values.set(qkv.subarray(heads * headSize + width, heads * headSize + 2 * width), position * width)
-  for (let head = 0; head < heads; head++) {
-    const group = Math.floor(head / (heads / kvHeads)) * headSize
-    const weights: number[] = []
-    for (let j = 0; j <= position; j++) {
-      let score = 0
-      for (let d = 0; d < headSize; d++) score += qkv[head * headSize + d] * keys[j * width + group + d]
-      weights.push(Math.exp(score * scale))
-    }
-    const total = weights.reduce((a, b) => a + b, 0)
-    for (let j = 0; j <= position; j++)
-      for (let d = 0; d < headSize; d++) view(writes.y)[head * headSize + d] += (weights[j] / total) * values[j * width + group + d]
-  }
-}
-
-function dot(x: Values, a: number, b: number, n: number): number {
-  let sum = 0
-  for (let i = 0; i < n; i++) sum += x[a + i] * x[b + i]
-  return sum
-}
-
 const sigmoid = (x: number) => 1 / (1 + Math.exp(-x))
 const GELU_FACTOR = Math.sqrt(2 / Math.PI)
 const geluInner = (x: number) => Math.tanh(GELU_FACTOR * (x + 0.044715 * x ** 3))
@@ -311,6 +216,8 @@ const kernels: Readonly<Record<KernelName, Kernel>> = {
   rope_backward: (record, view) => rope(view(record.writes.dx), rowLength(record.writes.dx.shape), record, -1, view),
   attention,
   attention_backward: attentionBackward,
+  cross_attention: attention,
+  cross_attention_backward: attentionBackward,
   attention_cached: attentionCached,
   attention_cached_backward: () => {},
   activation: ({ reads, writes, attributes: { kind } }, view) => {

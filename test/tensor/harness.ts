@@ -1,9 +1,11 @@
 // Runs one tape on two devices: the reference in f64 and the CPU device, with the same inputs.
 
+import assert from 'node:assert/strict'
 import { cpuArenaStart, createCpuDevice } from '../../src/tensor/cpu/cpu-device.ts'
 import type { Device } from '../../src/tensor/device.ts'
 import { differentiate } from '../../src/tensor/differentiate.ts'
 import type { Graph, OpRecord } from '../../src/tensor/graph.ts'
+import { add } from '../../src/tensor/ops.ts'
 import { addresses, placeActivations, placePersistent } from '../../src/tensor/plan.ts'
 import { createReferenceDevice } from '../../src/tensor/reference.ts'
 import { uniform } from '../../src/tensor/rng.ts'
@@ -79,4 +81,69 @@ export function distance(a: ArrayLike<number>, b: ArrayLike<number>): number {
     largest = Math.max(largest, difference)
   }
   return largest
+}
+
+/** Operations that end in y, and inputs that noise would not do for. */
+export interface Case {
+  readonly graph: Graph
+  readonly y: Tensor
+  readonly inputs: Inputs
+}
+
+/** An activation, as an operation in the middle of a model sees it: x = source + 0. */
+export function activationOf(graph: Graph, shape: readonly number[], name = 'source'): Tensor {
+  return add(graph, graph.tensor(name, shape, 'parameter'), graph.tensor(`${name} offset`, shape, 'parameter'))
+}
+
+/** Compares everything that the two devices leave, forward and backward. */
+export async function assertSameOnCpu({ graph, y, inputs }: Case): Promise<void> {
+  const { records } = withLoss(graph, y)
+  const laid = layOut(graph, records)
+  const scratch = new Set(records.flatMap((record) => Object.values(record.scratch)))
+  const touched = new Set(records.flatMap(({ reads, writes }) => [...Object.values(reads), ...Object.values(writes)]))
+  const [cpu, reference] = [await runOn('cpu', graph, laid, inputs), await runOn('reference', graph, laid, inputs)]
+  for (const tensor of graph.tensors) {
+    if (tensor.dtype === 'i32' || scratch.has(tensor) || (tensor.role === 'activation' && !touched.has(tensor))) continue
+    const error = distance(cpu.values(tensor), reference.values(tensor))
+    assert.ok(error < 2e-5, `${tensor.name} is off by ${error}`)
+  }
+}
+
+/** Compares the reference's gradients with differences of its loss, at a few elements of every parameter. */
+export function assertSlopes({ graph, y, inputs }: Case): void {
+  const { records, gradients } = withLoss(graph, y)
+  const laid = layOut(graph, records)
+  const device = createReferenceDevice(laid.bytes)
+  const program = device.compile(records, laid.at)
+  const losses = records.find((record) => record.kernel === 'head_loss_backward')?.writes.y
+  assert.ok(losses)
+  fill(device, graph, laid.at, inputs)
+  const scale = graph.tensors.find((tensor) => tensor.name === 'loss scale')
+  assert.ok(scale)
+  device.upload(laid.at(scale), Float32Array.of(1))
+  const lossOf = () => {
+    device.run(program)
+    return device.values(laid.at(losses), elements(losses.shape)).reduce((a, b) => a + b, 0)
+  }
+  lossOf()
+  const copies = [...gradients].map(([parameter, gradient]) => ({
+    parameter,
+    values: device.values(laid.at(parameter), elements(parameter.shape)),
+    gradient: device.values(laid.at(gradient), elements(gradient.shape)).slice(),
+  }))
+  for (const { parameter, values, gradient } of copies) {
+    const samples = values.length > 10_000 ? 2 : 7
+    const stride = Math.max(1, Math.floor(values.length / samples))
+    for (let i = 0; i < values.length; i += stride) {
+      const middle = values[i]
+      const step = 1e-5
+      values[i] = middle + step
+      const above = lossOf()
+      values[i] = middle - step
+      const below = lossOf()
+      values[i] = middle
+      const slope = (above - below) / (2 * step)
+      assert.ok(Math.abs(slope - gradient[i]) < 1e-7 * (1 + Math.abs(slope)), `${parameter.name}[${i}]: ${gradient[i]}, measured ${slope}`)
+    }
+  }
 }

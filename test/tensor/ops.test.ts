@@ -3,21 +3,8 @@ import { test } from 'node:test'
 import { Graph } from '../../src/tensor/graph.ts'
 import type { Activation } from '../../src/tensor/operations.ts'
 import * as ops from '../../src/tensor/ops.ts'
-import { createReferenceDevice } from '../../src/tensor/reference.ts'
-import { elements } from '../../src/tensor/shape.ts'
 import type { Tensor } from '../../src/tensor/tensor.ts'
-import { distance, fill, type Inputs, layOut, noise, runOn, withLoss } from './harness.ts'
-
-interface Case {
-  readonly graph: Graph
-  readonly y: Tensor
-  readonly inputs: Inputs
-}
-
-/** An activation, as an operation in the middle of a model sees it: x = source + 0. */
-function activationOf(graph: Graph, shape: readonly number[]): Tensor {
-  return ops.add(graph, graph.tensor('source', shape, 'parameter'), graph.tensor('offset', shape, 'parameter'))
-}
+import { activationOf, assertSameOnCpu, assertSlopes, type Case, noise } from './harness.ts'
 
 const cases: Readonly<Record<string, () => Case>> = {
   'linear with bias': () => linearCase(13, 7, 9, { bias: true, inOut: false }),
@@ -59,11 +46,6 @@ const cases: Readonly<Record<string, () => Case>> = {
     ])
     return { graph, y, inputs }
   },
-  'attention over packed documents': () => attentionCase({ rows: 2, length: 11, heads: 3, kvHeads: 3, headSize: 6 }),
-  'attention with shared keys and values': () => attentionCase({ rows: 1, length: 13, heads: 4, kvHeads: 2, headSize: 5 }),
-  'attention over several panels of queries': () => attentionCase({ rows: 1, length: 211, heads: 1, kvHeads: 1, headSize: 8 }),
-  'attention over a document that begins late': () =>
-    attentionCase({ rows: 1, length: 130, heads: 2, kvHeads: 1, headSize: 10, boundary: 101 }),
   gelu_tanh: () => activationCase('gelu_tanh'),
   silu: () => activationCase('silu'),
   relu2: () => activationCase('relu2'),
@@ -102,75 +84,9 @@ function activationCase(kind: Activation): Case {
   return { graph, y: ops.activation(graph, activationOf(graph, [7, 13]), kind), inputs: new Map() }
 }
 
-/** Rows hold a document up to the boundary and then one to the end, so that lo rises inside a row. */
-function attentionCase({
-  rows,
-  length,
-  boundary = 4,
-  ...heads
-}: ops.HeadShape & { rows: number; length: number; boundary?: number }): Case {
-  const graph = new Graph()
-  const lo = graph.tensor('lo', [rows * length], 'input', 'i32')
-  const qkv = activationOf(graph, [rows * length, (heads.heads + 2 * heads.kvHeads) * heads.headSize])
-  const y = ops.attention(graph, qkv, lo, { ...heads, length })
-  return { graph, y, inputs: new Map([[lo, Int32Array.from({ length: rows * length }, (_, i) => (i % length < boundary ? 0 : boundary))]]) }
-}
-
 for (const [name, build] of Object.entries(cases)) {
-  test(`${name}: the CPU device computes what the reference computes, forward and backward`, async () => {
-    const { graph, y, inputs } = build()
-    const { records } = withLoss(graph, y)
-    const laid = layOut(graph, records)
-    const [cpu, reference] = [await runOn('cpu', graph, laid, inputs), await runOn('reference', graph, laid, inputs)]
-    for (const tensor of graph.tensors) {
-      if (tensor.dtype === 'i32' || tensor.name.includes('logits') || (tensor.role === 'activation' && !isTouched(tensor, records)))
-        continue
-      const error = distance(cpu.values(tensor), reference.values(tensor))
-      assert.ok(error < 2e-5, `${tensor.name} is off by ${error}`)
-    }
-  })
-
-  test(`${name}: the reference's gradients are the slopes of its loss`, () => {
-    const { graph, y, inputs } = build()
-    const { records, gradients } = withLoss(graph, y)
-    const laid = layOut(graph, records)
-    const device = createReferenceDevice(laid.bytes)
-    const program = device.compile(records, laid.at)
-    const losses = records.find((record) => record.kernel === 'head_loss_backward')?.writes.y
-    assert.ok(losses)
-    fill(device, graph, laid.at, inputs)
-    const scale = graph.tensors.find((tensor) => tensor.name === 'loss scale')
-    assert.ok(scale)
-    device.upload(laid.at(scale), Float32Array.of(1))
-    const lossOf = () => {
-      device.run(program)
-      return device.values(laid.at(losses), elements(losses.shape)).reduce((a, b) => a + b, 0)
-    }
-    lossOf()
-    const copies = [...gradients].map(([parameter, gradient]) => ({
-      parameter,
-      values: device.values(laid.at(parameter), elements(parameter.shape)),
-      gradient: device.values(laid.at(gradient), elements(gradient.shape)).slice(),
-    }))
-    for (const { parameter, values, gradient } of copies) {
-      const samples = values.length > 10_000 ? 2 : 7
-      const stride = Math.max(1, Math.floor(values.length / samples))
-      for (let i = 0; i < values.length; i += stride) {
-        const middle = values[i]
-        const step = 1e-5
-        values[i] = middle + step
-        const above = lossOf()
-        values[i] = middle - step
-        const below = lossOf()
-        values[i] = middle
-        const slope = (above - below) / (2 * step)
-        assert.ok(
-          Math.abs(slope - gradient[i]) < 1e-7 * (1 + Math.abs(slope)),
-          `${parameter.name}[${i}]: ${gradient[i]}, measured ${slope}`,
-        )
-      }
-    }
-  })
+  test(`${name}: the CPU device computes what the reference computes, forward and backward`, () => assertSameOnCpu(build()))
+  test(`${name}: the reference's gradients are the slopes of its loss`, () => assertSlopes(build()))
 }
 
 test('a tensor that was overwritten in place cannot be read again', () => {
@@ -181,7 +97,3 @@ test('a tensor that was overwritten in place cannot be read again', () => {
   ops.rope(graph, x, positions, { cosines, sines }, { heads: 2, headSize: 4 })
   assert.throws(() => ops.activation(graph, x, 'silu'), { code: 'SLUICE_TENSOR_TAPE' })
 })
-
-function isTouched(tensor: Tensor, records: readonly { reads: object; writes: object }[]): boolean {
-  return records.some((record) => [...Object.values(record.reads), ...Object.values(record.writes)].includes(tensor))
-}

@@ -213,7 +213,8 @@ function rope(x: Tensor, record: OpRecord, turn: number, at: Where): Launch[] {
   ]
 }
 
-function attentionShape({ reads: { qkv }, attributes }: OpRecord) {
+function attentionShape({ reads: { qkv, bias }, attributes }: OpRecord) {
+  if (bias || attributes.window || attributes.softcap || !attributes.causal) throw new RangeError('attention: not yet')
   const { heads, kvHeads, headSize, length, scale } = attributes
   const rows = rowCount(qkv.shape) / length
   return { rows, heads, kvHeads, words: [rows, length, heads, kvHeads, headSize, bits(scale)] }
@@ -298,6 +299,12 @@ const lowerings: Readonly<Record<KernelName, (record: OpRecord, at: Where) => La
         words: [at(qkv), at(lo), at(y), at(lse), at(dy), at(record.writes.dqkv), ...words],
       },
     ]
+  },
+  cross_attention: () => {
+    throw new RangeError('cross_attention: not yet')
+  },
+  cross_attention_backward: () => {
+    throw new RangeError('cross_attention: not yet')
   },
   attention_cached: ({ reads, writes, attributes: { heads, kvHeads, headSize, scale } }, at) => [
     {

@@ -3,7 +3,7 @@
 
 import { type OpDefinition, operations } from '../tensor/operations.ts'
 import { elements } from '../tensor/shape.ts'
-import { type DecoderConfig, decoderConfig, type ModelConfig } from './config.ts'
+import { type Architecture, type ModelConfig, modelConfig } from './config.ts'
 import { type BatchShape, traceTraining } from './trace.ts'
 
 export function parameterCount(config: ModelConfig): number {
@@ -12,12 +12,11 @@ export function parameterCount(config: ModelConfig): number {
 
 /**
  * Floating-point operations of forward and backward per token of a batch of this shape, source and target side: of matrix
- * products and of the part of attention that is not masked. Recomputation would not count.
+ * products, and of attention over whole rows as far as its mask and windows leave it. Recomputation would not count.
  */
-export function flopsPerToken(config: ModelConfig, shape: Omit<BatchShape, 'rows'>): number {
-  const rows = 1
-  const { length, targetLength = config.architecture === 'encoder-decoder' ? length : 0, picks } = shape
-  const { graph } = traceTraining(config, { rows, length, targetLength, picks })
+export function flopsPerToken(config: ModelConfig, shape: Omit<BatchShape, 'rows'> & { readonly rows?: number }): number {
+  const { rows = 1, length, targetLength = config.architecture === 'encoder-decoder' ? length : 0 } = shape
+  const { graph } = traceTraining(config, { ...shape, rows, targetLength })
   const definitions: Readonly<Record<string, OpDefinition>> = operations
   const forward = graph.records.reduce(
     (sum, { kernel, reads, attributes }) => sum + (definitions[kernel].flops?.(reads, attributes) ?? 0),
@@ -26,15 +25,22 @@ export function flopsPerToken(config: ModelConfig, shape: Omit<BatchShape, 'rows
   return (3 * forward) / (rows * (length + targetLength))
 }
 
-/** Hoffmann et al. 2022, arxiv.org/abs/2203.15556: what compute is best spent on, tokens for each parameter. */
-export const CHINCHILLA_TOKENS = 20
+export interface SizeWish {
+  readonly vocabularySize: number
+  readonly contextLength: number
+  /** Default decoder. */
+  readonly architecture?: Architecture
+}
 
-/** The model of the Llama family, with heads of 32 or 64, whose number of parameters is nearest to the one wanted. */
-export function modelOfSize(parameters: number, shape: { vocabularySize: number; contextLength: number }): DecoderConfig {
+/**
+ * The model whose number of parameters is nearest to the one wanted, with heads of 32 or 64: of the Llama family, ModernBERT's
+ * where it is an encoder, T5 1.1 with as many blocks on both sides where it is an encoder-decoder.
+ */
+export function modelOfSize(parameters: number, { architecture = 'decoder', ...shape }: SizeWish): ModelConfig {
   const at = (width: number) => {
-    // depth grows with width as in GPT-2 and Llama: 4 blocks at 128, 6 at 256, 12 at 768, 24 at 2048
-    const layers = Math.max(2, Math.round(2 + width / 64 - (width > 512 ? (width - 512) / 120 : 0)))
-    return decoderConfig.parse({ ...shape, layers, width, heads: width / (width >= 512 ? 64 : 32) })
+    const depth = layersAt(width)
+    const layers = architecture === 'encoder-decoder' ? Math.ceil(depth / 2) : depth
+    return modelConfig.parse({ ...shape, architecture, layers, width, heads: width / (width >= 512 ? 64 : 32) })
   }
   let below = at(32)
   for (let width = 64; ; width += width < 512 ? 32 : 64) {
@@ -43,4 +49,9 @@ export function modelOfSize(parameters: number, shape: { vocabularySize: number;
     if (count >= parameters) return count / parameters < parameters / parameterCount(below) ? above : below
     below = above
   }
+}
+
+/** Depth grows with width as in GPT-2 and Llama: 4 blocks at 128, 6 at 256, 12 at 768, 24 at 2048. */
+function layersAt(width: number): number {
+  return Math.max(2, Math.round(2 + width / 64 - (width > 512 ? (width - 512) / 120 : 0)))
 }

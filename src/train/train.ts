@@ -5,6 +5,7 @@ import { existsSync } from 'node:fs'
 import { copyFile, mkdir, readdir, readFile } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
 import { basename, join, resolve } from 'node:path'
+import { isDeepStrictEqual } from 'node:util'
 import { z } from 'zod'
 import { TOKENIZER_FILE } from '../../schemas/tokens.ts'
 import { SluiceError } from '../core/errors.ts'
@@ -17,7 +18,7 @@ import { type Corpus, openCorpus } from '../tokens/corpus.ts'
 import { type Checkpoint, CONFIG_FILE, findCheckpoint, removeCutOffSaves, restoreCheckpoint } from './checkpoint.ts'
 import { LOG_FILE } from './log.ts'
 import { loadValidation, runLoop, type TrainOutcome, type TrainReport } from './loop.ts'
-import { chooseModel } from './model-choice.ts'
+import { chooseModel, parseModel } from './model-choice.ts'
 import { assertSameRun, number, resolveSettings, settingOptions, type TrainSettings } from './settings.ts'
 
 export const trainOptions = z.strictObject({
@@ -161,8 +162,9 @@ async function checkpointToContinue(folder: string, hooks: TrainHooks): Promise<
 }
 
 async function assertSameModel({ folder }: Checkpoint, config: ModelConfig): Promise<void> {
-  const stored = await readFile(join(folder, CONFIG_FILE), 'utf8')
-  if (stored === `${JSON.stringify(config, undefined, 2)}\n`) return
+  const file = join(folder, CONFIG_FILE)
+  // parsed: an earlier version may have known fewer options
+  if (isDeepStrictEqual(parseModel(await readFile(file, 'utf8'), file), config)) return
   throw new SluiceError('SLUICE_TRAIN_CHANGED', 'the run in this folder trains another model: it cannot go on from its checkpoint', {
     where: { folder },
     fix: 'give the --model or --params it was started with, or another --out for a new run',

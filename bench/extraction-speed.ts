@@ -67,7 +67,12 @@ function compare(what: 'extract' | 'tree'): void {
   const peers: Record<string, Run> =
     what === 'tree'
       ? { linkedom: node('linkedom'), parse5: node('parse5'), htmlparser2: node('htmlparser2') }
-      : { trafilatura: python('trafilatura'), resiliparse: python('resiliparse'), 'Readability, linkedom': node('readability') }
+      : {
+          trafilatura: python('trafilatura'),
+          'trafilatura, with metadata': python('trafilatura-metadata'),
+          resiliparse: python('resiliparse'),
+          'Readability, linkedom': node('readability'),
+        }
   const rate = (seconds: number) => bytes / seconds / 1e6
   const quality = (texts: string) => (what === 'tree' ? {} : scoreTexts(first, second, texts))
   const ours = join(scratch, 'sluice.json')

@@ -1,6 +1,7 @@
 // Scores main-content extraction on two public sets of real pages, beside the stored outputs of other extractors.
 // Sets, rules and origins: ../shared/data/README.md, parts `extraction` and `extraction-trafilatura`.
-//   node --conditions=source bench/extraction.ts [--mode precision] [--json FILE]
+//   npm run bench extraction [-- --mode precision] [--json FILE]
+// Whether the figures are luck: extraction-proof.ts. Pages of other kinds: extraction-kinds.ts. Speed: extraction-speed.ts.
 
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { cpus } from 'node:os'
@@ -101,11 +102,12 @@ export interface Page {
   readonly wanted: string
 }
 
-export function readFirstSet(): Page[] {
-  const truth = truthSchema.parse(JSON.parse(readFileSync(`${EXTRACTION_DATA}/ground-truth.json`, 'utf8')))
+/** @param folder of the benchmark's own layout */
+export function readFirstSet(folder = EXTRACTION_DATA): Page[] {
+  const truth = truthSchema.parse(JSON.parse(readFileSync(`${folder}/ground-truth.json`, 'utf8')))
   return Object.entries(truth).map(([id, { articleBody }]) => ({
     id,
-    html: readGzip(`${EXTRACTION_DATA}/html/${id}.html.gz`),
+    html: readGzip(`${folder}/html/${id}.html.gz`),
     wanted: articleBody,
   }))
 }
@@ -114,12 +116,13 @@ function scoreFirstSet(pages: readonly Page[], options: ExtractOptions): PageSco
   return pages.map((page) => scorePage(page.id, page.wanted, extract(decodeHtml(page.html).text, options).text))
 }
 
-function peerScores(pages: readonly Page[]): Map<string, PageScore[]> {
+export function peerScores(pages: readonly Pick<Page, 'id' | 'wanted'>[], folder = EXTRACTION_DATA): Map<string, PageScore[]> {
   const scores = new Map<string, PageScore[]>()
-  for (const file of readdirSync(`${EXTRACTION_DATA}/output`)) {
-    const { output } = outputSchema.parse(JSON.parse(readGzip(`${EXTRACTION_DATA}/output/${file}`).toString()))
+  for (const file of readdirSync(`${folder}/output`)) {
+    const path = `${folder}/output/${file}`
+    const { output } = outputSchema.parse(JSON.parse((file.endsWith('.gz') ? readGzip(path) : readFileSync(path)).toString()))
     scores.set(
-      file.replace('.json.gz', ''),
+      file.replace(/\.json(?:\.gz)?$/, ''),
       pages.map((page) => scorePage(page.id, page.wanted, output[page.id]?.articleBody ?? '')),
     )
   }
@@ -139,36 +142,15 @@ function generator(seed: number): (below: number) => number {
   }
 }
 
-const DRAWS = 1000
-
 /** Share of paired bootstrap draws in which the first has the higher F1. */
-function bootstrap(ours: readonly PageScore[], theirs: readonly PageScore[]): number {
+export function bootstrap(ours: readonly PageScore[], theirs: readonly PageScore[], draws: number): number {
   const draw = generator(20191125)
   let wins = 0
-  for (let i = 0; i < DRAWS; i++) {
+  for (let i = 0; i < draws; i++) {
     const sample = ours.map(() => draw(ours.length))
     if (summarize(sample.map((at) => ours[at])).f1 > summarize(sample.map((at) => theirs[at])).f1) wins++
   }
-  return wins / DRAWS
-}
-
-type Mode = ExtractOptions['mode']
-const MODES: readonly Mode[] = ['balanced', 'precision', 'recall']
-
-/**
- * Ten-fold cross-validation of the one thing there is to choose: the mode that is best on nine tenths scores the tenth.
- * Pages are dealt by the order of their ids.
- */
-function crossValidate(byMode: ReadonlyMap<Mode, readonly PageScore[]>): { folds: number[]; f1: number } {
-  const scored: PageScore[] = []
-  const folds: number[] = []
-  for (let fold = 0; fold < 10; fold++) {
-    const part = (scores: readonly PageScore[], isInside: boolean) => scores.filter((_, i) => (i % 10 === fold) === isInside)
-    const best = [...byMode.values()].reduce((a, b) => (summarize(part(b, false)).f1 > summarize(part(a, false)).f1 ? b : a))
-    folds.push(summarize(part(best, true)).f1)
-    scored.push(...part(best, true))
-  }
-  return { folds, f1: summarize(scored).f1 }
+  return wins / draws
 }
 
 // ---- the second set, by the rule of trafilatura's eval_common.py ----
@@ -232,6 +214,8 @@ function speedOf(pages: readonly Page[], options: ExtractOptions): number {
 
 // ---- the table ----
 
+const DRAWS = 1000
+
 function main(): void {
   const { values } = parseArgs({ options: { mode: { type: 'string', default: 'balanced' }, json: { type: 'string' } } })
   if (!existsSync(EXTRACTION_DATA)) {
@@ -242,17 +226,14 @@ function main(): void {
   const options = { ...extractDefaults, mode }
   const textOf = (html: Uint8Array) => extract(decodeHtml(html).text, options).text
   const pages = readFirstSet().toSorted((a, b) => (a.id < b.id ? -1 : 1))
-  const byMode = new Map(MODES.map((one) => [one, scoreFirstSet(pages, { ...options, mode: one })]))
-  const ours = byMode.get(mode) ?? []
+  const ours = scoreFirstSet(pages, options)
   const summary = summarize(ours)
-  const rows = [...peerScores(pages)].map(([name, scores]) => ({ name, ...summarize(scores), winsAgainst: bootstrap(ours, scores) }))
+  const rows = [...peerScores(pages)].map(([name, scores]) => ({ name, ...summarize(scores), winsAgainst: bootstrap(ours, scores, DRAWS) }))
   rows.sort((a, b) => b.f1 - a.f1)
   print(`article-extraction-benchmark, ${pages.length} pages, mode ${mode}`)
   print(row('', 'F1', 'precision', 'recall', 'accuracy', '  sluice ahead in'))
   print(row('sluice', ...figures(summary)))
   for (const peer of rows) print(row(peer.name, ...figures(peer), `${(100 * peer.winsAgainst).toFixed(1)} %`))
-  const validated = crossValidate(byMode)
-  print(`\n10-fold cross-validated F1 ${validated.f1.toFixed(4)}, by fold ${validated.folds.map((f1) => f1.toFixed(3)).join(' ')}`)
   const second = scoreSecondSet(textOf)
   print(`\ntrafilatura's evaluation, ${second.pages} pages`)
   print(row('sluice', ...figures(second)))
@@ -261,7 +242,7 @@ function main(): void {
   if (values.json !== undefined)
     writeFileSync(
       values.json,
-      `${JSON.stringify({ mode, node: process.version, processor: cpus()[0]?.model, summary, crossValidated: validated, peers: rows, second, megabytesPerSecond: speed }, null, 2)}\n`,
+      `${JSON.stringify({ mode, node: process.version, processor: cpus()[0]?.model, summary, peers: rows, second, megabytesPerSecond: speed }, null, 2)}\n`,
     )
 }
 

@@ -14,6 +14,7 @@ const comparisons = [
   ['tokenizer'],
   ['tokenizer-pieces'],
   ['language', '--peers'],
+  ['extraction-speed'],
   ['perplexity'],
   ['classifier'],
   ['signals', '--peers'],

@@ -1,6 +1,6 @@
 """Extracts a folder of *.html with trafilatura or resiliparse: one process, one core.
 
-usage: extraction.py trafilatura|resiliparse FOLDER TEXTS
+usage: extraction.py trafilatura|trafilatura-metadata|resiliparse FOLDER TEXTS
 Writes the texts by file name as JSON to TEXTS, and prints one JSON object: CPU seconds of the best of three passes, decoding
 included. Comments off, tables on, as the benchmarks of both ask for.
 """
@@ -13,11 +13,11 @@ import time
 tool, folder, out = sys.argv[1:]
 pages = {os.path.basename(path)[:-5]: open(path, "rb").read() for path in sorted(glob.glob(f"{folder}/*.html"))}
 
-if tool == "trafilatura":
+if tool.startswith("trafilatura"):
     import trafilatura
 
     def extract(html):
-        return trafilatura.extract(html, include_comments=False) or ""
+        return trafilatura.extract(html, include_comments=False, with_metadata=tool.endswith("-metadata")) or ""
 
 else:
     from resiliparse.extract.html2text import extract_plain_text

@@ -4,7 +4,7 @@
 //   npm run bench extraction-kinds -- --wcxb   WCXB's 2,008 pages of seven kinds (Foley 2026, CC BY 4.0), by its own rule, beside
 //                                              trafilatura on the same pages; bench/peers/install.sh fetches both
 //
-// Labels of the first set are segments that a person chose: of each only the number of its words and their hash are kept.
+// Labels of the first set are segments chosen by reading the pages: of each only the number of its words and their hash are kept.
 
 import { execFileSync } from 'node:child_process'
 import { createHash } from 'node:crypto'

@@ -9,6 +9,7 @@ export { activation, activationBackward, adamw, add, squareSum, swiglu, swigluBa
 export { columnSums, gemm, rowTimesMatrix } from './tensor/gemm'
 export { fetchBlock, packPanels, storeBlock } from './tensor/panels'
 export { crossEntropy, embedding, embeddingBackward, norm, normBackward, normWeightBackward } from './tensor/rows'
+export { average, muonMomentum, muonUpdate, normalize, polynomial } from './tensor/update'
 
 /** Floats of scratch that a thread needs for products. attentionCached keeps its scores there: at most that many positions. */
 export function gemmScratchFloats(): i32 { return GEMM_SCRATCH_FLOATS }

@@ -6,8 +6,9 @@ import { type OpName, operations } from './operations.ts'
 import type { DType, Shape } from './shape.ts'
 import type { Attributes, Operands, Role, Tensor } from './tensor.ts'
 
-/** What only the update of the parameters runs, beside the operations of models. */
-export type KernelName = OpName | `${OpName}_backward` | 'square_sum' | 'adamw'
+/** Besides the operations of models, what only the update of the parameters runs. */
+export type KernelName = OpName | `${OpName}_backward` | UpdateName
+export type UpdateName = 'square_sum' | 'adamw' | 'muon_momentum' | 'orthogonalize' | 'muon_update' | 'average'
 
 export interface OpRecord {
   readonly kernel: KernelName

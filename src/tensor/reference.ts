@@ -4,6 +4,7 @@ import type { Device, Program } from './device.ts'
 import type { KernelName, OpRecord } from './graph.ts'
 import { ACTIVATIONS } from './operations.ts'
 import { attention, attentionBackward, attentionCached } from './reference/attention.ts'
+import { adamw, average, muonMomentum, muonUpdate, orthogonalize } from './reference/update.ts'
 import { elements, rowLength } from './shape.ts'
 import type { Tensor } from './tensor.ts'
 
@@ -45,10 +46,13 @@ export function createReferenceDevice(arenaBytes: number): Device & { values(add
   }
 }
 
+/** What updates parameters reads them. */
+const updates: ReadonlySet<KernelName> = new Set(['adamw', 'muon_momentum', 'orthogonalize', 'muon_update', 'average'])
+
 /** So that every kernel may add. What works in place reads its outputs, so it keeps them. */
 function clearOutputs(record: OpRecord, view: View): void {
   for (const [name, tensor] of Object.entries(record.writes))
-    if (!record.adds.includes(name) && !tensor.storage && record.kernel !== 'adamw') view(tensor).fill(0)
+    if (!record.adds.includes(name) && !tensor.storage && !updates.has(record.kernel)) view(tensor).fill(0)
 }
 
 function linear({ reads, writes, attributes: { inOut } }: OpRecord, view: View): void {
@@ -177,22 +181,6 @@ function headLoss({ reads, writes }: OpRecord, view: View): void {
   })
 }
 
-/** AdamW with decoupled decay: Loshchilov & Hutter 2019, algorithm 2. Clears the gradient. `hyper` as in kernels/wasm/tensor/elements.ts. */
-function adamw({ reads, writes, attributes: { decays } }: OpRecord, view: View): void {
-  const [rate, beta1, beta2, epsilon, decay, scale, correct1, correct2, new1, new2] = view(reads.hyper)
-  const parameter = view(writes.parameter)
-  const gradient = view(writes.gradient)
-  const first = view(writes.first)
-  const second = view(writes.second)
-  for (let i = 0; i < parameter.length; i++) {
-    const g = gradient[i] * scale
-    first[i] = beta1 * first[i] + new1 * g
-    second[i] = beta2 * second[i] + new2 * g * g
-    parameter[i] -= rate * ((first[i] * correct1) / (Math.sqrt(second[i] * correct2) + epsilon) + (decays ? decay : 0) * parameter[i])
-    gradient[i] = 0
-  }
-}
-
 const kernels: Readonly<Record<KernelName, Kernel>> = {
   linear,
   linear_backward: linearBackward,
@@ -272,4 +260,8 @@ const kernels: Readonly<Record<KernelName, Kernel>> = {
     view(writes.partials)[0] = view(reads.x).reduce((sum, x) => sum + x * x, 0)
   },
   adamw,
+  muon_momentum: muonMomentum,
+  orthogonalize,
+  muon_update: muonUpdate,
+  average,
 }

@@ -1,14 +1,7 @@
 // Kernels that work element by element: activations, sums, the optimizer. Tensors begin at a multiple of 64 bytes and are
 // padded to one, so that a last vector may reach past the end.
 
-import { address, exp4, float, floats, int, smaller, sumLanes } from './math'
-
-/** Elements of a block. */
-export const ELEMENTS: i32 = 16384
-
-// @ts-ignore: decorator
-@inline
-function blockEnd(n: i32, block: i32): usize { return floats(smaller(n, (block + 1) * ELEMENTS)) }
+import { address, blockEnd, ELEMENTS, exp4, float, floats, int, loadRagged, smaller, sumLanes } from './math'
 
 // @ts-ignore: decorator
 @inline
@@ -96,12 +89,12 @@ export function add(p: usize, block: i32, scratch: usize): void {
   else for (; at < end; at += 16) v128.store(y + at, f32x4.add(v128.load(a + at), v128.load(b + at)))
 }
 
-/** Σ x² of a block of a gradient whose padding is zero, as an f64 at out[block]. Arguments: x, out, n. */
+/** Σ x² of a block, as an f64 at out[block]. Arguments: x, out, n. */
 export function squareSum(p: usize, block: i32, scratch: usize): void {
   const x = address(p, 0), end = blockEnd(int(p, 2), block)
   let low = f64x2.splat(0), high = low
   for (let at = floats(block * ELEMENTS); at < end; at += 16) {
-    const v = v128.load(x + at)
+    const v = loadRagged(x + at, <i32>(end - at) >> 2, 0)
     const a = f64x2.promote_low_f32x4(v), b = f64x2.promote_low_f32x4(v128.shuffle<i64>(v, v, 1, 1))
     low = f64x2.add(low, f64x2.mul(a, a))
     high = f64x2.add(high, f64x2.mul(b, b))

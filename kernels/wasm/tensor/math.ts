@@ -17,6 +17,14 @@ export function floats(n: i32): usize { return (<usize>n) << 2 }
 @inline
 export function smaller(a: i32, b: i32): i32 { return a < b ? a : b }
 
+/** Elements of a block of what works element by element. */
+export const ELEMENTS: i32 = 16384
+
+/** Where a block ends, in bytes. */
+// @ts-ignore: decorator
+@inline
+export function blockEnd(n: i32, block: i32): usize { return floats(smaller(n, (block + 1) * ELEMENTS)) }
+
 /** Four floats at p, of which only the first n belong to the row; the rest become `fill`. */
 // @ts-ignore: decorator
 @inline

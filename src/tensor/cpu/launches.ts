@@ -2,6 +2,7 @@
 // shapes alone, and no two blocks write the same float, so the results have the same bits for any number of threads.
 
 import type { KernelName, OpRecord } from '../graph.ts'
+import { NEWTON_SCHULZ, NEWTON_SCHULZ_STEPS } from '../muon.ts'
 import { elements, rowCount, rowLength } from '../shape.ts'
 import type { Tensor } from '../tensor.ts'
 import type { Tile } from './native/gemm-code.ts'
@@ -28,6 +29,11 @@ export const KERNELS = [
   'crossEntropy',
   'squareSum',
   'adamw',
+  'muonMomentum',
+  'normalize',
+  'polynomial',
+  'muonUpdate',
+  'average',
 ] as const
 export type WasmKernel = (typeof KERNELS)[number]
 
@@ -246,6 +252,33 @@ function headLoss(record: OpRecord, training: boolean, at: Where): Launch[] {
   return launches
 }
 
+/** One matrix of a block. The polynomial is taken of the smaller Gram matrix, its last one times the factor. */
+function orthogonalize({ writes: { x, y }, scratch, attributes: { offset, rows, columns, factor } }: OpRecord, at: Where): Launch[] {
+  const n = rows * columns
+  const side = Math.min(rows, columns)
+  const [gram, square] = [at(scratch.gram), at(scratch.square)]
+  let [from, to] = [at(x) + offset * 4, at(y) + offset * 4]
+  const launches = [
+    elementwise('squareSum', [from, at(scratch.partials), n], n),
+    elementwise('normalize', [from, n, at(scratch.partials)], n),
+  ]
+  for (let step = 1; step <= NEWTON_SCHULZ_STEPS; step++) {
+    const [along, across] = [rowMajor(from, columns), transposed(from, columns)]
+    const [left, right] = rows <= columns ? [along, across] : [across, along]
+    const whole = rowMajor(square, side)
+    const [a, b] = rows <= columns ? [whole, along] : [along, whole]
+    const coefficients = NEWTON_SCHULZ.map((value) => bits(step === NEWTON_SCHULZ_STEPS ? value * factor : value))
+    launches.push(
+      gemm({ M: side, N: side, K: n / side, a: left, b: right, c: gram, adds: 0 }),
+      gemm({ M: side, N: side, K: side, a: rowMajor(gram, side), b: rowMajor(gram, side), c: square, adds: 0 }),
+      { kernel: 'polynomial', blocks: blocksOf(side, ROWS_PER_BLOCK), words: [gram, square, side, ...coefficients, ROWS_PER_BLOCK] },
+      gemm({ M: rows, N: columns, K: side, a, b, c: to, adds: 0 }),
+    )
+    ;[from, to] = [to, from]
+  }
+  return launches
+}
+
 const lowerings: Readonly<Record<KernelName, (record: OpRecord, at: Where) => Launch[]>> = {
   linear,
   linear_backward: linearBackward,
@@ -360,5 +393,18 @@ const lowerings: Readonly<Record<KernelName, (record: OpRecord, at: Where) => La
     const { parameter, gradient, first, second } = writes
     const n = elements(parameter.shape)
     return [joined(elementwise('adamw', [at(parameter), at(gradient), at(first), at(second), n, decays, at(hyper)], n))]
+  },
+  muon_momentum: ({ reads: { hyper }, writes: { gradient, momentum, x } }, at) => {
+    const n = elements(gradient.shape)
+    return [elementwise('muonMomentum', [at(gradient), at(momentum), at(x), n, at(hyper)], n)]
+  },
+  orthogonalize,
+  muon_update: ({ reads: { hyper, x }, writes: { parameter }, attributes: { decays } }, at) => {
+    const n = elements(parameter.shape)
+    return [elementwise('muonUpdate', [at(parameter), at(x), n, decays, at(hyper)], n)]
+  },
+  average: ({ reads: { hyper, parameter }, writes }, at) => {
+    const n = elements(parameter.shape)
+    return [joined(elementwise('average', [at(parameter), at(writes.average), n, at(hyper)], n))]
   },
 }

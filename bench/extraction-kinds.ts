@@ -1,6 +1,7 @@
 // Pages that are no articles: forums, products, documentation, lists, services. Two sets.
 //
-//   npm run bench extraction-kinds             44 labelled pages out of the real archives beside the checkout (test/html/kinds.json)
+//   npm run bench extraction-kinds [-- --peers]   44 labelled pages out of the real archives beside the checkout
+//                                              (test/html/kinds.json); also as the extractors of extraction-speed.ts read them
 //   npm run bench extraction-kinds -- --wcxb   WCXB's 2,008 pages of seven kinds (Foley 2026, CC BY 4.0), by its own rule, beside
 //                                              trafilatura on the same pages; bench/peers/install.sh fetches both
 //
@@ -8,7 +9,9 @@
 
 import { execFileSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { readdirSync, readFileSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { gunzipSync } from 'node:zlib'
@@ -17,7 +20,7 @@ import { decodeHtml } from '../src/html/encoding.ts'
 import { extract, extractDefaults } from '../src/html/extract.ts'
 import { asReadable } from '../src/index.ts'
 import { warc } from '../stages/warc.ts'
-import { saveResult } from './harness.ts'
+import { runPinned, saveResult } from './harness.ts'
 
 export const ARCHIVES = fileURLToPath(new URL('../../shared/data/warc/real', import.meta.url))
 const WCXB = fileURLToPath(new URL('peers/installed/wcxb/', import.meta.url))
@@ -85,20 +88,40 @@ export function sum(found: readonly Found[]): Found {
   }
 }
 
-async function scoreLabelled(): Promise<void> {
+async function scoreLabelled(withPeers: boolean): Promise<void> {
   const pages = await readPages()
   const labels = readLabels()
   const byKind = Object.groupBy(labels, ({ kind }) => kind)
+  const texts: Record<string, (page: string) => string> = { sluice: (page) => extract(pages.get(page) ?? '').text }
+  if (withPeers) Object.assign(texts, textsOfPeers(labels, pages))
   const rows = Object.entries({ ...byKind, all: labels }).map(([kind, some = []]) => {
-    const found = sum(some.map((label) => judge(label, extract(pages.get(label.page) ?? '').text)))
-    return {
-      kind,
-      pages: some.length,
-      wanted: `${found.wanted} of ${found.ofWanted}`,
-      unwanted: `${found.unwanted} of ${found.ofUnwanted}`,
-    }
+    const cells = Object.entries(texts).map(([name, textOf]) => {
+      const found = sum(some.map((label) => judge(label, textOf(label.page))))
+      return [name, `${found.wanted} of ${found.ofWanted}, ${found.unwanted} of ${found.ofUnwanted}`]
+    })
+    return { kind, pages: some.length, ...Object.fromEntries(cells) }
   })
+  console.log('segments that come out: wanted, unwanted')
   console.table(rows)
+}
+
+/** Extractors run on the labelled pages, as UTF-8. */
+function textsOfPeers(labels: readonly LabelledPage[], pages: ReadonlyMap<string, string>): Record<string, (page: string) => string> {
+  const folder = mkdtempSync(join(tmpdir(), 'sluice-bench-'))
+  const out = join(folder, 'texts.json')
+  for (const { page } of labels) writeFileSync(join(folder, `${page}.html`), `<meta charset=utf-8>${pages.get(page) ?? ''}`)
+  const commands: readonly (readonly [tool: string, program: string, script: string])[] = [
+    ['trafilatura', PYTHON, 'peers/extraction.py'],
+    ['resiliparse', PYTHON, 'peers/extraction.py'],
+    ['readability', process.execPath, 'peers/extraction.mjs'],
+  ]
+  const entries = commands.map(([tool, program, script]) => {
+    runPinned(program, [fileURLToPath(new URL(script, import.meta.url)), tool, folder, out])
+    const texts = z.record(z.string(), z.string()).parse(JSON.parse(readFileSync(out, 'utf8')))
+    return [tool, (page: string) => texts[page] ?? '']
+  })
+  rmSync(folder, { recursive: true })
+  return Object.fromEntries(entries)
 }
 
 // ---- WCXB: word-level precision and recall, their means over pages ----
@@ -171,7 +194,7 @@ function peerTexts(folder: string): Record<string, string> {
 }
 
 if (process.argv[1] === import.meta.filename) {
-  const { values } = parseArgs({ options: { wcxb: { type: 'boolean' } } })
+  const { values } = parseArgs({ options: { wcxb: { type: 'boolean' }, peers: { type: 'boolean', default: false } } })
   if (values.wcxb) scoreWcxb()
-  else await scoreLabelled()
+  else await scoreLabelled(values.peers)
 }

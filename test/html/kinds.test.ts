@@ -1,4 +1,4 @@
-// Forums, products, documentation, lists, front pages: what a person marked as wanted and unwanted on 44 pages of real archives.
+// Forums, products, documentation, lists, front pages: what is wanted and unwanted on 44 pages of real archives, marked by reading them.
 
 import assert from 'node:assert/strict'
 import { existsSync } from 'node:fs'

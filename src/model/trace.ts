@@ -1,5 +1,6 @@
 // One tape for each purpose, whatever the architecture: training, up to the losses; and reading, up to logits.
 
+import type { OpRecord } from '../tensor/graph.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import type { ModelConfig } from './config.ts'
 import { traceDecoder } from './decoder.ts'
@@ -49,6 +50,8 @@ export interface TrainingTape extends Trunk {
   readonly scale: Tensor
   /** f32[targets], 0 where there is none. */
   readonly losses: Tensor
+  /** The forward pass up to the plain cross entropy, whatever the training loss adds to it. */
+  readonly evaluation: { readonly records: readonly OpRecord[]; readonly losses: Tensor }
 }
 
 export interface ReadingTape extends Trunk {
@@ -76,8 +79,13 @@ export function traceTraining(config: ModelConfig, shape: BatchShape, { zLoss = 
   const { graph, read, head } = trunk
   const targets = graph.tensor('targets', [read.shape[0]], 'input', 'i32')
   const scale = graph.tensor('scale', [1], 'input')
-  const losses = ops.headLoss(graph, read, head, { targets, scale }, { softcap: logitSoftcap(config), zLoss, labelSmoothing })
-  return { ...trunk, targets, scale, losses }
+  const softcap = logitSoftcap(config)
+  const plain = ops.headLoss(graph, read, head, { targets, scale }, { softcap, zLoss: 0, labelSmoothing: 0 })
+  const evaluation = { records: graph.records.slice(), losses: plain }
+  if (zLoss === 0 && labelSmoothing === 0) return { ...trunk, targets, scale, losses: plain, evaluation }
+  graph.records.pop()
+  const losses = ops.headLoss(graph, read, head, { targets, scale }, { softcap, zLoss, labelSmoothing })
+  return { ...trunk, targets, scale, losses, evaluation }
 }
 
 export function traceReading(config: ModelConfig, shape: BatchShape): ReadingTape {

@@ -3,15 +3,16 @@
 
 import type { Batch } from '../../src/model/batch.ts'
 import type { ModelConfig } from '../../src/model/config.ts'
+import type { StateKind } from '../../src/model/optimizer.ts'
 import type { Parameter, StepOptions, Trainable } from '../../src/model/trainable.ts'
 import { randomUint32 } from '../../src/train/shuffle.ts'
 
-type Kind = 'weights' | 'moment1' | 'moment2' | 'gradient'
+const adamw = { optimizer: 'adamw', rateFactor: 1, states: ['moment1', 'moment2'] } as const
 
 export function bigramModel(config: ModelConfig, vocabularySize: number, seed = 1): Trainable {
   const parameters: Parameter[] = [
-    { name: 'table.weight', shape: [vocabularySize, vocabularySize], role: 'matrix', decays: true, rateFactor: 1 },
-    { name: 'table.bias', shape: [vocabularySize], role: 'vector', decays: false, rateFactor: 1 },
+    { name: 'table.weight', shape: [vocabularySize, vocabularySize], role: 'matrix', decays: true, ...adamw },
+    { name: 'table.bias', shape: [vocabularySize], role: 'vector', decays: false, ...adamw },
   ]
   const random = randomUint32(seed)
   const zeros = ({ shape }: Parameter) => new Float32Array(shape.reduce((product, size) => product * size, 1))
@@ -22,7 +23,7 @@ export function bigramModel(config: ModelConfig, vocabularySize: number, seed = 
     const weights = tensor('weights', parameter.name)
     for (let i = 0; i < weights.length; i++) weights[i] = (random() / 2 ** 32 - 0.5) * 0.1
   }
-  function tensor(kind: Kind, name: string): Float32Array {
+  function tensor(kind: StateKind, name: string): Float32Array {
     const found = store.get(`${kind} ${name}`)
     if (!found) throw new RangeError(`no parameter ${name}`)
     return found
@@ -56,6 +57,10 @@ export function bigramModel(config: ModelConfig, vocabularySize: number, seed = 
     return { lossSum, targets: counted }
   }
 
+  const discard = () => {
+    for (const { name } of parameters) tensor('gradient', name).fill(0)
+  }
+
   return {
     config,
     parameters,
@@ -71,16 +76,18 @@ export function bigramModel(config: ModelConfig, vocabularySize: number, seed = 
       let squares = 0
       for (const { name } of parameters) for (const gradient of tensor('gradient', name)) squares += gradient * gradient
       const gradientNorm = Math.sqrt(squares)
+      if (!(gradientNorm <= (options.largestNorm ?? Number.MAX_VALUE))) {
+        discard()
+        return { gradientNorm, isSkipped: true }
+      }
       const scale = Math.min(1, options.maxNorm / gradientNorm)
       for (const { name, decays } of parameters)
         adamW(tensor('weights', name), tensor('gradient', name), tensor('moment1', name), tensor('moment2', name), scale, decays, options)
-      return { gradientNorm }
+      return { gradientNorm, isSkipped: false }
     },
     read: (kind, name) => tensor(kind, name).slice(),
     write: (kind, name, values) => tensor(kind, name).set(values),
-    discard: () => {
-      for (const { name } of parameters) tensor('gradient', name).fill(0)
-    },
+    discard,
     dispose: async () => {},
   }
 }

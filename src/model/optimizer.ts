@@ -1,0 +1,158 @@
+// How the parameters of a model are updated: what each block keeps beside its weights, and the records of one step. AdamW for
+// all, or Muon for matrices inside blocks (src/tensor/muon.ts), in groups with rates and decay of their own.
+
+import { SluiceError } from '../core/errors.ts'
+import { ELEMENTS_PER_BLOCK } from '../tensor/cpu/launches.ts'
+import type { Graph, OpRecord } from '../tensor/graph.ts'
+import { muonFactor } from '../tensor/muon.ts'
+import { elements } from '../tensor/shape.ts'
+import type { Tensor } from '../tensor/tensor.ts'
+import type { ParameterBlock, ParameterRole } from './parameters.ts'
+
+/** How the parameters of a group are updated. */
+export interface ParameterGroup {
+  readonly optimizer: 'adamw' | 'muon'
+  readonly decays: boolean
+  /** What the learning rate is multiplied with. */
+  readonly rateFactor: number
+}
+
+export type GroupOf = (parameter: { readonly names: readonly string[]; readonly role: ParameterRole }) => ParameterGroup
+
+/** AdamW; matrices and tables decay, norms and biases do not. */
+export const defaultGroup: GroupOf = ({ role }) => ({ optimizer: 'adamw', decays: role !== 'vector', rateFactor: 1 })
+
+/** moment1: AdamW's first moment, Muon's momentum. moment2: AdamW's second. average: of the weights, where it is kept. */
+export type StateKind = 'weights' | 'gradient' | 'moment1' | 'moment2' | 'average'
+
+/** The tensors of one parameter block. */
+export interface BlockState {
+  readonly block: ParameterBlock
+  readonly group: ParameterGroup
+  readonly tensors: { readonly weights: Tensor; readonly gradient: Tensor } & Readonly<Partial<Record<StateKind, Tensor>>>
+  /** f64 sums of squares of the gradient. */
+  readonly partials: Tensor
+  readonly hyper: Tensor
+}
+
+export interface UpdateOptions {
+  readonly learningRate: number
+  readonly beta1: number
+  readonly beta2: number
+  readonly epsilon: number
+  readonly weightDecay: number
+  /** From 1. */
+  readonly step: number
+  /** Of Muon; default 0.95. */
+  readonly momentum?: number
+  /** How much of the average of the weights a step keeps, where it is kept; default 0.999. */
+  readonly averageDecay?: number
+}
+
+export interface Optimizer {
+  readonly states: readonly BlockState[]
+  readonly normRecords: readonly OpRecord[]
+  readonly updateRecords: readonly OpRecord[]
+  /** One input of hyperparameters for each rate factor. */
+  readonly hypers: ReadonlyMap<number, Tensor>
+}
+
+const HYPER_FLOATS = 12
+
+/** @throws SluiceError SLUICE_MODEL_OPTIMIZER where Muon is asked to update what is no matrix of a block */
+export function createOptimizer(
+  graph: Graph,
+  blocks: readonly ParameterBlock[],
+  gradients: ReadonlyMap<Tensor, Tensor>,
+  { groupOf, keepsAverage }: { groupOf: GroupOf; keepsAverage: boolean },
+): Optimizer {
+  const hypers = new Map<number, Tensor>()
+  const states = blocks.map((block): BlockState => {
+    const group = groupOf({ names: block.parts.map(({ name }) => name), role: block.role })
+    const hyper = hypers.get(group.rateFactor) ?? graph.tensor(`hyper ${group.rateFactor}`, [HYPER_FLOATS], 'input')
+    hypers.set(group.rateFactor, hyper)
+    return stateOf(graph, block, gradients, { group, hyper, keepsAverage })
+  })
+  return { states, hypers, normRecords: states.map(squareSumRecord), updateRecords: states.flatMap((state) => updateRecords(graph, state)) }
+}
+
+function stateOf(
+  graph: Graph,
+  block: ParameterBlock,
+  gradients: ReadonlyMap<Tensor, Tensor>,
+  { group, hyper, keepsAverage }: { group: ParameterGroup; hyper: Tensor; keepsAverage: boolean },
+): BlockState {
+  const { name, shape } = block.tensor
+  if (group.optimizer === 'muon' && shape.length !== 2)
+    throw new SluiceError('SLUICE_MODEL_OPTIMIZER', `Muon updates matrices, ${name} is none`, { fix: 'give norms and biases to AdamW' })
+  const moment = (kind: StateKind) => graph.tensor(`${kind} ${name}`, shape, 'moment')
+  const tensors = {
+    weights: block.tensor,
+    gradient: gradients.get(block.tensor) ?? graph.tensor(`d ${name}`, shape, 'gradient'),
+    moment1: moment('moment1'),
+    ...(group.optimizer === 'adamw' ? { moment2: moment('moment2') } : {}),
+    ...(keepsAverage ? { average: moment('average') } : {}),
+  }
+  const partials = graph.tensor(`squares ${name}`, [2 * Math.ceil(elements(shape) / ELEMENTS_PER_BLOCK)], 'state')
+  return { block, group, hyper, tensors, partials }
+}
+
+function squareSumRecord({ tensors: { gradient }, partials }: BlockState): OpRecord {
+  return { ...nothing, kernel: 'square_sum', reads: { x: gradient }, writes: { partials } }
+}
+
+const nothing = { adds: [], scratch: {}, attributes: {} }
+
+function updateRecords(graph: Graph, state: BlockState): OpRecord[] {
+  const { weights, average } = state.tensors
+  const { hyper } = state
+  const update = state.group.optimizer === 'muon' ? muonRecords(graph, state) : [adamwRecord(state)]
+  return average ? [...update, { ...nothing, kernel: 'average', reads: { hyper, parameter: weights }, writes: { average } }] : update
+}
+
+function adamwRecord({ group, hyper, tensors: { weights, gradient, moment1, moment2 } }: BlockState): OpRecord {
+  if (!moment1 || !moment2) throw new TypeError('AdamW keeps two moments')
+  const writes = { parameter: weights, gradient, first: moment1, second: moment2 }
+  return { ...nothing, kernel: 'adamw', reads: { hyper }, writes, attributes: { decays: Number(group.decays) } }
+}
+
+/** Each part of a block is a matrix of its own. */
+function muonRecords(graph: Graph, { block, group, hyper, tensors: { weights, gradient, moment1 } }: BlockState): OpRecord[] {
+  if (!moment1) throw new TypeError('Muon keeps a momentum')
+  const { shape } = block.tensor
+  const [x, y] = ['momentum', 'update'].map((name) => graph.tensor(`${name} of ${block.tensor.name}`, shape, 'activation'))
+  const orthogonal = block.parts.map(({ shape: [rows, columns], offset }): OpRecord => {
+    const side = Math.min(rows, columns)
+    const partials = [2 * Math.ceil((rows * columns) / ELEMENTS_PER_BLOCK)]
+    return {
+      ...nothing,
+      kernel: 'orthogonalize',
+      reads: {},
+      writes: { x, y },
+      scratch: graph.scratch('orthogonalize', { gram: [side, side], square: [side, side], partials }),
+      attributes: { offset, rows, columns, factor: muonFactor(rows, columns) },
+    }
+  })
+  return [
+    { ...nothing, kernel: 'muon_momentum', reads: { hyper }, writes: { gradient, momentum: moment1, x } },
+    ...orthogonal,
+    {
+      ...nothing,
+      kernel: 'muon_update',
+      reads: { hyper, x: y },
+      writes: { parameter: weights },
+      attributes: { decays: Number(group.decays) },
+    },
+  ]
+}
+
+/** What the kernels read, in their order (kernels/wasm/tensor/update.ts). */
+export function hyperValues(options: UpdateOptions, { rateFactor, clip }: { rateFactor: number; clip: number }): Float32Array {
+  const { learningRate, beta1, beta2, epsilon, weightDecay, step, momentum = 0.95, averageDecay = 0.999 } = options
+  const corrections = [1 / (1 - beta1 ** step), 1 / (1 - beta2 ** step)]
+  return Float32Array.of(
+    ...[learningRate * rateFactor, beta1, beta2, epsilon, weightDecay, clip],
+    ...corrections,
+    ...[1 - beta1, 1 - beta2, momentum, 1 - averageDecay],
+  )
+}

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import fc from 'fast-check'
 import { decoderConfig } from '../../src/model/config.ts'
 import { generate, sample } from '../../src/model/generate.ts'
 import { createInference } from '../../src/model/inference.ts'
@@ -81,9 +82,9 @@ test('a prompt longer than the context counts from its end', async () => {
   await model.dispose()
 })
 
-test('sampling follows temperature, topK and topP', () => {
+test('sampling follows temperature, topK, topP and minP', () => {
   const logits = Float32Array.of(1, 3, 2, 0).map((x) => x * Math.LN2) // probabilities 2:8:4:1
-  const whole = { temperature: 1, topK: 0, topP: 1 }
+  const whole = { temperature: 1, topK: 0, topP: 1, minP: 0 }
   const counts = (options: typeof whole) => {
     const found = [0, 0, 0, 0]
     for (let i = 0; i < 1500; i++) found[sample(logits, options, (i + 0.5) / 1500)]++
@@ -92,8 +93,50 @@ test('sampling follows temperature, topK and topP', () => {
   assert.deepEqual(counts(whole), [200, 800, 400, 100])
   assert.deepEqual(counts({ ...whole, topK: 2 }), [0, 1000, 500, 0])
   assert.deepEqual(counts({ ...whole, topP: 0.79 }), [0, 1000, 500, 0]) // 8/15 is too little, 12/15 enough
+  assert.deepEqual(counts({ ...whole, minP: 0.4 }), [0, 1000, 500, 0]) // a quarter of the likeliest is too little
+  assert.deepEqual(counts({ ...whole, minP: 1 }), [0, 1500, 0, 0])
+  assert.deepEqual(counts({ ...whole, topK: 3, topP: 0.9 }), [214, 857, 429, 0]) // of 14 that are left 12 are too little
   assert.deepEqual(counts({ ...whole, temperature: 0 }), [0, 1500, 0, 0])
   assert.ok(counts({ ...whole, temperature: 0.5 })[1] > 1100)
+})
+
+test('what may be drawn is the same as when the whole vocabulary is sorted', () => {
+  const draw = fc.record({
+    logits: fc.array(fc.float({ min: -30, max: 5, noNaN: true }), { minLength: 1, maxLength: 60 }),
+    topK: fc.integer({ min: 0, max: 70 }),
+    topP: fc.double({ min: 0.01, max: 1, noNaN: true }),
+    minP: fc.oneof(fc.constant(0), fc.double({ min: 0, max: 1, noNaN: true })),
+    draw: fc.double({ min: 0, max: 0.999, noNaN: true }),
+  })
+  fc.assert(
+    fc.property(draw, ({ logits, topK, topP, minP, draw }) => {
+      const values = Float32Array.from(logits)
+      const top = Math.max(...values)
+      const weight = (token: number) => Math.exp(values[token] - top)
+      let order = [...values.keys()].sort((a, b) => weight(b) - weight(a) || a - b)
+      if (topK > 0) order = order.slice(0, topK)
+      const total = order.reduce((sum, token) => sum + weight(token), 0)
+      const before = (rank: number) => order.slice(0, rank).reduce((sum, token) => sum + weight(token), 0)
+      const allowed = order.filter(
+        (token, rank) => weight(token) >= minP && (rank === 0 || topP === 1 || before(rank) < topP * total + 1e-12),
+      )
+      assert.ok(allowed.includes(sample(values, { temperature: 1, topK, topP, minP }, draw)))
+    }),
+  )
+})
+
+test('a penalty for repetition breaks a loop, and the texts of one seed differ', async () => {
+  const model = await train()
+  const greedy = { maxTokens: 30, temperature: 0 }
+  const [loop, free] = [
+    await collect(generate(model, [1], greedy)),
+    await collect(generate(model, [1], { ...greedy, repetitionPenalty: 10 })),
+  ]
+  assert.ok(new Set(free).size > new Set(loop).size, `${new Set(free).size} different tokens, ${new Set(loop).size} without`)
+  const text = (ordinal: number) => collect(generate(model, [1], { maxTokens: 20, temperature: 1, text: ordinal }))
+  assert.deepEqual(await text(3), await text(3))
+  assert.notDeepEqual(await text(3), await text(4))
+  await model.dispose()
 })
 
 test('an empty prompt, unknown tokens and weights of another model are refused', async () => {

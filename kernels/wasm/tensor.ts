@@ -4,12 +4,15 @@
 
 import { GEMM_SCRATCH_FLOATS } from './tensor/gemm'
 
-export { attention, attentionBackward, attentionCached, attentionScratchFloats, rope } from './tensor/attention'
+export { attention, attentionScratchFloats } from './tensor/attention'
+export { attentionBackward, sumRows } from './tensor/attention-backward'
+export { attentionRow, joinCache } from './tensor/attention-row'
 export { activation, activationBackward, adamw, add, squareSum, swiglu, swigluBackward } from './tensor/elements'
 export { columnSums, gemm, rowTimesMatrix } from './tensor/gemm'
 export { fetchBlock, packPanels, storeBlock } from './tensor/panels'
+export { rope } from './tensor/rope'
 export { crossEntropy, embedding, embeddingBackward, norm, normBackward, normWeightBackward } from './tensor/rows'
 export { average, muonMomentum, muonUpdate, normalize, polynomial } from './tensor/update'
 
-/** Floats of scratch that a thread needs for products. attentionCached keeps its scores there: at most that many positions. */
+/** Floats of scratch that a thread needs for products. */
 export function gemmScratchFloats(): i32 { return GEMM_SCRATCH_FLOATS }

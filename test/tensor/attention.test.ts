@@ -1,8 +1,9 @@
+import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Graph } from '../../src/tensor/graph.ts'
 import * as ops from '../../src/tensor/ops.ts'
 import type { Tensor } from '../../src/tensor/tensor.ts'
-import { activationOf, assertSlopes, type Case } from './harness.ts'
+import { activationOf, assertSameOnCpu, assertSlopes, type Case, layOut, runOn, withLoss } from './harness.ts'
 
 interface SelfCase {
   readonly rows?: number
@@ -108,5 +109,32 @@ const cases: Readonly<Record<string, () => Case>> = {
 }
 
 for (const [name, build] of Object.entries(cases)) {
+  test(`${name}: the CPU device computes what the reference computes, forward and backward`, () => assertSameOnCpu(build()))
   test(`${name}: the reference's gradients are the slopes of its loss`, () => assertSlopes(build()))
 }
+
+test('attention has the same bits for any number of threads, the gradient of a bias too', async () => {
+  const { graph, y, inputs } = selfCase({
+    rows: 5,
+    length: 50,
+    heads: 4,
+    kvHeads: 2,
+    headSize: 6,
+    bias: 'parameter',
+    softcap: 3,
+    window: 30,
+  })
+  const { records, gradients } = withLoss(graph, y)
+  const laid = layOut(graph, records)
+  const [one, three] = [await runOn('cpu', graph, laid, inputs, 1), await runOn('cpu', graph, laid, inputs, 3)]
+  for (const gradient of gradients.values()) assert.deepEqual(three.values(gradient), one.values(gradient))
+})
+
+test('queries that see nothing have no output and give no gradient', async () => {
+  const { graph, y, inputs } = crossCase({ rows: 1, length: 10, keyLength: 9, heads: 1, kvHeads: 1, headSize: 4 })
+  for (const bound of inputs.values()) bound.fill(3)
+  const { records, gradients } = withLoss(graph, y)
+  const run = await runOn('cpu', graph, layOut(graph, records), inputs)
+  assert.ok(run.values(y).every((value) => value === 0))
+  for (const gradient of gradients.values()) assert.ok(run.values(gradient).every((value) => value === 0))
+})

@@ -1,55 +1,95 @@
-// Causal attention with an interval mask: position t of a row sees the positions lo[t] ≤ j ≤ t, and lo[t] lies in [0, t].
-// As in Dao et al. 2022, arxiv.org/abs/2205.14135, probabilities are never kept: the backward pass makes them again from lse.
-// q, k, v are columns of one matrix qkv[B·T, (H+2G)·D]: H heads of q, then G of k, then G of v.
+// Attention over intervals of keys: a sequence to itself, to another one, or to a cache. Nothing of size T·K is kept; the softmax
+// goes over blocks of keys as in Dao et al. 2022, arxiv.org/abs/2205.14135.
 //
 // Eight queries at a time are the columns of the GEMM tile, so scores come out as [key][8 queries]: softmax runs down the
 // vectors, and that layout is what the tile wants of its right operand, so nothing is packed between the two products.
 // Tiles of keys that none of the eight may see are left out.
+//
+// T queries and K keys a row, H heads of queries, G of keys and values, D their size. Query t has place t + position[row]
+// among the keys. It sees key j where lo[t] ≤ j (0 where lo is absent) and j ≤ place, or j < hi[t] where hi is there; and
+// |place − j| < window where that is not 0. Score: scale·q·k, then softcap·tanh(score / softcap) where that is not 0, then
+// + bias[head][j − place + length of the bias − K].
 
 import { MR, NR, packA, packB, tile, transpose4 } from './gemm'
-import { address, exp4, float, floats, int, ln, loadRagged, maxLanes, smaller, storeRagged, sumLanes, zero } from './math'
+import { address, exp4, float, floats, int, ln, smaller } from './math'
 
 /** Queries that the gradients of k and v are gathered over before they are added: 12 panels. */
-const QUERIES: i32 = 96
+export const QUERIES: i32 = 96
 /** Bytes of a row of a panel: 8 queries. */
-const PANEL_ROW: usize = 32
+export const PANEL_ROW: usize = 32
+/** Keys whose scores exist at one time in the forward pass: 12 KiB for eight queries, which stay in the first cache. */
+const KEY_BLOCK: i32 = 384
+/** Words of what eight queries see: lo[8], hi[8], the first key that any sees, the last one + 1, and two of padding. */
+export const SIGHT: i32 = 20
 
 // @ts-ignore: decorator
 @inline
-function roundUp(n: i32, multiple: i32): i32 { return (n + multiple - 1) / multiple * multiple }
+export function roundUp(n: i32, multiple: i32): i32 { return (n + multiple - 1) / multiple * multiple }
 
-/** Floats of scratch for rows of T positions and heads of D: five packed or gathered matrices, two sets of score panels, small parts. */
-export function attentionScratchFloats(T: i32, D: i32): i32 {
-  const keys = roundUp(T, 24), depth = roundUp(D, MR)
-  return 5 * keys * depth + 2 * QUERIES * keys + 2 * QUERIES * depth + 3 * NR * depth + NR * QUERIES + 64
+/**
+ * Floats of scratch: two packed matrices, score panels and a bias; backward five packed or gathered matrices, two sets of score
+ * panels, a bias and its gradient; and small parts.
+ */
+export function attentionScratchFloats(T: i32, K: i32, D: i32, backward: i32): i32 {
+  const keys = roundUp(K, 24), depth = roundUp(D, MR), biases = max(T, K) + K + 16
+  if (backward == 0) return 2 * keys * depth + smaller(keys, KEY_BLOCK) * NR + 2 * NR * depth + 3 * NR + SIGHT + biases + 64
+  return 5 * keys * depth + 2 * QUERIES * keys + 2 * QUERIES * depth + 3 * NR * depth + NR * QUERIES + 2 * biases + SIGHT * QUERIES / NR + 64
 }
 
-/** First key that any of the queries may see. */
-function firstKey(lo: usize, from: i32, to: i32): i32 {
-  let first = from
-  for (let t = from; t < to; t++) first = smaller(first, load<i32>(lo + floats(t)))
-  return first
+/** What n queries from t on see; what is missing of eight sees nothing. lo and hi are those of the row, or 0. */
+export function sightOf(lo: usize, hi: usize, t: i32, n: i32, offset: i32, K: i32, window: i32, sight: usize): void {
+  let first = K, last = 0
+  for (let i = 0; i < NR; i++) {
+    const place = t + i + offset, at = floats(t + i)
+    let from = 0, to = 0
+    if (i < n && (hi != 0 || place < K)) {
+      if (lo != 0) from = load<i32>(lo + at)
+      to = hi != 0 ? load<i32>(hi + at) : place + 1
+      if (window > 0) {
+        from = max(from, place - window + 1)
+        to = smaller(to, place + window)
+      }
+      to = smaller(to, K)
+    }
+    store<i32>(sight + floats(i), from)
+    store<i32>(sight + floats(NR + i), to)
+    if (from >= to) continue
+    first = smaller(first, from)
+    last = max(last, to)
+  }
+  store<i32>(sight + floats(2 * NR), smaller(first, last))
+  store<i32>(sight + floats(2 * NR + 1), last)
 }
 
-/** lo of four queries; one past the row sees what its row's last query sees. */
 // @ts-ignore: decorator
 @inline
-function fourLo(lo: usize, t: i32, T: i32): v128 {
-  let four = i32x4.splat(load<i32>(lo + floats(smaller(t, T - 1))))
-  four = i32x4.replace_lane(four, 1, load<i32>(lo + floats(smaller(t + 1, T - 1))))
-  four = i32x4.replace_lane(four, 2, load<i32>(lo + floats(smaller(t + 2, T - 1))))
-  return i32x4.replace_lane(four, 3, load<i32>(lo + floats(smaller(t + 3, T - 1))))
-}
+export function firstOf(sight: usize): i32 { return load<i32>(sight + floats(2 * NR)) }
+// @ts-ignore: decorator
+@inline
+export function lastOf(sight: usize): i32 { return load<i32>(sight + floats(2 * NR + 1)) }
 
 /** All ones in the lanes whose query may see key j. */
 // @ts-ignore: decorator
 @inline
-function sees(j: v128, lo: v128, t: v128): v128 {
-  return v128.and(i32x4.le_s(lo, j), i32x4.le_s(j, t))
+export function sees(j: v128, lo: v128, hi: v128): v128 {
+  return v128.and(i32x4.le_s(lo, j), i32x4.lt_s(j, hi))
+}
+
+/** A line of n floats backwards, so that eight queries' biases of one key lie in the order of the queries. */
+export function reverse(line: usize, n: i32, out: usize): void {
+  for (let i = 0; i < n; i++) store<f32>(out + floats(n - 1 - i), load<f32>(line + floats(i)))
+}
+
+/** tanh x = 1 − 2 / (e^2x + 1). */
+// @ts-ignore: decorator
+@inline
+export function tanh4(x: v128): v128 {
+  const one = f32x4.splat(1)
+  return f32x4.sub(one, f32x4.div(f32x4.splat(2), f32x4.add(exp4(f32x4.add(x, x)), one)))
 }
 
 /** out[column][row] = source[row][column]; strides in floats. */
-function transposeInto(source: usize, stride: i32, rows: i32, columns: i32, out: usize, outStride: i32): void {
+export function transposeInto(source: usize, stride: i32, rows: i32, columns: i32, out: usize, outStride: i32): void {
   const from = floats(stride), step = floats(outStride)
   let r = 0
   for (; r + 4 <= rows; r += 4) {
@@ -65,253 +105,141 @@ function transposeInto(source: usize, stride: i32, rows: i32, columns: i32, out:
 /** out[key][8] = keys·queries for key panels [from, to). */
 // @ts-ignore: decorator
 @inline
-function scorePanel(packed: usize, queries: usize, D: i32, from: i32, to: i32, out: usize): void {
+export function scorePanel(packed: usize, queries: usize, D: i32, from: i32, to: i32, out: usize): void {
   for (let panel = from; panel < to; panel++)
-    tile(D, packed + floats(panel * MR * D), queries, out + <usize>(panel * MR) * PANEL_ROW, PANEL_ROW, MR, NR, false, 0)
+    tile(D, packed + floats(panel * MR * D), queries, out + <usize>((panel - from) * MR) * PANEL_ROW, PANEL_ROW, MR, NR, false, 0)
 }
 
-/** out[d][8] = Σ over keys [from, to) of matrix[d][key]·panel[key][8]; matrix packed as panels of d, each `depth` keys long. */
+/** out[d][8] (+)= Σ over keys [from, to) of matrix[d][key]·panel[key − from][8]; matrix packed as panels of d, `depth` keys long. */
 // @ts-ignore: decorator
 @inline
-function weigh(packed: usize, depth: i32, panel: usize, D: i32, from: i32, to: i32, out: usize): void {
+export function weigh(packed: usize, depth: i32, panel: usize, D: i32, from: i32, to: i32, out: usize, add: bool): void {
   for (let d = 0; d < D; d += MR)
-    tile(to - from, packed + floats(d * depth + from * MR), panel + <usize>from * PANEL_ROW, out + <usize>d * PANEL_ROW, PANEL_ROW, MR, NR, false, 0)
+    tile(to - from, packed + floats(d * depth + from * MR), panel, out + <usize>d * PANEL_ROW, PANEL_ROW, MR, NR, add, 0)
 }
 
 /**
- * A block is one head of one row. Arguments: qkv, lo, y, lse, B, T, H, G, D, scale (positive).
- * y[B·T, H·D]; lse[B·T, H] = ln Σ e^score, which the backward pass starts from.
+ * A block is one head of one row. Arguments: q, k, v, row stride of q, of k and v, lo or 0, hi or 0, bias or 0, position or 0,
+ * y[B·T, H·D], lse[B·T, H] or 0, T, K, H, G, D, scale (positive), window, softcap, length of a bias.
+ * lse = ln Σ e^score, which the backward pass starts from. A query that sees nothing has y = 0 and lse = 0.
  */
 export function attention(p: usize, block: i32, scratch: usize): void {
-  const T = int(p, 5), H = int(p, 6), G = int(p, 7), D = int(p, 8), scale = float(p, 9)
-  const head = block % H, row = block / H, group = head / (H / G)
-  const stride = (H + 2 * G) * D, width = H * D
-  const qkv = address(p, 0) + floats(row * T * stride), lo = address(p, 1) + floats(row * T)
-  const q = qkv + floats(head * D), k = qkv + floats((H + group) * D), v = qkv + floats((H + G + group) * D)
-  const y = address(p, 2) + floats(row * T * width + head * D), lse = address(p, 3) + floats(row * T * H + head)
-  const depth = roundUp(D, MR), keys = roundUp(T, 24)
+  const qStride = int(p, 3), stride = int(p, 4), T = int(p, 11), K = int(p, 12), H = int(p, 13), D = int(p, 15)
+  const head = block % H, row = block / H, group = head / (H / int(p, 14)), width = H * D
+  const scale = float(p, 16), window = int(p, 17), softcap = float(p, 18), biases = int(p, 19)
+  const q = address(p, 0) + floats(row * T * qStride + head * D), y = address(p, 9) + floats(row * T * width + head * D)
+  const offset = address(p, 8) != 0 ? load<i32>(address(p, 8) + floats(row)) : 0
+  const seen = address(p, 8) != 0 ? smaller(K, offset + T) : K
+  const lo = address(p, 5) != 0 ? address(p, 5) + floats(row * T) : 0, hi = address(p, 6) != 0 ? address(p, 6) + floats(row * T) : 0
+  const depth = roundUp(D, MR), keys = roundUp(K, 24)
   const packedK = scratch, packedV = packedK + floats(keys * depth), scores = packedV + floats(keys * depth)
-  const packedQ = scores + floats(keys * NR), out = packedQ + floats(D * NR), sums = out + floats(depth * NR)
-  packA(k, stride, 1, T, D, packedK)
-  packA(v, 1, stride, D, T, packedV)
+  const packedQ = scores + floats(smaller(keys, KEY_BLOCK) * NR), out = packedQ + floats(D * NR), state = out + floats(depth * NR)
+  const sight = state + floats(3 * NR), line = address(p, 7) != 0 ? sight + floats(SIGHT) : 0
+  packA(address(p, 1) + floats(row * K * stride + group * D), stride, 1, seen, D, packedK)
+  packA(address(p, 2) + floats(row * K * stride + group * D), 1, stride, D, seen, packedV)
+  if (line != 0) reverse(address(p, 7) + floats(head * biases), biases, line)
+  const isShaped = line != 0 || softcap > 0
   for (let t = 0; t < T; t += NR) {
-    const n = smaller(NR, T - t), first = firstKey(lo, t, t + n) / MR, last = (t + n + MR - 1) / MR
-    const from = first * MR, to = smaller(last * MR, T)
-    packB(q + floats(t * stride), 1, stride, D, n, packedQ)
-    scorePanel(packedK, packedQ, D, first, last, scores)
-    softmaxPanel(scores, from, to, fourLo(lo, t, T), fourLo(lo, t + 4, T), t, scale, sums)
-    weigh(packedV, T, scores, D, from, to, out)
-    const factor0 = f32x4.div(f32x4.splat(1), v128.load(sums)), factor1 = f32x4.div(f32x4.splat(1), v128.load(sums, 16))
-    for (let d = 0; d < D; d++) {
-      const line = out + <usize>d * PANEL_ROW
-      v128.store(line, f32x4.mul(v128.load(line), factor0))
-      v128.store(line, f32x4.mul(v128.load(line, 16), factor1), 16)
+    const n = smaller(NR, T - t)
+    sightOf(lo, hi, t, n, offset, seen, window, sight)
+    const begin = firstOf(sight) / MR * MR, end = lastOf(sight)
+    packB(q + floats(t * qStride), 1, qStride, D, n, packedQ)
+    beginSoftmax(state, out, D)
+    for (let from = begin; from < end; from += KEY_BLOCK) {
+      const to = smaller(end, from + KEY_BLOCK)
+      scorePanel(packedK, packedQ, D, from / MR, (to + MR - 1) / MR, scores)
+      if (isShaped) shapeScores(scores, to - from, scale, softcap, line != 0 ? line + floats(K - 1 - from + t + offset) : 0)
+      softmaxPanel(scores, from, to, sight, isShaped ? 1 : scale, state)
+      if (from > begin) rescale(out, D, state + floats(2 * NR))
+      weigh(packedV, seen, scores, D, from, to, out, from > begin)
     }
+    finishSoftmax(state, out, D)
     transposeInto(out, NR, D, n, y + floats(t * width), width)
-    for (let i = 0; i < n; i++)
-      store<f32>(lse + floats((t + i) * H), load<f32>(sums + floats(NR + i)) + <f32>ln(load<f32>(sums + floats(i))))
+    if (address(p, 10) == 0) continue
+    const lse = address(p, 10) + floats((row * T + t) * H + head)
+    for (let i = 0; i < n; i++) {
+      const sum = load<f32>(state + floats(i))
+      store<f32>(lse + floats(i * H), sum > 0 ? load<f32>(state + floats(NR + i)) + <f32>ln(sum) : 0)
+    }
   }
 }
 
-/** Scores of keys [from, to) become e^(scale·(score − maximum)), 0 where unseen. sums[0..8): their sums, [8..16): scale·maximum. */
-function softmaxPanel(scores: usize, from: i32, to: i32, lo0: v128, lo1: v128, t: i32, scale: f32, sums: usize): void {
-  const t0 = i32x4.add(i32x4.splat(t), i32x4(0, 1, 2, 3)), t1 = i32x4.add(t0, i32x4.splat(4)), one = i32x4.splat(1)
-  const low = f32x4.splat(-1e30), begin = scores + <usize>from * PANEL_ROW, end = scores + <usize>to * PANEL_ROW
+/** state[0..8): sums, [8..16): maxima, [16..24): what earlier sums are multiplied with. */
+function beginSoftmax(state: usize, out: usize, D: i32): void {
+  memory.fill(state, 0, floats(NR))
+  v128.store(state, f32x4.splat(-1e30), 32)
+  v128.store(state, f32x4.splat(-1e30), 48)
+  memory.fill(out, 0, floats(D * NR))
+}
+
+/** Products become scores: n keys from the one on whose biases of eight queries begin at `bias`, each next one 4 bytes before. */
+function shapeScores(scores: usize, n: i32, scale: f32, softcap: f32, bias: usize): void {
+  const factor = f32x4.splat(softcap > 0 ? scale / softcap : scale), cap = f32x4.splat(softcap)
+  for (let at = scores, end = scores + <usize>n * PANEL_ROW; at < end; at += PANEL_ROW) {
+    let s0 = f32x4.mul(v128.load(at), factor), s1 = f32x4.mul(v128.load(at, 16), factor)
+    if (softcap > 0) {
+      s0 = f32x4.mul(tanh4(s0), cap)
+      s1 = f32x4.mul(tanh4(s1), cap)
+    }
+    if (bias != 0) {
+      s0 = f32x4.add(s0, v128.load(bias))
+      s1 = f32x4.add(s1, v128.load(bias, 16))
+      bias -= 4
+    }
+    v128.store(at, s0)
+    v128.store(at, s1, 16)
+  }
+}
+
+/** Scores of keys [from, to) become e^(scale·score − maximum), 0 where unseen; the state goes on. */
+function softmaxPanel(scores: usize, from: i32, to: i32, sight: usize, scale: f32, state: usize): void {
+  const lo0 = v128.load(sight), lo1 = v128.load(sight, 16), hi0 = v128.load(sight, 32), hi1 = v128.load(sight, 48)
+  const low = f32x4.splat(-1e30), one = i32x4.splat(1), end = scores + <usize>(to - from) * PANEL_ROW
   let top0 = low, top1 = low, j = i32x4.splat(from)
-  for (let at = begin; at < end; at += PANEL_ROW) {
-    top0 = f32x4.pmax(top0, v128.bitselect(v128.load(at), low, sees(j, lo0, t0)))
-    top1 = f32x4.pmax(top1, v128.bitselect(v128.load(at, 16), low, sees(j, lo1, t1)))
+  for (let at = scores; at < end; at += PANEL_ROW) {
+    top0 = f32x4.pmax(top0, v128.bitselect(v128.load(at), low, sees(j, lo0, hi0)))
+    top1 = f32x4.pmax(top1, v128.bitselect(v128.load(at, 16), low, sees(j, lo1, hi1)))
     j = i32x4.add(j, one)
   }
-  const factor = f32x4.splat(scale), shift0 = f32x4.neg(f32x4.mul(top0, factor)), shift1 = f32x4.neg(f32x4.mul(top1, factor))
-  let sum0 = f32x4.splat(0), sum1 = sum0
+  const factor = f32x4.splat(scale), old0 = v128.load(state, 32), old1 = v128.load(state, 48)
+  top0 = f32x4.pmax(old0, f32x4.mul(top0, factor))
+  top1 = f32x4.pmax(old1, f32x4.mul(top1, factor))
+  const keep0 = exp4(f32x4.sub(old0, top0)), keep1 = exp4(f32x4.sub(old1, top1))
+  const shift0 = f32x4.neg(top0), shift1 = f32x4.neg(top1)
+  let sum0 = f32x4.mul(v128.load(state), keep0), sum1 = f32x4.mul(v128.load(state, 16), keep1)
   j = i32x4.splat(from)
-  for (let at = begin; at < end; at += PANEL_ROW) {
-    const e0 = v128.and(exp4(f32x4.relaxed_madd(v128.load(at), factor, shift0)), sees(j, lo0, t0))
-    const e1 = v128.and(exp4(f32x4.relaxed_madd(v128.load(at, 16), factor, shift1)), sees(j, lo1, t1))
+  for (let at = scores; at < end; at += PANEL_ROW) {
+    const e0 = v128.and(exp4(f32x4.relaxed_madd(v128.load(at), factor, shift0)), sees(j, lo0, hi0))
+    const e1 = v128.and(exp4(f32x4.relaxed_madd(v128.load(at, 16), factor, shift1)), sees(j, lo1, hi1))
     v128.store(at, e0)
     v128.store(at, e1, 16)
     sum0 = f32x4.add(sum0, e0)
     sum1 = f32x4.add(sum1, e1)
     j = i32x4.add(j, one)
   }
-  v128.store(sums, sum0)
-  v128.store(sums, sum1, 16)
-  v128.store(sums, f32x4.neg(shift0), 32)
-  v128.store(sums, f32x4.neg(shift1), 48)
+  v128.store(state, sum0)
+  v128.store(state, sum1, 16)
+  v128.store(state, top0, 32)
+  v128.store(state, top1, 48)
+  v128.store(state, keep0, 64)
+  v128.store(state, keep1, 80)
 }
 
-/**
- * A block is one row and one group of k and v with all its heads: nobody else writes those columns of dqkv.
- * Arguments: qkv, lo, y, lse, dy, dqkv, B, T, H, G, D, scale. dqkv is overwritten.
- */
-export function attentionBackward(p: usize, block: i32, scratch: usize): void {
-  const T = int(p, 7), H = int(p, 8), G = int(p, 9), D = int(p, 10), scale = float(p, 11)
-  const group = block % G, row = block / G, share = H / G
-  const stride = (H + 2 * G) * D, width = H * D
-  const qkv = address(p, 0) + floats(row * T * stride), lo = address(p, 1) + floats(row * T)
-  const dqkv = address(p, 5) + floats(row * T * stride)
-  const k = qkv + floats((H + group) * D), v = qkv + floats((H + G + group) * D)
-  const depth = roundUp(D, MR), keys = roundUp(T, 24), matrix = floats(keys * depth)
-  const packedK = scratch, packedV = packedK + matrix, turnedK = packedV + matrix
-  const dk = turnedK + matrix, dv = dk + matrix // as [d][key]
-  const probabilities = dv + matrix, slopes = probabilities + floats(QUERIES * keys)
-  const turnedQ = slopes + floats(QUERIES * keys), turnedDy = turnedQ + floats(QUERIES * depth)
-  const packedQ = turnedDy + floats(QUERIES * depth), packedDy = packedQ + floats(NR * depth), dq = packedDy + floats(NR * depth)
-  const gathered = dq + floats(NR * depth), constants = gathered + floats(NR * QUERIES)
-  packA(k, stride, 1, T, D, packedK)
-  packA(v, stride, 1, T, D, packedV)
-  packA(k, 1, stride, D, T, turnedK)
-  zero(dk, 2 * keys * depth)
-  for (let head = group * share; head < (group + 1) * share; head++) {
-    for (let t0 = 0; t0 < T; t0 += QUERIES) {
-      const queries = smaller(QUERIES, T - t0)
-      const q = qkv + floats(t0 * stride + head * D), dy = address(p, 4) + floats((row * T + t0) * width + head * D)
-      const y = address(p, 2) + floats((row * T + t0) * width + head * D), lse = address(p, 3) + floats((row * T + t0) * H + head)
-      packA(q, 1, stride, D, queries, turnedQ)
-      packA(dy, 1, width, D, queries, turnedDy)
-      // keys that any of these queries sees, in panels of eight
-      const begin = firstKey(lo, t0, t0 + queries) / NR, end = (t0 + queries + NR - 1) / NR
-      for (let i = 0; i < queries; i += NR) {
-        const t = t0 + i, n = smaller(NR, T - t), first = firstKey(lo, t, t + n) / MR, last = (t + n + MR - 1) / MR
-        const from = first * MR, to = smaller(last * MR, T)
-        const panel = probabilities + floats(i * keys), slope = slopes + floats(i * keys)
-        packB(q + floats(i * stride), 1, stride, D, n, packedQ)
-        packB(dy + floats(i * width), 1, width, D, n, packedDy)
-        scorePanel(packedK, packedQ, D, first, last, panel)
-        scorePanel(packedV, packedDy, D, first, last, slope)
-        for (let a = 0; a < NR; a++) {
-          const b = smaller(i + a, queries - 1)
-          store<f32>(constants + floats(a), load<f32>(lse + floats(b * H)))
-          store<f32>(constants + floats(NR + a), dot(y + floats(b * width), dy + floats(b * width), D))
-        }
-        slopePanel(panel, slope, from, to, fourLo(lo, t, T), fourLo(lo, t + 4, T), t, scale, constants)
-        weigh(turnedK, T, slope, D, from, to, dq)
-        transposeInto(dq, NR, D, n, dqkv + floats(t * stride + head * D), stride)
-        blank(panel, slope, begin * NR, from)
-        blank(panel, slope, to, end * NR)
-      }
-      for (let key = begin; key < end; key++) {
-        // earlier queries do not see these keys
-        const skipped = max(0, key * NR - t0) / NR * NR
-        gather(turnedDy, probabilities, keys, D, key, skipped, queries, gathered, dv)
-        gather(turnedQ, slopes, keys, D, key, skipped, queries, gathered, dk)
-      }
-    }
-  }
-  transposeInto(dk, keys, D, T, dqkv + floats((H + group) * D), stride)
-  transposeInto(dv, keys, D, T, dqkv + floats((H + G + group) * D), stride)
-}
-
-/** Scores become probabilities P, dP becomes dS = P·(dP − delta)·scale; 0 where unseen. constants: lse[8], delta[8]. */
-function slopePanel(scores: usize, slopes: usize, from: i32, to: i32, lo0: v128, lo1: v128, t: i32, scale: f32, constants: usize): void {
-  const t0 = i32x4.add(i32x4.splat(t), i32x4(0, 1, 2, 3)), t1 = i32x4.add(t0, i32x4.splat(4)), one = i32x4.splat(1)
-  const factor = f32x4.splat(scale), shift0 = f32x4.neg(v128.load(constants)), shift1 = f32x4.neg(v128.load(constants, 16))
-  const delta0 = v128.load(constants, 32), delta1 = v128.load(constants, 48)
-  const distance = slopes - scores
-  let j = i32x4.splat(from)
-  for (let at = scores + <usize>from * PANEL_ROW, end = scores + <usize>to * PANEL_ROW; at < end; at += PANEL_ROW) {
-    const p0 = v128.and(exp4(f32x4.relaxed_madd(v128.load(at), factor, shift0)), sees(j, lo0, t0))
-    const p1 = v128.and(exp4(f32x4.relaxed_madd(v128.load(at, 16), factor, shift1)), sees(j, lo1, t1))
-    v128.store(at, p0)
-    v128.store(at, p1, 16)
-    const to = at + distance
-    v128.store(to, f32x4.mul(f32x4.mul(p0, f32x4.sub(v128.load(to), delta0)), factor))
-    v128.store(to, f32x4.mul(f32x4.mul(p1, f32x4.sub(v128.load(to, 16), delta1)), factor), 16)
-    j = i32x4.add(j, one)
+/** out[d][8] times factors[8]. */
+function rescale(out: usize, D: i32, factors: usize): void {
+  const factor0 = v128.load(factors), factor1 = v128.load(factors, 16)
+  for (let at = out, end = out + <usize>D * PANEL_ROW; at < end; at += PANEL_ROW) {
+    v128.store(at, f32x4.mul(v128.load(at), factor0))
+    v128.store(at, f32x4.mul(v128.load(at, 16), factor1), 16)
   }
 }
 
-/** Clears keys [from, to) of two panels. */
-function blank(a: usize, b: usize, from: i32, to: i32): void {
-  if (from >= to) return
-  zero(a + <usize>from * PANEL_ROW, (to - from) * NR)
-  zero(b + <usize>from * PANEL_ROW, (to - from) * NR)
-}
-
-/** total[d][8 keys] += Σ over queries [skipped, queries) of matrix[d][query]·panels[query][key]; panels are turned into `gathered` first. */
-function gather(packed: usize, panels: usize, keys: i32, D: i32, key: i32, skipped: i32, queries: i32, gathered: usize, total: usize): void {
-  for (let i = skipped; i < queries; i += NR) {
-    const from = panels + floats(i * keys) + <usize>(key * NR) * PANEL_ROW, to = gathered + <usize>(i - skipped) * PANEL_ROW
-    transpose4(from, PANEL_ROW, to, PANEL_ROW)
-    transpose4(from + 16, PANEL_ROW, to + 4 * PANEL_ROW, PANEL_ROW)
-    transpose4(from + 4 * PANEL_ROW, PANEL_ROW, to + 16, PANEL_ROW)
-    transpose4(from + 4 * PANEL_ROW + 16, PANEL_ROW, to + 4 * PANEL_ROW + 16, PANEL_ROW)
+/** Divides by the sums, where there is anything. */
+function finishSoftmax(state: usize, out: usize, D: i32): void {
+  const one = f32x4.splat(1), none = f32x4.splat(0), factors = state + floats(2 * NR)
+  for (let i: usize = 0; i < PANEL_ROW; i += 16) {
+    const sums = v128.load(state + i)
+    v128.store(factors + i, v128.and(f32x4.div(one, sums), f32x4.gt(sums, none)))
   }
-  for (let d = 0; d < D; d += MR)
-    tile(queries - skipped, packed + floats(d * queries + skipped * MR), gathered, total + floats(d * keys + key * NR), floats(keys), MR, NR, true, 0)
-}
-
-function dot(a: usize, b: usize, n: i32): f32 {
-  let sum = f32x4.splat(0)
-  for (let j = 0; j < n; j += 4) sum = f32x4.relaxed_madd(loadRagged(a + floats(j), n - j, 0), loadRagged(b + floats(j), n - j, 0), sum)
-  return sumLanes(sum)
-}
-
-/** Scores become e^(scale·score − maximum) on [begin, end) and 0 elsewhere. Returns the maximum, at least `old`. */
-function softmaxLine(line: usize, begin: i32, end: i32, keys: i32, scale: f32, old: f32): f32 {
-  if (begin > 0) zero(line, smaller(begin, keys))
-  if (end < keys) zero(line + floats(max(end, 0)), keys - max(end, 0))
-  if (begin >= end) return old
-  let top = f32x4.splat(-1e30)
-  for (let j = begin; j < end; j += 4) top = f32x4.pmax(top, loadRagged(line + floats(j), end - j, -1e30))
-  const maximum = max(old, maxLanes(top) * scale)
-  const shift = f32x4.splat(-maximum), factor = f32x4.splat(scale)
-  for (let j = begin; j < end; j += 4)
-    storeRagged(line + floats(j), end - j, exp4(f32x4.relaxed_madd(loadRagged(line + floats(j), end - j, 0), factor, shift)))
-  return maximum
-}
-
-function lineSum(line: usize, n: i32): f32 {
-  let sum = f32x4.splat(0)
-  for (let j = 0; j < n; j += 4) sum = f32x4.add(sum, loadRagged(line + floats(j), n - j, 0))
-  return sumLanes(sum)
-}
-
-/**
- * One new position attends to a cache of k and v, which it joins first. A block is a group of k and v.
- * Arguments: qkv[(H+2G)·D], keys[capacity, G·D], values[capacity, G·D], position (address of an i32), y[H·D], H, G, D, scale.
- */
-export function attentionCached(p: usize, block: i32, scratch: usize): void {
-  const H = int(p, 5), G = int(p, 6), D = int(p, 7), scale = float(p, 8)
-  const qkv = address(p, 0), position = load<i32>(address(p, 3)), row = G * D
-  const keys = address(p, 1) + floats(block * D), values = address(p, 2) + floats(block * D)
-  memory.copy(keys + floats(position * row), qkv + floats((H + block) * D), floats(D))
-  memory.copy(values + floats(position * row), qkv + floats((H + G + block) * D), floats(D))
-  const share = H / G, seen = position + 1
-  for (let head = block * share; head < (block + 1) * share; head++) {
-    const q = qkv + floats(head * D), y = address(p, 4) + floats(head * D)
-    for (let j = 0; j < seen; j++) store<f32>(scratch + floats(j), dot(q, keys + floats(j * row), D))
-    softmaxLine(scratch, 0, seen, seen, scale, -1e30)
-    const sum = lineSum(scratch, seen)
-    zero(y, D)
-    for (let j = 0; j < seen; j++) {
-      const weight = f32x4.splat(load<f32>(scratch + floats(j)) / sum), value = values + floats(j * row)
-      for (let d = 0; d < D; d += 4)
-        storeRagged(y + floats(d), D - d, f32x4.relaxed_madd(weight, loadRagged(value + floats(d), D - d, 0), loadRagged(y + floats(d), D - d, 0)))
-    }
-  }
-}
-
-/** Rotates the first `heads` heads of each row by its position; `turn` is 1, or -1 for the gradient. In place.
- * Half-split layout of Hugging Face's Llama: dimension i is paired with i + D/2. Su et al. 2021, arxiv.org/abs/2104.09864.
- * Arguments: x, row stride, positions, cosines[T, D/2], sines[T, D/2], rows, heads, D, turn, rows of a block. */
-export function rope(p: usize, block: i32, scratch: usize): void {
-  const stride = int(p, 1), heads = int(p, 6), D = int(p, 7), half = D >> 1, size = int(p, 9)
-  const turn = float(p, 8)
-  const from = block * size, to = smaller(int(p, 5), from + size)
-  for (let i = from; i < to; i++) {
-    const position = load<i32>(address(p, 2) + floats(i))
-    const cosines = address(p, 3) + floats(position * half), sines = address(p, 4) + floats(position * half)
-    for (let head = 0; head < heads; head++) {
-      const x = address(p, 0) + floats(i * stride + head * D), z = x + floats(half)
-      for (let d = 0; d < half; d += 4) {
-        const n = half - d, at = floats(d)
-        const c = loadRagged(cosines + at, n, 0), s = f32x4.mul(loadRagged(sines + at, n, 0), f32x4.splat(turn))
-        const a = loadRagged(x + at, n, 0), b = loadRagged(z + at, n, 0)
-        storeRagged(x + at, n, f32x4.sub(f32x4.mul(a, c), f32x4.mul(b, s)))
-        storeRagged(z + at, n, f32x4.add(f32x4.mul(b, c), f32x4.mul(a, s)))
-      }
-    }
-  }
+  rescale(out, D, factors)
 }

@@ -8,6 +8,7 @@ import { Worker } from 'node:worker_threads'
 import { SluiceError } from '../../core/errors.ts'
 import { loadKernel } from '../../core/kernels.ts'
 import type { Device, Program } from '../device.ts'
+import { elements, rowCount } from '../shape.ts'
 import { type Launch, launchesOf, wasmTile } from './launches.ts'
 import { nativeScratchFloats } from './native/gemm.ts'
 import { tileOf } from './native/gemm-code.ts'
@@ -139,9 +140,12 @@ function scratchFloats(module: WebAssembly.Module, records: Program['records']):
   if (typeof gemmScratchFloats !== 'function' || typeof attentionScratchFloats !== 'function')
     throw new TypeError('the tensor kernels do not say how much scratch they need')
   let most = Number(gemmScratchFloats())
-  for (const { kernel, attributes } of records)
-    if (kernel === 'attention' || kernel === 'attention_backward')
-      most = Math.max(most, Number(attentionScratchFloats(attributes.length, attributes.headSize)))
+  for (const { kernel, reads, attributes } of records) {
+    if (!kernel.includes('attention')) continue
+    const { length, keyLength = length, headSize } = attributes
+    const keys = reads.position ? rowCount(reads.keys.shape) / elements(reads.position.shape) : keyLength
+    most = Math.max(most, Number(attentionScratchFloats(length, keys, headSize, Number(kernel.endsWith('_backward')))))
+  }
   return most
 }
 

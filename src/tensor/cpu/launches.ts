@@ -20,7 +20,9 @@ export const KERNELS = [
   'rope',
   'attention',
   'attentionBackward',
-  'attentionCached',
+  'attentionRow',
+  'joinCache',
+  'sumRows',
   'activation',
   'activationBackward',
   'swiglu',
@@ -219,11 +221,75 @@ function rope(x: Tensor, record: OpRecord, turn: number, at: Where): Launch[] {
   ]
 }
 
-function attentionShape({ reads: { qkv, bias }, attributes }: OpRecord) {
-  if (bias || attributes.window || attributes.softcap || !attributes.causal) throw new RangeError('attention: not yet')
-  const { heads, kvHeads, headSize, length, scale } = attributes
-  const rows = rowCount(qkv.shape) / length
-  return { rows, heads, kvHeads, words: [rows, length, heads, kvHeads, headSize, bits(scale)] }
+/** Where attention finds queries, keys and values, and in rows of what length. */
+interface Heads {
+  readonly q: number
+  readonly k: number
+  readonly v: number
+  readonly queryStride: number
+  readonly keyStride: number
+  readonly rows: number
+  readonly keyLength: number
+}
+
+function selfHeads({ reads: { qkv }, attributes: { heads, kvHeads, headSize, length } }: OpRecord, at: Where): Heads {
+  const stride = (heads + 2 * kvHeads) * headSize
+  const k = at(qkv) + heads * headSize * 4
+  const strides = { queryStride: stride, keyStride: stride }
+  return { q: at(qkv), k, v: k + kvHeads * headSize * 4, ...strides, rows: rowCount(qkv.shape) / length, keyLength: length }
+}
+
+function crossHeads({ reads: { q, kv }, attributes: { heads, kvHeads, headSize, length, keyLength } }: OpRecord, at: Where): Heads {
+  const width = kvHeads * headSize
+  const strides = { queryStride: heads * headSize, keyStride: 2 * width }
+  return { q: at(q), k: at(kv), v: at(kv) + width * 4, ...strides, rows: rowCount(q.shape) / length, keyLength }
+}
+
+/** A single query a row has a kernel that packs nothing. */
+function attention(
+  { q, k, v, queryStride, keyStride, rows, keyLength }: Heads,
+  { reads: { lo, hi, bias, position }, writes: { y, lse }, attributes }: OpRecord,
+  at: Where,
+): Launch[] {
+  const { length, heads, kvHeads, headSize, scale, window, softcap } = attributes
+  const isRow = length === 1
+  const inputs = [q, k, v, queryStride, keyStride, at(lo), at(hi), at(bias), at(position)]
+  const shape = [length, keyLength, heads, kvHeads, headSize, bits(scale), window, bits(softcap), bias ? rowLength(bias.shape) : 0]
+  return [
+    {
+      kernel: isRow ? 'attentionRow' : 'attention',
+      blocks: rows * (isRow ? kvHeads : heads),
+      words: [...inputs, at(y), at(lse), ...shape],
+    },
+  ]
+}
+
+function attentionBackward(from: Heads, to: { dq: number; dk: number }, record: OpRecord, at: Where): Launch[] {
+  const { lo, hi, bias, y, lse, dy } = record.reads
+  const { dbias } = record.writes
+  const { parts } = record.scratch
+  const { length, heads, kvHeads, headSize, scale, window, softcap } = record.attributes
+  if (record.adds.some((name) => name !== 'dbias')) throw new RangeError(`${record.kernel} overwrites the gradients of queries and keys`)
+  const { q, k, queryStride, keyStride, rows, keyLength } = from
+  const inputs = [q, k, to.dq, to.dk, queryStride, keyStride, at(lo), at(hi), at(bias), at(y), at(lse), at(dy), dbias ? at(parts) : 0]
+  const shape = [length, keyLength, heads, kvHeads, headSize, bits(scale), window, bits(softcap)]
+  const launch: Launch = { kernel: 'attentionBackward', blocks: rows * kvHeads, words: [...inputs, ...shape] }
+  if (!dbias) return [launch]
+  const columns = elements(dbias.shape)
+  const words = [at(parts), rows, columns, at(dbias), adds(record, 'dbias'), COLUMNS_PER_BLOCK]
+  return [launch, { kernel: 'sumRows', blocks: blocksOf(columns, COLUMNS_PER_BLOCK), words }]
+}
+
+function attentionCached(record: OpRecord, at: Where): Launch[] {
+  const { keys, values, position } = record.reads
+  const { kvHeads, headSize, length } = record.attributes
+  const rows = elements(position.shape)
+  const keyLength = rowCount(keys.shape) / rows
+  const width = kvHeads * headSize
+  const { q, k, queryStride } = selfHeads(record, at)
+  const join = [k, queryStride, at(keys), at(values), at(position), length, keyLength, width]
+  const cached = { q, k: at(keys), v: at(values), queryStride, keyStride: width, rows, keyLength }
+  return [{ kernel: 'joinCache', blocks: rows, words: join }, ...attention(cached, record, at)]
 }
 
 /** `chunk` tokens at a time: logits, losses and the logits' gradient in place, and from that the gradients of x and w. */
@@ -310,42 +376,18 @@ const lowerings: Readonly<Record<KernelName, (record: OpRecord, at: Where) => La
   rope: (record, at) => rope(record.writes.y, record, 1, at),
   rope_backward: (record, at) => rope(record.writes.dx, record, -1, at),
 
-  attention: (record, at) => {
-    const { rows, heads, words } = attentionShape(record)
-    const { qkv, lo } = record.reads
-    const { y, lse } = record.writes
-    return [
-      {
-        kernel: 'attention',
-        blocks: rows * heads,
-        words: [at(qkv), at(lo), at(y), at(lse), ...words],
-      },
-    ]
-  },
+  attention: (record, at) => attention(selfHeads(record, at), record, at),
   attention_backward: (record, at) => {
-    const { rows, kvHeads, words } = attentionShape(record)
-    const { qkv, lo, y, lse, dy } = record.reads
-    return [
-      {
-        kernel: 'attentionBackward',
-        blocks: rows * kvHeads,
-        words: [at(qkv), at(lo), at(y), at(lse), at(dy), at(record.writes.dqkv), ...words],
-      },
-    ]
+    const dqkv = at(record.writes.dqkv)
+    const { heads, headSize } = record.attributes
+    return attentionBackward(selfHeads(record, at), { dq: dqkv, dk: dqkv + heads * headSize * 4 }, record, at)
   },
-  cross_attention: () => {
-    throw new RangeError('cross_attention: not yet')
+  cross_attention: (record, at) => attention(crossHeads(record, at), record, at),
+  cross_attention_backward: (record, at) => {
+    const { dq, dkv } = record.writes
+    return attentionBackward(crossHeads(record, at), { dq: at(dq), dk: at(dkv) }, record, at)
   },
-  cross_attention_backward: () => {
-    throw new RangeError('cross_attention: not yet')
-  },
-  attention_cached: ({ reads, writes, attributes: { heads, kvHeads, headSize, scale } }, at) => [
-    {
-      kernel: 'attentionCached',
-      blocks: kvHeads,
-      words: [at(reads.qkv), at(reads.keys), at(reads.values), at(reads.position), at(writes.y), heads, kvHeads, headSize, bits(scale)],
-    },
-  ],
+  attention_cached: attentionCached,
   attention_cached_backward: () => [],
 
   activation: ({ reads: { x }, writes: { y }, attributes: { kind } }, at) => [

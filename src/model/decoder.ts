@@ -1,10 +1,10 @@
 // A decoder-only transformer as a tape (Vaswani et al. 2017). Parameters carry the names and shapes of Hugging Face's GPT-2,
 // where the model is one, and of its Llama otherwise.
 
-import { Graph } from '../tensor/graph.ts'
+import { Graph, type OpRecord } from '../tensor/graph.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { type DecoderConfig, isGated, windowOf } from './config.ts'
-import { AttentionPositions, headShape, Layers, type Tape } from './layers.ts'
+import { AttentionPositions, type Constant, headShape, Layers } from './layers.ts'
 import * as ops from './operations.ts'
 import { Declarations, type Linear, type Norm, type ParameterBlock } from './parameters.ts'
 import type { Trunk } from './trace.ts'
@@ -53,29 +53,55 @@ export function traceDecoder(config: DecoderConfig, { rows, length }: { rows: nu
   }
 }
 
-export interface DecodingTape extends Tape {
+/** Programs that go on from one cache, each by so many tokens a row at once. */
+export interface DecodingTape {
+  readonly graph: Graph
   readonly parameters: readonly ParameterBlock[]
-  readonly inputs: { readonly ids: Tensor; readonly positions: Tensor }
+  readonly constants: readonly Constant[]
+  readonly parts: readonly DecodingPart[]
+}
+
+export interface DecodingPart {
+  readonly length: number
+  readonly records: readonly OpRecord[]
+  readonly inputs: {
+    /** i32[rows·length] */
+    readonly ids: Tensor
+    readonly positions: Tensor
+    /** i32[rows], the position of each row's first token; absent where that is `positions`. */
+    readonly starts?: Tensor
+    /** i32[rows], row·length + place of the token whose logits are wanted; absent where rows have one token. */
+    readonly picked?: Tensor
+  }
   /** [rows, vocabulary], before the soft-cap. */
   readonly logits: Tensor
 }
 
-/** One token a row after those in its cache of `context` places, up to the logits of the next. */
-export function traceDecoding(config: DecoderConfig, { rows, context }: { rows: number; context: number }): DecodingTape {
+/** Up to the logits of the next tokens, after those in a cache of `context` places a row. */
+export function traceDecoding(
+  config: DecoderConfig,
+  { rows, context, lengths }: { rows: number; context: number; lengths: readonly number[] },
+): DecodingTape {
   const graph = new Graph()
   const parameters = declareParameters(graph, config)
-  const ids = graph.tensor('ids', [rows], 'input', 'i32')
-  const positions = graph.tensor('positions', [rows], 'input', 'i32')
   const known = new AttentionPositions(graph, config, context)
-  const { kvHeads, headSize } = config
-  const hidden = traceBlocks(graph, config, parameters, { ids, positions, known }, (qkv, layer) => {
-    const keys = graph.tensor(`keys ${layer}`, [rows * context, kvHeads * headSize], 'state')
-    const values = graph.tensor(`values ${layer}`, [rows * context, kvHeads * headSize], 'state')
-    const cache = { keys, values, position: positions, bias: known.bias() }
-    return ops.attentionCached(graph, qkv, cache, attentionShape(config, layer))
+  const cache = (name: string) => graph.tensor(name, [rows * context, config.kvHeads * config.headSize], 'state')
+  const caches = parameters.layers.map((_, layer) => ({ keys: cache(`keys ${layer}`), values: cache(`values ${layer}`) }))
+  const parts = lengths.map((length) => {
+    const from = graph.records.length
+    const integers = (name: string, count: number) => graph.tensor(`${name} ${length}`, [count], 'input', 'i32')
+    const ids = integers('ids', rows * length)
+    const positions = integers('positions', rows * length)
+    const several = length > 1 ? { starts: integers('starts', rows), picked: integers('picked', rows) } : undefined
+    const position = several?.starts ?? positions
+    const hidden = traceBlocks(graph, config, parameters, { ids, positions, known }, (qkv, layer) =>
+      ops.attentionCached(graph, qkv, { ...caches[layer], position, bias: known.bias() }, { ...attentionShape(config, layer), length }),
+    )
+    const read = several ? ops.embedding(graph, several.picked, hidden) : hidden
+    const logits = ops.linear(graph, read, parameters.head)
+    return { length, records: graph.records.slice(from), inputs: { ids, positions, ...several }, logits }
   })
-  const logits = ops.linear(graph, hidden, parameters.head)
-  return { graph, parameters: parameters.blocks, constants: known.constants, inputs: { ids, positions }, logits }
+  return { graph, parameters: parameters.blocks, constants: known.constants, parts }
 }
 
 function attentionShape(config: DecoderConfig, layer: number) {

@@ -20,9 +20,23 @@ export const generateOptions = z.strictObject({
   seed: z.uint32().default(1).describe('same seed, same text'),
   text: z.int().min(0).default(0).describe('which of the texts of this seed: each is another draw'),
   stop: z.array(z.int()).default([]).describe('tokens that end the text; not part of it'),
+  batch: z.int().min(1).default(8).describe('texts that are written at once, where there are several'),
+  threads: z.int().min(1).default(1).describe('threads of the CPU device'),
 })
 export type GenerateOptions = z.input<typeof generateOptions>
 type Choice = Pick<z.output<typeof generateOptions>, 'temperature' | 'topK' | 'topP' | 'minP'>
+
+/** What happens to one of several texts: a token more, or its end. */
+export type TextEvent = { readonly text: number; readonly token: number } | { readonly text: number; readonly end: 'stop' | 'length' }
+
+/** A text on its way, in a row of the model's cache. */
+interface Row {
+  readonly text: number
+  readonly tokens: number[]
+  /** What the model has not read yet. */
+  pending: readonly number[]
+  written: number
+}
 
 /**
  * The tokens after a prompt, one by one. A text that outgrows the context goes on from its last half.
@@ -35,37 +49,74 @@ export async function* generate(
   prompt: readonly number[],
   options: GenerateOptions = {},
 ): AsyncGenerator<number, void, undefined> {
-  const { maxTokens, seed, text, stop, repetitionPenalty, ...choice } = generateOptions.parse(options)
-  if (prompt.length === 0)
+  for await (const event of generateTexts(model, [prompt], options)) if ('token' in event) yield event.token
+}
+
+/**
+ * The tokens after several prompts as they come, `batch` texts at a time: where one ends, the next one takes its row.
+ * Events name a text by its prompt's index. Its draws are those of `generate` with the option `text` set to that, or counted
+ * from `text` on where it is given.
+ *
+ * @throws SluiceError SLUICE_MODEL_PROMPT where a prompt is empty
+ */
+export async function* generateTexts(
+  model: Trainable | Weights | Inference,
+  prompts: readonly (readonly number[])[],
+  options: GenerateOptions = {},
+): AsyncGenerator<TextEvent, void, undefined> {
+  const settings = generateOptions.parse(options)
+  if (prompts.some((prompt) => prompt.length === 0))
     throw new SluiceError('SLUICE_MODEL_PROMPT', 'the prompt has no tokens', { fix: 'begin with the end-of-text token' })
-  const inference = 'next' in model ? model : await createInference(model)
+  if (prompts.length === 0) return
+  const longest = prompts.reduce((most, prompt) => Math.max(most, prompt.length), 0)
+  const { batch, maxTokens, threads } = settings
+  const rows = Math.min(batch, prompts.length)
+  const inference = 'next' in model ? model : await createInference(model, { rows, context: longest + maxTokens, threads })
   try {
-    const tokens = [...prompt]
-    inference.reset()
-    let logits = feed(inference, tokens, inference.config.contextLength)
-    for (let i = 0; i < maxTokens; i++) {
-      if (repetitionPenalty > 1) penalize(logits, tokens, repetitionPenalty)
-      const token = sample(logits, choice, uniform(seed, i, text, 0))
-      if (stop.includes(token)) return
-      yield token
-      tokens.push(token)
-      if (i + 1 === maxTokens) return
-      if (inference.position < inference.config.contextLength) logits = inference.next(token)
-      else {
-        inference.reset()
-        logits = feed(inference, tokens, Math.max(1, inference.config.contextLength >> 1))
-      }
-    }
+    yield* writeTexts(inference, prompts, settings)
   } finally {
     if (inference !== model) await inference.dispose()
   }
 }
 
-/** Feeds the last `limit` tokens. */
-function feed(inference: Inference, tokens: readonly number[], limit: number): Float32Array {
-  let logits: Float32Array = new Float32Array(0)
-  for (const token of tokens.slice(-limit)) logits = inference.next(token)
-  return logits
+async function* writeTexts(
+  inference: Inference,
+  prompts: readonly (readonly number[])[],
+  { maxTokens, seed, text: first, stop, repetitionPenalty, ...choice }: z.output<typeof generateOptions>,
+): AsyncGenerator<TextEvent, void, undefined> {
+  const V = inference.config.vocabularySize
+  const waiting = prompts.entries()
+  const admit = (row: number): Row | undefined => {
+    const next = waiting.next()
+    if (next.done) return undefined
+    inference.reset(row)
+    const [text, prompt] = next.value
+    return { text, tokens: [...prompt], pending: prompt.slice(-inference.context), written: 0 }
+  }
+  const rows = Array.from({ length: inference.rows }, (_, row) => admit(row))
+  while (rows.some((row) => row !== undefined)) {
+    const logits = inference.next(rows.map((row) => row?.pending ?? []))
+    for (const [place, row] of rows.entries()) {
+      if (!row) continue
+      const own = logits.subarray(place * V, (place + 1) * V)
+      if (repetitionPenalty > 1) penalize(own, row.tokens, repetitionPenalty)
+      const token = sample(own, choice, uniform(seed, row.written, first + row.text, 0))
+      const isStopped = stop.includes(token)
+      if (!isStopped) {
+        yield { text: row.text, token }
+        row.tokens.push(token)
+        row.written++
+      }
+      if (isStopped || row.written === maxTokens) {
+        yield { text: row.text, end: isStopped ? 'stop' : 'length' }
+        rows[place] = admit(place)
+      } else if (inference.positions[place] < inference.context) row.pending = [token]
+      else {
+        inference.reset(place)
+        row.pending = row.tokens.slice(-Math.max(1, inference.context >> 1))
+      }
+    }
+  }
 }
 
 /** Lowers the logits of tokens that are in the text, each once. */

@@ -1,74 +1,133 @@
-// A model that only predicts: one token at a time, with keys and values of the earlier ones kept. Weights come from a
-// trainable or a checkpoint and are copied.
+// A decoder that goes on with texts: several at once, each in a row of a cache that keeps the keys and values of its tokens.
+// New tokens join many at a time, as in training, or one by one. Weights come from a trainable or a checkpoint and are copied.
 
 import { SluiceError } from '../core/errors.ts'
 import { cpuArenaStart, createCpuDevice } from '../tensor/cpu/cpu-device.ts'
 import { addresses, placeActivations, placePersistent } from '../tensor/plan.ts'
-import type { ModelConfig } from './config.ts'
+import type { Tensor } from '../tensor/tensor.ts'
+import type { DecoderConfig } from './config.ts'
 import { traceDecoding } from './decoder.ts'
+import { logitSoftcap } from './trace.ts'
 import type { Trainable } from './trainable.ts'
 import { uploadWeights, type Weights } from './weights.ts'
 
 export interface Inference {
-  readonly config: ModelConfig
-  /** Tokens in the cache. */
-  readonly position: number
+  readonly config: DecoderConfig
+  readonly rows: number
+  /** Tokens that a row has room for. */
+  readonly context: number
+  /** Tokens that each row has. */
+  readonly positions: readonly number[]
   /**
-   * Appends a token and returns the logits of the next one: f32[vocabulary], borrowed until the next call.
+   * Appends tokens to each row, any number, and returns the logits after the last one of each row: f32[rows, vocabulary],
+   * borrowed until the next call. Rows without new tokens keep theirs.
    *
-   * @throws SluiceError SLUICE_MODEL_CONTEXT where the context is full, SLUICE_MODEL_TOKEN where the model has no such token
+   * @throws SluiceError SLUICE_MODEL_CONTEXT where a row has no room for them, SLUICE_MODEL_TOKEN where the model has no such token
    */
-  next(token: number): Float32Array
-  /** Forgets all tokens. */
-  reset(): void
+  next(tokens: readonly (readonly number[])[]): Float32Array
+  /** Forgets the tokens of a row. */
+  reset(row: number): void
   dispose(): Promise<void>
 }
 
-/** @throws SluiceError SLUICE_MODEL_PARAMETER where a weight is missing or has another size */
-export async function createInference(source: Trainable | Weights, { threads = 1 } = {}): Promise<Inference> {
+export interface InferenceOptions {
+  /** Texts at once. */
+  readonly rows?: number
+  /** Tokens that a text may have; default the model's context. */
+  readonly context?: number
+  readonly threads?: number
+}
+
+/** Tokens a row that join at once: the fewest that are enough, or the most there is. */
+const LENGTHS = [1, 16, 128]
+
+/** @throws SluiceError SLUICE_MODEL_ARCHITECTURE where the model is no decoder, SLUICE_MODEL_PARAMETER where a weight is missing or has another size */
+export async function createInference(source: Trainable | Weights, options: InferenceOptions = {}): Promise<Inference> {
   const { config } = source
-  if (config.architecture !== 'decoder') throw new RangeError(`cannot continue text: ${config.architecture}`)
-  const tape = traceDecoding(config, { rows: 1, context: config.contextLength })
-  const { graph } = tape
+  if (config.architecture !== 'decoder')
+    throw new SluiceError('SLUICE_MODEL_ARCHITECTURE', `a model of architecture ${config.architecture} does not go on with a text`, {
+      fix: 'give a decoder',
+    })
+  const { rows = 1, threads = 1 } = options
+  const context = Math.min(options.context ?? config.contextLength, config.contextLength)
+  const { graph, parameters, constants, parts } = traceDecoding(config, { rows, context, lengths: LENGTHS })
   const persistent = placePersistent(graph.tensors, cpuArenaStart)
-  const activations = placeActivations(graph.records, new Set([tape.logits]), persistent.endBytes)
-  const device = await createCpuDevice({ arenaBytes: activations.endBytes - cpuArenaStart, threads, records: graph.records })
-  const at = addresses(persistent, activations)
-  const program = device.compile(graph.records, at)
+  const plans = parts.map(({ records, logits }) => placeActivations(records, new Set([logits]), persistent.endBytes))
+  const arenaBytes = Math.max(...plans.map(({ endBytes }) => endBytes)) - cpuArenaStart
+  const device = await createCpuDevice({ arenaBytes, threads, records: graph.records })
+  const kept = addresses(persistent)
+  uploadWeights(device, parameters, kept, source)
+  for (const { tensor, values } of constants) device.upload(kept(tensor), values())
 
-  uploadWeights(device, tape.parameters, at, source)
-  for (const { tensor, values } of tape.constants) device.upload(at(tensor), values())
+  const programs = parts.map((part, i) => {
+    const at = addresses(persistent, plans[i])
+    return { ...part, program: device.compile(part.records, at), logitsAt: at(part.logits) }
+  })
+  const V = config.vocabularySize
+  const softcap = logitSoftcap(config)
+  const made = new Float32Array(rows * V)
+  const logits = new Float32Array(rows * V)
+  const positions = new Array<number>(rows).fill(0)
 
-  const logits = new Float32Array(config.vocabularySize)
-  const word = new Int32Array(1)
-  const send = (address: number, value: number) => {
-    word[0] = value
-    device.upload(address, word)
+  function check(tokens: readonly (readonly number[])[]): void {
+    if (tokens.length !== rows) throw new RangeError(`tokens for ${tokens.length} rows, there are ${rows}`)
+    tokens.forEach((own, row) => {
+      if (positions[row] + own.length > context)
+        throw new SluiceError('SLUICE_MODEL_CONTEXT', `${positions[row] + own.length} tokens exceed the context of ${context}`, {
+          fix: 'reset the row and feed less',
+        })
+      for (const token of own)
+        if (!(token >= 0 && token < V))
+          throw new SluiceError('SLUICE_MODEL_TOKEN', `token ${token} is not in the vocabulary of ${V}`, {
+            fix: 'encode with the tokenizer that the model was trained with',
+          })
+    })
   }
-  let position = 0
+
+  /** One program over the next tokens of each row, from `fed` on. Padding lies behind a row's end, where nothing looks yet. */
+  function advance(tokens: readonly (readonly number[])[], fed: number[], longest: number): void {
+    const { length, inputs, program, logitsAt } = programs.find((part) => part.length >= longest) ?? programs[programs.length - 1]
+    const ids = new Int32Array(rows * length)
+    const places = new Int32Array(rows * length)
+    const picked = new Int32Array(rows)
+    tokens.forEach((own, row) => {
+      const part = own.slice(fed[row], fed[row] + length)
+      ids.set(part, row * length)
+      for (let t = 0; t < length; t++) places[row * length + t] = Math.min(positions[row] + t, context - 1)
+      picked[row] = row * length + Math.max(0, part.length - 1)
+    })
+    const send = (tensor: Tensor | undefined, values: Int32Array) => tensor && device.upload(kept(tensor), values)
+    send(inputs.ids, ids)
+    send(inputs.positions, places)
+    send(inputs.starts, Int32Array.from(positions))
+    send(inputs.picked, picked)
+    device.run(program)
+    device.download(logitsAt, made)
+    tokens.forEach((own, row) => {
+      const count = Math.min(length, own.length - fed[row])
+      fed[row] += count
+      positions[row] += count
+      if (count === 0 || fed[row] < own.length) return
+      for (let v = row * V; v < (row + 1) * V; v++) logits[v] = softcap > 0 ? softcap * Math.tanh(made[v] / softcap) : made[v]
+    })
+  }
+
   return {
     config,
-    get position() {
-      return position
+    rows,
+    context,
+    positions,
+    next(tokens) {
+      check(tokens)
+      const fed = new Array<number>(rows).fill(0)
+      for (;;) {
+        const longest = Math.max(...tokens.map((own, row) => own.length - fed[row]))
+        if (longest === 0) return logits
+        advance(tokens, fed, longest)
+      }
     },
-    next(token) {
-      if (position >= config.contextLength)
-        throw new SluiceError('SLUICE_MODEL_CONTEXT', `the context of ${config.contextLength} tokens is full`, {
-          fix: 'reset and feed less',
-        })
-      if (!(token >= 0 && token < config.vocabularySize))
-        throw new SluiceError('SLUICE_MODEL_TOKEN', `token ${token} is not in the vocabulary of ${config.vocabularySize}`, {
-          fix: 'encode with the tokenizer that the model was trained with',
-        })
-      send(at(tape.inputs.ids), token)
-      send(at(tape.inputs.positions), position)
-      device.run(program)
-      position++
-      device.download(at(tape.logits), logits)
-      return logits
-    },
-    reset() {
-      position = 0
+    reset(row) {
+      positions[row] = 0
     },
     dispose: () => device.dispose(),
   }

@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { decoderConfig } from '../../src/model/config.ts'
-import { generate, sample } from '../../src/model/generate.ts'
+import { type DecoderConfig, decoderConfig } from '../../src/model/config.ts'
+import { generate, generateTexts, sample } from '../../src/model/generate.ts'
 import { createInference } from '../../src/model/inference.ts'
+import { createReader } from '../../src/model/reader.ts'
 import { createTrainable, type Trainable } from '../../src/model/trainable.ts'
+import { distance } from '../tensor/harness.ts'
 import { adamw, noiseBatch } from './batches.ts'
 
 const shape = { vocabularySize: 41, contextLength: 16, layers: 2, width: 32, heads: 4 }
@@ -19,34 +21,85 @@ async function collect(tokens: AsyncIterable<number>): Promise<number[]> {
   return all
 }
 
-for (const [name, config] of Object.entries({ llama, gpt2 }))
-  test(`${name}: logits with a cache are those of the full forward pass`, async () => {
-    const model = await train(config)
-    // larger weights, so that attention looks somewhere
-    for (const { name, shape } of model.parameters)
-      if (shape.length > 1)
-        model.write(
-          'weights',
-          name,
-          model.read('weights', name).map((w) => 6 * w),
-        )
-    const inference = await createInference(model)
-    const batch = noiseBatch(1, 16, 41)
-    for (let round = 0; round < 2; round++) {
-      inference.reset()
-      for (let t = 0; t < 16; t++) {
-        const logits = inference.next(batch.ids[t])
-        const top = Math.max(...logits)
-        const total = logits.reduce((sum, logit) => sum + Math.exp(logit - top), 0)
-        for (const target of [0, 7, 40]) {
-          const { loss } = model.evaluate({ ...batch, targets: batch.targets.map((_, i) => (i === t ? target : -1)) })
-          assert.ok(Math.abs(loss - (Math.log(total) + top - logits[target])) < 2e-4, `position ${t}`)
-        }
+/** Larger weights, so that attention looks somewhere. */
+async function sharp(config: DecoderConfig, rows = 1): Promise<Trainable> {
+  const model = await createTrainable(config, { rows, length: config.contextLength, threads: 1, seed: 1 })
+  for (const { name, shape } of model.parameters)
+    if (shape.length > 1)
+      model.write(
+        'weights',
+        name,
+        model.read('weights', name).map((w) => 6 * w),
+      )
+  return model
+}
+
+const features = {
+  llama,
+  gpt2,
+  alibi: decoderConfig.parse({ ...shape, positions: 'alibi', norm: 'layernorm', activation: 'gelu_tanh' }),
+  'llama with windows and capped scores': decoderConfig.parse({
+    ...shape,
+    kvHeads: 2,
+    windows: [0, 5],
+    attentionSoftcap: 2,
+  }),
+}
+
+for (const [name, config] of Object.entries(features))
+  test(`${name}: logits with a cache are those of the full forward pass, however the tokens come`, async () => {
+    const model = await sharp(config)
+    const reader = await createReader(model, { rows: 1, length: 16 })
+    const inference = await createInference(model, { rows: 3 })
+    const { ids } = noiseBatch(1, 16, 41)
+    const expected = reader.logits({ ...noiseBatch(1, 16, 41), ids })
+    for (const cuts of [[1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1], [16], [5, 1, 1, 7, 2]]) {
+      for (let row = 0; row < 3; row++) inference.reset(row)
+      let at = 0
+      for (const count of cuts) {
+        // the first row is all there is at once, the last one waits
+        const part = [...ids.subarray(at, at + count)]
+        const logits = inference.next([at === 0 ? [...ids] : [], part, []])
+        at += count
+        assert.ok(distance(logits.subarray(41, 82), expected.subarray((at - 1) * 41, at * 41)) < 1e-4, `row 1 after ${at} tokens`)
+        assert.ok(distance(logits.subarray(0, 41), expected.subarray(15 * 41)) < 1e-4, `row 0 after ${at} tokens`)
       }
+      assert.deepEqual(inference.positions, [16, 16, 0])
+      assert.throws(() => inference.next([[], [1], []]), { code: 'SLUICE_MODEL_CONTEXT' })
     }
-    assert.throws(() => inference.next(1), { code: 'SLUICE_MODEL_CONTEXT' })
-    await Promise.all([inference.dispose(), model.dispose()])
+    await Promise.all([inference.dispose(), reader.dispose(), model.dispose()])
   })
+
+test('a prompt of several passes has the logits of the full forward pass', async () => {
+  const config = decoderConfig.parse({ ...shape, contextLength: 301 })
+  const model = await sharp(config)
+  const reader = await createReader(model, { rows: 1, length: 301 })
+  const inference = await createInference(model, { rows: 2 })
+  const batch = noiseBatch(1, 301, 41)
+  const logits = inference.next([[...batch.ids], [...batch.ids.subarray(0, 140)]])
+  const expected = reader.logits(batch)
+  assert.ok(distance(logits.subarray(0, 41), expected.subarray(300 * 41)) < 1e-4)
+  assert.ok(distance(logits.subarray(41), expected.subarray(139 * 41, 140 * 41)) < 1e-4)
+  await Promise.all([inference.dispose(), reader.dispose(), model.dispose()])
+})
+
+test('texts that are written together are those that are written alone, more of them than rows, with prompts of all lengths', async () => {
+  const model = await sharp(llama)
+  const prompts = [[1, 2, 3], [4], [5, 6, 7, 8, 9, 10, 11, 12, 13, 14], [7, 7], [30, 31, 32, 33, 34], [2]]
+  const options = { maxTokens: 25, temperature: 0.7, stop: [17, 23] }
+  const texts: number[][] = prompts.map(() => [])
+  const ends: string[] = []
+  for await (const event of generateTexts(model, prompts, { ...options, batch: 4 }))
+    if ('token' in event) texts[event.text].push(event.token)
+    else ends[event.text] = event.end
+  for (const [text, prompt] of prompts.entries()) {
+    assert.deepEqual(texts[text], await collect(generate(model, prompt, { ...options, text })), `text ${text}`)
+    assert.equal(ends[text], texts[text].length === 25 ? 'length' : 'stop')
+  }
+  assert.ok(ends.includes('stop') && ends.includes('length'), ends.join())
+  assert.deepEqual(await Array.fromAsync(generateTexts(model, [])), [])
+  await model.dispose()
+})
 
 test('a model that learned a sequence by heart recites it, and stops where it is told', async () => {
   const batch = noiseBatch(1, 16, 41)

@@ -16,12 +16,13 @@ import { loadTokenizer } from '../src/tokenizer/tokenizer.ts'
 import { tokenizerFile } from '../src/tokenizer/tokenizer-file.ts'
 import { trainTokenizerOn } from '../src/tokenizer/train.ts'
 import { WordCounter } from '../src/tokenizer/words.ts'
-import { median, pairedRounds, peerPython, peerVersions, requirePeers, runPinned, runSelf, saveResult } from './harness.ts'
+import { median, pairedRounds, peerPython, peerVersions, type Round, requirePeers, runPinned, runSelf, saveResult } from './harness.ts'
 
 const ROUNDS = 3
 /** Passes over the documents that each process times, after one that warms up; the fastest counts, on both sides. */
 const PASSES = 2
 const TRAINED_SIZE = 8192
+const rustPython = 'bench/peers/installed/rust-tokenizers/bin/python'
 const ENCODINGS = ['gpt2', 'cl100k', 'o200k'] as const
 
 const [, , mode, texts, encoding] = process.argv
@@ -49,6 +50,7 @@ async function compare(): Promise<void> {
       runPinned(peerPython, [peer, 'huggingface', file, json]),
     )
   }
+  Object.assign(results, await againstRust(file, bytes, scratch))
   const train = () => runPinned(peerPython, [peer, 'train', file, String(TRAINED_SIZE), patternSources.gpt4])
   results['train huggingface'] = ratio('training, tokenizers', bytes, () => runSelf(import.meta.url, ['--train', file]), train)
   rmSync(scratch, { recursive: true })
@@ -60,6 +62,24 @@ async function compare(): Promise<void> {
     trainedSize: TRAINED_SIZE,
     results,
   })
+}
+
+/** Encoders in Rust; two of them give other tokens than tiktoken on a text or more, which is said beside their speed. */
+async function againstRust(file: string, bytes: number, scratch: string): Promise<Record<string, unknown>> {
+  const ranks = fileURLToPath(import.meta.resolve('gpt-tokenizer/data/cl100k_base.tiktoken'))
+  const json = await tokenizerFile(await loadTokenizer('cl100k'), 'cl100k', scratch)
+  const results: Record<string, unknown> = {}
+  for (const name of ['gigatoken', 'tokie', 'fastokens', 'rs-bpe', 'bpe-openai', 'kitoken']) {
+    console.error(`cl100k, ${name}`)
+    const tokens = { sluice: 0, peer: 0 }
+    const rounds = pairedRounds(
+      ROUNDS,
+      () => timed(runSelf(import.meta.url, ['--encode', file, 'cl100k']), (count) => (tokens.sluice = count)),
+      () => timed(runPinned(rustPython, ['bench/peers/tokenizer_rust.py', name, file, ranks, json]), (count) => (tokens.peer = count)),
+    )
+    results[`cl100k ${name}`] = { ...rates(bytes, rounds), isEqual: tokens.sluice === tokens.peer }
+  }
+  return results
 }
 
 type Run = () => Record<string, number>
@@ -74,9 +94,12 @@ function ratio(what: string, bytes: number, ours: Run, theirs: Run) {
     () => timed(theirs(), (count) => (tokens.peer = count)),
   )
   if (tokens.sluice !== tokens.peer) throw new Error(`${what}: sluice gave ${tokens.sluice} tokens, the peer ${tokens.peer}`)
+  return { tokens: tokens.sluice, ...rates(bytes, rounds) }
+}
+
+function rates(bytes: number, rounds: readonly Round[]) {
   const megabytesPerSecond = (seconds: number) => Number((bytes / 1e6 / seconds).toFixed(2))
   return {
-    tokens: tokens.sluice,
     sluiceMBs: megabytesPerSecond(median(rounds.map(({ sluice }) => sluice))),
     peerMBs: megabytesPerSecond(median(rounds.map(({ peer }) => peer))),
     ratio: Number(median(rounds.map(({ sluice, peer }) => peer / sluice)).toFixed(2)),

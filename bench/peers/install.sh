@@ -30,3 +30,6 @@ npm install --silent --prefix installed/node --no-audit --no-fund --ignore-scrip
 # text-dedup wants older packages than the others.
 python3 -m venv installed/text-dedup
 installed/text-dedup/bin/pip install --quiet --disable-pip-version-check text-dedup==0.4.0
+# Encoders in Rust.
+python3 -m venv installed/rust-tokenizers
+installed/rust-tokenizers/bin/pip install --quiet --disable-pip-version-check gigatoken==0.10.0 tokie==0.1.4 fastokens==0.3.5 rs-bpe==0.1.0 bpe-openai==0.1.4 kitoken==0.11.1

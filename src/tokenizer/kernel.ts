@@ -7,7 +7,7 @@ import { BpeEncoder, type BpeModel, NO_RANK, powerOfTwo, singleByteIds } from '.
 import { characterClasses, type PatternName, PieceBuffer, patternNames } from './pretokenize.ts'
 
 const PAGE_BYTES = 65536
-const CACHE_SLOTS = 1 << 15
+const CACHE_SLOTS = 1 << 17
 const CACHE_SLOT_BYTES = 64
 /** The kernel reads and writes a little behind the ends. */
 const SLACK_BYTES = 64

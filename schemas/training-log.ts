@@ -1,0 +1,43 @@
+// The lines of a training run's log.jsonl, between the trainer that writes them and who reads them: the page of curves,
+// `sluice trace`. One JSON object a line. Lines may carry more than is named here, and a line of another event is none of
+// a reader's business.
+
+import { z } from 'zod'
+
+export const TRAINING_LOG_FILE = 'log.jsonl'
+
+/** Shard → rows: `{"0":[13,92]}`, shards by their ordinal in the opening line. */
+const documents = z.record(z.string(), z.array(z.int().min(0)))
+
+/** What a run is. The shards of several corpora are numbered through, in the order of the corpora. */
+const start = z.looseObject({
+  event: z.literal('start'),
+  step: z.literal(0),
+  shards: z.array(z.string()),
+  parameters: z.int(),
+  settings: z.looseObject({ steps: z.int() }),
+})
+/** A process goes on from a checkpoint: the lines of later steps were taken back. */
+const resume = z.looseObject({ event: z.literal('resume'), step: z.int() })
+const step = z.looseObject({
+  event: z.literal('step'),
+  step: z.int(),
+  seenTokens: z.int(),
+  /** Mean over the targets, in nats. */
+  loss: z.number(),
+  gradientNorm: z.number(),
+  learningRate: z.number(),
+  tokensPerSecond: z.number(),
+  /** Share of the machine's peak arithmetic. */
+  utilization: z.number().optional(),
+  documents,
+})
+/** On held-out documents. */
+const evaluation = z.looseObject({ event: z.literal('evaluation'), step: z.int(), loss: z.number(), bitsPerByte: z.number().nullable() })
+/** A step that changed no weight. */
+const skip = z.looseObject({ event: z.literal('skip'), step: z.int(), reason: z.string(), documents })
+/** The run went back to the checkpoint of step `to` and left out the documents since. */
+const rollback = z.looseObject({ event: z.literal('rollback'), step: z.int(), to: z.int() })
+
+export const trainingLogLine = z.discriminatedUnion('event', [start, resume, step, evaluation, skip, rollback])
+export type TrainingLogLine = z.output<typeof trainingLogLine>

@@ -29,7 +29,7 @@ installed/extraction/bin/pip install --quiet --disable-pip-version-check trafila
 npm install --silent --prefix installed/node --no-audit --no-fund --ignore-scripts @mozilla/readability@0.6.0 linkedom@0.18.15 parse5@8.1.1
 # text-dedup wants older packages than the others.
 python3 -m venv installed/text-dedup
-installed/text-dedup/bin/pip install --quiet --disable-pip-version-check text-dedup==0.4.0
+installed/text-dedup/bin/pip install --quiet --disable-pip-version-check text-dedup==0.4.0 polars==2.1.0 duckdb==2.0.1
 # Encoders in Rust.
 python3 -m venv installed/rust-tokenizers
 installed/rust-tokenizers/bin/pip install --quiet --disable-pip-version-check gigatoken==0.10.0 tokie==0.1.4 fastokens==0.3.5 rs-bpe==0.1.0 bpe-openai==0.1.4 kitoken==0.11.1

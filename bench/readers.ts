@@ -1,0 +1,50 @@
+// Shards and exported files read by the tools of others: PyArrow, Polars, DuckDB, Hugging Face's datasets; Megatron-LM's and
+// datatrove's layouts, llm.c's file. Fails where one reads other documents, tokens or text than another.
+//
+//   bench/peers/install.sh && make quickstart && npm run bench readers [-- <folder with documents and tokens>]
+
+import { execFileSync } from 'node:child_process'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { z } from 'zod'
+import { saveResult } from './harness.ts'
+
+const [, , corpus = 'quickstart'] = process.argv
+const python = 'bench/peers/installed/text-dedup/bin/python'
+const counts = z.record(z.string(), z.union([z.string(), z.number()])).nullable()
+const reading = z.object({
+  tokens: z.record(z.string(), counts),
+  documents: z.record(z.string(), counts),
+  exported: z.record(z.string(), counts),
+  versions: z.record(z.string(), z.string()),
+})
+
+const scratch = mkdtempSync(join(tmpdir(), 'sluice-bench-'))
+try {
+  for (const format of ['llmc', 'megatron', 'datatrove'])
+    execFileSync(process.execPath, [
+      '--conditions=source',
+      ...['src/cli/main.ts', 'export', `${corpus}/tokens`, '--format', format, '--output', join(scratch, format)],
+    ])
+  const output = execFileSync(python, ['bench/peers/readers.py', `${corpus}/tokens`, `${corpus}/documents`, scratch], {
+    encoding: 'utf8',
+    stdio: ['ignore', 'pipe', 'ignore'],
+  })
+  const read = reading.parse(JSON.parse(output.trimEnd().split('\n').at(-1) ?? ''))
+  const { megatron, datatrove, llmc } = read.exported
+  assertEqual('token shards', { ...read.tokens, megatron, datatrove })
+  assertEqual('document shards', read.documents)
+  // one stream, its ends of text in front: the same number of tokens in another order
+  assertEqual('tokens of llm.c', { llmc: { tokens: llmc?.tokens ?? 0 }, megatron: { tokens: megatron?.tokens ?? 0 } })
+  saveResult('readers', read)
+} finally {
+  rmSync(scratch, { recursive: true })
+}
+
+function assertEqual(what: string, readings: Record<string, unknown>): void {
+  const [first, ...others] = Object.entries(readings)
+  for (const [name, value] of others)
+    if (JSON.stringify(value) !== JSON.stringify(first[1]))
+      throw new Error(`${what}: ${name} reads ${JSON.stringify(value)}, ${first[0]} ${JSON.stringify(first[1])}`)
+}

@@ -5,6 +5,7 @@ import { createGunzip, createZstdDecompress } from 'node:zlib'
 import type { ByteSource } from './byte-source.ts'
 import { ByteWindow } from './byte-window.ts'
 import { Decoder, type DecoderStream } from './decoder.ts'
+import { hasZstdMagic, isSkippable } from './zstd-format.ts'
 
 export type Compression = 'gzip' | 'zstd' | 'none'
 
@@ -32,9 +33,7 @@ const CHUNK_BYTES = 1 << 18
 /** @param head the first four bytes or more */
 export function compressionOf(head: Buffer): Compression {
   if (head.length >= 3 && head[0] === 0x1f && head[1] === 0x8b && head[2] === 8) return 'gzip'
-  if (head.length < 4) return 'none'
-  const magic = head.readUInt32LE(0)
-  return magic === 0xfd2fb528 || (magic & 0xfffffff0) >>> 0 === 0x184d2a50 ? 'zstd' : 'none'
+  return hasZstdMagic(head) || isSkippable(head) ? 'zstd' : 'none'
 }
 
 /**

@@ -1,8 +1,9 @@
-// Where the frames of a zstd file lie, from their headers alone: RFC 8878, sections 3.1.1 and 3.1.2. A file of several
-// frames can be read in pieces, like one of several gzip members, but its frames say how long they are.
+// Where the frames of a zstd file lie, from their headers alone. A file of several frames can be read in pieces, like one of
+// several gzip members, but its frames say how long they are.
 
 import type { ByteSource } from './byte-source.ts'
 import { ByteWindow } from './byte-window.ts'
+import { hasZstdMagic, isSkippable, parseBlock, parseFrameHead } from './zstd-format.ts'
 
 export interface ZstdFrame {
   /** Bytes [start, end) of the file; skippable frames behind it are part of it. */
@@ -13,9 +14,7 @@ export interface ZstdFrame {
   readonly decodedEnd: number
 }
 
-const MAGIC = 0xfd2fb528
 const LONGEST_HEADER_BYTES = 18
-const RLE = 1
 
 /**
  * Walks from block to block, so the file is read once, but not decompressed.
@@ -47,25 +46,21 @@ export async function zstdFrames(source: ByteSource, longestFrameBytes: number):
   }
 }
 
-function isSkippable(bytes: Buffer): boolean {
-  return (bytes.readUInt32LE(0) & 0xfffffff0) >>> 0 === 0x184d2a50
-}
-
 /** @returns bytes that the frame decompresses to, where it says so */
 async function skipFrame(window: ByteWindow, longestFrameBytes: number): Promise<number | undefined> {
   const start = window.offset
   await window.fill(LONGEST_HEADER_BYTES)
-  const header = parseHeader(window.buffer)
-  if (!header) return undefined
-  await window.skip(header.bytes)
+  if (!hasZstdMagic(window.buffer)) return undefined
+  const head = parseFrameHead(window.buffer)
+  if (typeof head === 'string' || head.contentBytes === undefined) return undefined
+  await window.skip(head.headBytes)
   for (let isLast = false; !isLast; ) {
     if (window.offset - start > longestFrameBytes || !(await window.fill(3))) return undefined
-    const block = window.buffer.readUIntLE(0, 3)
-    isLast = (block & 1) === 1
-    const type = (block >> 1) & 3
-    if (type === 3 || !(await skips(window, 3 + (type === RLE ? 1 : block >> 3)))) return undefined
+    const block = parseBlock(window.buffer, 0)
+    if (block === 'corrupt' || !(await skips(window, block.blockBytes))) return undefined
+    isLast = block.isLast
   }
-  return (await skips(window, header.checksumBytes)) ? header.contentBytes : undefined
+  return !head.hasChecksum || (await skips(window, 4)) ? head.contentBytes : undefined
 }
 
 /** @returns false where the file ends before */
@@ -73,20 +68,4 @@ async function skips(window: ByteWindow, bytes: number): Promise<boolean> {
   const end = window.offset + bytes
   await window.skip(bytes)
   return window.offset === end
-}
-
-function parseHeader(bytes: Buffer): { bytes: number; contentBytes: number; checksumBytes: number } | undefined {
-  if (bytes.length < 6 || bytes.readUInt32LE(0) !== MAGIC) return undefined
-  const descriptor = bytes[4]
-  const isSingleSegment = (descriptor & 0x20) !== 0
-  const contentSizeBytes = [isSingleSegment ? 1 : 0, 2, 4, 8][descriptor >> 6]
-  if (contentSizeBytes === 0) return undefined
-  const at = 5 + (isSingleSegment ? 0 : 1) + [0, 1, 2, 4][descriptor & 3]
-  if (bytes.length < at + contentSizeBytes) return undefined
-  const stored = contentSizeBytes === 8 ? Number(bytes.readBigUInt64LE(at)) : bytes.readUIntLE(at, contentSizeBytes)
-  return {
-    bytes: at + contentSizeBytes,
-    contentBytes: contentSizeBytes === 2 ? stored + 256 : stored,
-    checksumBytes: (descriptor & 4) !== 0 ? 4 : 0,
-  }
 }

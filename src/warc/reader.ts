@@ -5,14 +5,17 @@
 import { SluiceError } from '../core/errors.ts'
 import { type ByteSource, readBytes } from '../io/byte-source.ts'
 import { libdeflate } from '../io/libdeflate.ts'
+import { hasZstdMagic, isSkippable } from '../io/zstd-format.ts'
+import { nextMember } from './find-member.ts'
 import { gzipMembers, hasGzipMagic } from './gzip-member.ts'
 import { hasLz4Magic, lz4Frames } from './lz4-frame.ts'
 import type { MemberFormat } from './member.ts'
-import { memberRecords, nextMember, RestartableInput, recordFormatOf } from './members.ts'
+import { memberRecords, recordFormatOf } from './members.ts'
 import { nextHead, plainRecords, type WarcDamage } from './plain-records.ts'
 import { type WarcRecord, warcRecords } from './record.ts'
+import { RestartableInput } from './restartable-input.ts'
 import { zipRecords } from './wacz.ts'
-import { hasZstdMagic, isSkippable, readDictionary, zstdFrames } from './zstd-frame.ts'
+import { readDictionary, zstdFrames } from './zstd-frame.ts'
 
 /**
  * How records lie in a file. With `-shared`, several in one member, so that none but the first can be reached directly.

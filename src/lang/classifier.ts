@@ -4,9 +4,10 @@ import { statSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { SluiceError } from '../core/errors.ts'
 import { shareAcrossThreads } from '../core/share.ts'
-import { type FastTextModel, loadFastTextModel } from './fasttext-model.ts'
+import type { FastTextModel } from './fasttext-model.ts'
 import { createPredictor, KernelPredictor, type Predictor } from './kernel-predict.ts'
 import { DenseMatrix } from './matrix.ts'
+import { loadFastTextModel } from './read-fasttext.ts'
 
 export interface Classifier {
   readonly labels: readonly string[]

@@ -21,9 +21,9 @@ import {
   setCourse,
   stopTraining,
 } from './fasttext-memory.ts'
-import { type FastTextModel, floatsOf, type ModelSettings } from './fasttext-model.ts'
+import type { FastTextModel, ModelSettings } from './fasttext-model.ts'
 import type { ThreadSetup } from './fasttext-train-worker.ts'
-import { DenseMatrix } from './matrix.ts'
+import { DenseMatrix, floatsOf } from './matrix.ts'
 import { type TrainingOptions, usedBuckets } from './training-options.ts'
 import { countVocabulary, type Vocabulary } from './vocabulary.ts'
 

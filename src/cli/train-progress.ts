@@ -30,6 +30,7 @@ function logLines(): TrainProgress {
   let last = Number.NEGATIVE_INFINITY
   return {
     report: ({ event, ...facts }) => {
+      if (event === 'skip' || event === 'rollback') return log.warn(facts, event)
       if (event === 'step') {
         if (performance.now() - last < LINE_MS) return
         last = performance.now()
@@ -56,9 +57,15 @@ function bar(): TrainProgress {
     if (isShown) view.stop()
     isShown = false
   }
+  const notice = (line: string) => {
+    stop()
+    process.stderr.write(`${line}\n`)
+  }
   return {
     report: (report) => {
       if (report.event === 'evaluation') evaluation = report
+      if (report.event === 'skip') notice(`step ${report.step} left out: ${report.reason}`)
+      if (report.event === 'rollback') notice(`back to step ${report.to}, on with the documents after step ${report.step}`)
       if (report.event !== 'step') return
       const { step, steps, smoothedLoss, tokensPerSecond, utilization } = report
       const values = {
@@ -71,10 +78,7 @@ function bar(): TrainProgress {
       isShown = true
       view.update(step, values)
     },
-    notice: (line) => {
-      stop()
-      process.stderr.write(`${line}\n`)
-    },
+    notice,
     [Symbol.dispose]: stop,
   }
 }

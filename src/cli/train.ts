@@ -1,14 +1,12 @@
 // `sluice train`: a model from token shards. Started again after anything, it goes on where its last checkpoint stands.
 
-import { existsSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { join } from 'node:path'
 import { Command, InvalidArgumentError, Option } from 'commander'
 import { z } from 'zod'
-import { TOKENIZER_FILE } from '../../schemas/tokens.ts'
-import { loadTokenizer } from '../tokenizer/tokenizer.ts'
 import { type TrainOptions, type TrainResult, train, trainOptions } from '../train/train.ts'
 import { exitCodes } from './exit-codes.ts'
 import { trainProgress } from './train-progress.ts'
+import { openTokenizer } from './trainer-tokenizer.ts'
 
 const property = z.looseObject({
   type: z.string().optional(),
@@ -17,7 +15,10 @@ const property = z.looseObject({
 })
 
 export const command = new Command()
-  .argument('<shards>', 'folder of token shards, as parquetShards writes them')
+  .argument(
+    '<shards...>',
+    'folders or URLs of token shards, as parquetShards writes them; several are mixed: web=0.7 code=0.3; or a file of examples',
+  )
   .option('--json', 'progress and result as JSON lines on standard output')
   .addOption(new Option('--peak-gflops <n>', 'what the machine could compute, for the share of it that is used').argParser(count))
   .addHelpText(
@@ -30,13 +31,21 @@ Examples:
   sluice train corpora/quickstart
   sluice train corpora/quickstart --params 3M --epochs 2 --out models/small
   sluice train corpora/fineweb --model gpt2-124m --tokens 2.5B --batch-tokens 512k --schedule wsd
+  sluice train corpora/web=0.7 s3://bucket/code/=0.3 --optimizer muon --z-loss 1e-4
+  sluice train corpora/quickstart --objective masked --params 3M --out models/encoder
+  sluice train reviews.jsonl --init models/encoder --validation test.jsonl --epochs 3
+  sluice train corpora/quickstart --objective spans --params 3M --out models/t5
+  sluice train pairs.jsonl --init models/t5
+
+Examples are JSON lines or Parquet: {"text": "…", "label": "good"} for an encoder, {"input": "…", "target": "…"} for an
+encoder-decoder.
 
 The output folder gets step-N/ (model.safetensors, optimizer.safetensors, config.json, state.json), latest, tokenizer.json and
 log.jsonl: a line a step with its loss and the rows of the shards that it was made of.
 
 Exit codes: 0 done, 1 failed, 130 interrupted (run the same command to go on).`,
   )
-  .action(async (shards: string, { json, peakGflops, ...settings }: Flags) => {
+  .action(async (shards: string[], { json, peakGflops, ...settings }: Flags) => {
     const result = await run({ shards, ...settings }, { isJson: json ?? false, peakGflops })
     if (json) process.stdout.write(`${JSON.stringify(resultLine(result))}\n`)
     else process.stdout.write(describeResult(result))
@@ -62,7 +71,7 @@ async function run(options: TrainOptions, { isJson, peakGflops }: { isJson: bool
   using progress = trainProgress(isJson)
   try {
     return await train(options, {
-      tokenBytes: await tokenBytes(options.shards),
+      openTokenizer,
       peakFlops: peakGflops === undefined ? undefined : peakGflops * 1e9,
       signal: controller.signal,
       onReport: progress.report,
@@ -71,16 +80,6 @@ async function run(options: TrainOptions, { isJson, peakGflops }: { isJson: bool
   } finally {
     process.off('SIGINT', interrupt).off('SIGTERM', interrupt)
   }
-}
-
-/** Bytes of text behind each token, from the tokenizer beside the shards; undefined where there is none. */
-async function tokenBytes(shards: string): Promise<Uint32Array | undefined> {
-  const file = join(shards.endsWith('.parquet') ? dirname(shards) : shards, TOKENIZER_FILE)
-  if (!existsSync(file)) return undefined
-  const tokenizer = await loadTokenizer(file)
-  const lengths = Uint32Array.from({ length: tokenizer.vocabularySize }, (_, token) => tokenizer.decodeBytes([token]).length)
-  lengths[tokenizer.endOfText] = 0
-  return lengths
 }
 
 // ---- the end ----
@@ -108,14 +107,17 @@ function describeResult({ checkpoint, folder, state, tokensPerSecond, settings }
   const number = (value: number) => value.toLocaleString('en-US', { maximumFractionDigits: 0 })
   const speed = tokensPerSecond > 0 ? `, ${number(tokensPerSecond)} tokens/s` : ' (was finished before)'
   const bits = evaluation?.bitsPerByte ? `, ${evaluation.bitsPerByte.toFixed(3)} bits per byte` : ''
+  const right = evaluation && evaluation.accuracy !== null ? `, ${(100 * evaluation.accuracy).toFixed(1)} % right` : ''
   const lines = [
     `step ${number(step)} of ${number(settings.steps)}: ${number(parameterCount)} parameters, ${number(seenTokens)} tokens${speed}`,
     smoothedLoss === null ? undefined : `training loss   ${smoothedLoss.toFixed(4)} nats a token (average of the last steps)`,
-    evaluation ? `validation loss ${evaluation.loss.toFixed(4)} nats a token${bits}, at step ${number(evaluation.step)}` : undefined,
+    evaluation
+      ? `validation loss ${evaluation.loss.toFixed(4)} nats a token${bits}${right}, at step ${number(evaluation.step)}`
+      : undefined,
     `checkpoint      ${checkpoint}`,
     `log             ${join(folder, 'log.jsonl')}`,
   ]
-  if (step >= settings.steps)
+  if (step >= settings.steps && settings.objective === 'causal')
     lines.push(`next            sluice sample ${folder} --prompt "Once"`, `                ${advice(smoothedLoss, evaluation?.loss)}`)
   return `${lines.filter((line) => line !== undefined).join('\n')}\n`
 }
@@ -137,8 +139,9 @@ function settingFlags(): Option[] {
   return Object.entries(properties)
     .filter(([name]) => name !== 'shards')
     .map(([name, { type, enum: choices, description }]) => {
+      if (type === 'boolean') return new Option(`--${kebab(name)} <yes|no>`, description).choices(['yes', 'no']).argParser(yesNo)
       const isNumber = type === 'number' || type === 'integer'
-      const flag = `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`
+      const flag = `--${kebab(name)}`
       const option = new Option(
         `${name === 'learningRate' ? `--lr, ${flag}` : flag} <${isNumber ? 'n' : choices ? 'kind' : name === 'out' ? 'folder' : 'name'}>`,
         description,
@@ -146,6 +149,15 @@ function settingFlags(): Option[] {
       if (choices) return option.choices(choices)
       return isNumber ? option.argParser(count) : option
     })
+}
+
+function kebab(name: string): string {
+  return name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)
+}
+
+function yesNo(text: string): boolean {
+  if (text === 'yes' || text === 'no') return text === 'yes'
+  throw new InvalidArgumentError('give yes or no')
 }
 
 /** 3000, 3k, 2.5M, 1B, 1e-3. */

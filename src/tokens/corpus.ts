@@ -4,11 +4,16 @@
 import { createHash } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import { readdir, readFile, stat } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import { parseTokensMetadata, TOKENIZER_FILE, type TokensMetadata } from '../../schemas/tokens.ts'
 import { SluiceError } from '../core/errors.ts'
+import { type ByteSource, readBytes } from '../io/byte-source.ts'
 import { columnOf, listValues, numberValues, utf8Values } from '../io/columns.ts'
+import { expandInputs, isRemote } from '../io/inputs.ts'
+import { openBytes } from '../io/open-bytes.ts'
 import { type ParquetFacts, readParquet, readParquetFacts } from '../io/parquet.ts'
+import { writeWhole } from '../io/write-whole.ts'
 
 export interface RowGroup {
   /** Ordinal of its shard in the corpus. */
@@ -60,17 +65,44 @@ export interface Origin {
 
 interface OpenShard {
   readonly name: string
+  /** A path, or the opened bytes of a URL. */
+  readonly input: string | ByteSource
   readonly facts: ParquetFacts
   readonly metadata: TokensMetadata
 }
 
 /**
- * Opens the `.parquet` files of a folder, or one file.
+ * Opens the `.parquet` files of a folder, or one file; over a network one file, or all below `s3://bucket/prefix/`.
  *
  * @throws SluiceError `SLUICE_TRAIN_CORPUS_MISSING`, `SLUICE_TRAIN_CORPUS_EMPTY`, `SLUICE_TRAIN_SHARD_INVALID`,
  *   `SLUICE_TRAIN_VOCABULARIES`, `SLUICE_PARQUET_INVALID`
  */
 export async function openCorpus(path: string): Promise<Corpus> {
+  const { folder, inputs } = isRemote(path) ? await remoteShards(path) : await localShards(path)
+  const shards: OpenShard[] = []
+  for (const { name, input } of inputs) shards.push(await openShard(name, typeof input === 'string' ? input : await openBytes(input.url)))
+  const vocabulary = commonVocabulary(folder, shards)
+  return {
+    folder,
+    shards: shards.map(({ name }) => name),
+    shardTokens: shards.map(({ metadata }) => metadata.tokens),
+    vocabulary,
+    tokenizerFile: isRemote(path) ? await remoteTokenizer(folder, vocabulary.hash) : await tokenizerBeside(folder, vocabulary.hash),
+    tokens: shards.reduce((sum, { metadata }) => sum + metadata.tokens, 0),
+    documents: shards.reduce((sum, { facts }) => sum + facts.rows, 0),
+    rowGroups: shards.flatMap(rowGroupsOf),
+    hash: hashOf(shards),
+    readRows: (group) => readRows(shards[group.shard].input, group, vocabulary.size),
+    readOrigins: (group) => readOrigins(shards[group.shard].input, group),
+  }
+}
+
+interface ShardInputs {
+  readonly folder: string
+  readonly inputs: readonly { readonly name: string; readonly input: string | { readonly url: string } }[]
+}
+
+async function localShards(path: string): Promise<ShardInputs> {
   if (!existsSync(path))
     throw new SluiceError('SLUICE_TRAIN_CORPUS_MISSING', 'there is no such corpus', {
       where: { folder: path },
@@ -86,35 +118,30 @@ export async function openCorpus(path: string): Promise<Corpus> {
       where: { folder },
       fix: 'give the folder that parquetShards wrote token shards to',
     })
-  const shards: OpenShard[] = []
-  for (const name of names) shards.push(await openShard(folder, name))
-  const vocabulary = commonVocabulary(folder, shards)
-  return {
-    folder,
-    shards: names,
-    shardTokens: shards.map(({ metadata }) => metadata.tokens),
-    vocabulary,
-    tokenizerFile: await tokenizerBeside(folder, vocabulary.hash),
-    tokens: shards.reduce((sum, { metadata }) => sum + metadata.tokens, 0),
-    documents: shards.reduce((sum, { facts }) => sum + facts.rows, 0),
-    rowGroups: shards.flatMap(rowGroupsOf),
-    hash: hashOf(shards),
-    readRows: (group) => readRows(join(folder, names[group.shard]), group, shards[group.shard].metadata.vocabularySize),
-    readOrigins: (group) => readOrigins(join(folder, names[group.shard]), group),
-  }
+  return { folder, inputs: names.map((name) => ({ name, input: join(folder, name) })) }
 }
 
-async function openShard(folder: string, name: string): Promise<OpenShard> {
-  const facts = await readParquetFacts(join(folder, name))
+async function remoteShards(url: string): Promise<ShardInputs> {
+  const inputs = await expandInputs([url], ['.parquet'])
+  // what one name stands for lies below one folder
+  const [first] = inputs
+  const folder = first.url.slice(0, inputs.length > 1 ? first.url.length - first.path.length : first.url.lastIndexOf('/') + 1)
+  return { folder, inputs: inputs.map(({ url, path }) => ({ name: inputs.length > 1 ? path : basename(path), input: { url } })) }
+}
+
+async function openShard(name: string, input: string | ByteSource): Promise<OpenShard> {
+  const facts = await readParquetFacts(input)
   const metadata = parseTokensMetadata(facts.metadata)
   if (!metadata)
     throw invalid(
-      join(folder, name),
+      nameOf(input),
       'it is Parquet, but not a shard of tokens',
       'tokenize first: a pipeline that ends in .pipe(tokenize()).to(parquetShards())',
     )
-  return { name, facts, metadata }
+  return { name, input, facts, metadata }
 }
+
+const nameOf = (input: string | ByteSource) => (typeof input === 'string' ? input : input.url)
 
 function commonVocabulary(folder: string, shards: readonly OpenShard[]): Corpus['vocabulary'] {
   const [first] = shards
@@ -151,6 +178,22 @@ async function tokenizerBeside(folder: string, hash: string): Promise<string | u
   })
 }
 
+/** A local copy, named after its hash; none where the server has none. */
+async function remoteTokenizer(folder: string, hash: string): Promise<string | undefined> {
+  const copy = join(tmpdir(), `sluice-tokenizer-${hash}.json`)
+  if (existsSync(copy)) return copy
+  let bytes: Uint8Array
+  try {
+    bytes = await readBytes(await openBytes(new URL(TOKENIZER_FILE, folder).href))
+  } catch (error) {
+    if (error instanceof SluiceError) return undefined
+    throw error
+  }
+  if (createHash('sha256').update(bytes).digest('hex') !== hash) return undefined
+  await writeWhole(copy, [bytes])
+  return copy
+}
+
 function rowGroupsOf({ facts, metadata }: OpenShard, shard: number): RowGroup[] {
   let firstRow = 0
   return facts.rowGroups.map(({ rows }, group) => {
@@ -168,13 +211,13 @@ function hashOf(shards: readonly OpenShard[]): string {
   return hash.digest('hex')
 }
 
-async function readRows(path: string, group: RowGroup, vocabularySize: number): Promise<TokenRows> {
+async function readRows(input: string | ByteSource, group: RowGroup, vocabularySize: number): Promise<TokenRows> {
   const rows: { ids: string[]; tokens: (Uint16Array | Uint32Array)[]; masks: (Uint8Array | undefined)[] } = {
     ids: [],
     tokens: [],
     masks: [],
   }
-  for await (const { batch } of readParquet(path, { columns: ['id', 'tokens', 'mask'], rowGroups: [group.group, group.group + 1] })) {
+  for await (const { batch } of readParquet(input, { columns: ['id', 'tokens', 'mask'], rowGroups: [group.group, group.group + 1] })) {
     const ids = utf8Values(columnOf(batch, 'id'))
     const column = columnOf(batch, 'tokens')
     const isU16 = column?.children[0]?.values instanceof Uint16Array
@@ -182,8 +225,9 @@ async function readRows(path: string, group: RowGroup, vocabularySize: number): 
     const masks = listValues(columnOf(batch, 'mask'), Uint8Array)
     for (let i = 0; i < batch.numRows; i++) {
       const [id, ofDocument, mask] = [ids[i], tokens[i], masks[i]]
-      if (id === undefined || ofDocument === undefined) throw invalid(path, 'it lacks the columns id and tokens, or holds nulls in them')
-      checkRow(path, ofDocument, mask, vocabularySize, group.firstRow + rows.ids.length)
+      if (id === undefined || ofDocument === undefined)
+        throw invalid(nameOf(input), 'it lacks the columns id and tokens, or holds nulls in them')
+      checkRow(nameOf(input), ofDocument, mask, vocabularySize, group.firstRow + rows.ids.length)
       rows.ids.push(id)
       rows.tokens.push(ofDocument)
       rows.masks.push(mask)
@@ -192,9 +236,9 @@ async function readRows(path: string, group: RowGroup, vocabularySize: number): 
   return rows
 }
 
-async function readOrigins(path: string, { group }: RowGroup): Promise<Origin[]> {
+async function readOrigins(input: string | ByteSource, { group }: RowGroup): Promise<Origin[]> {
   const origins: Origin[] = []
-  for await (const { batch } of readParquet(path, { columns: ['url', 'subset', 'source', 'offset'], rowGroups: [group, group + 1] })) {
+  for await (const { batch } of readParquet(input, { columns: ['url', 'subset', 'source', 'offset'], rowGroups: [group, group + 1] })) {
     const [urls, subsets, sources] = ['url', 'subset', 'source'].map((name) => utf8Values(columnOf(batch, name)))
     const offsets = numberValues(columnOf(batch, 'offset'))
     // Shards of an earlier version have no subsets.

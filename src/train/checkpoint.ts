@@ -1,8 +1,9 @@
 // Checkpoints: `step-N` folders of model.safetensors, optimizer.safetensors, config.json and state.json, which names the
-// sha256 of the others. A folder is written under a temporary name, made durable, then renamed: it is there whole or not
-// at all. What fails its hashes is never read.
+// sha256 of the others; average.safetensors where an average of the weights is kept. A folder is there whole or not at all
+// (src/train/checkpoint-write.ts), and what fails its hashes is never read.
 //
 //   <model folder>/latest            name of the newest checkpoint, rewritten by rename
+//                 /best              of the one with the lowest validation loss, where such are kept
 //                 /step-N/           see above
 //                 /step-N.tmp/       a save that was cut off; removed by the next run
 //                 /log.jsonl         src/train/log.ts
@@ -10,26 +11,36 @@
 
 import { createHash } from 'node:crypto'
 import { createReadStream, existsSync, statSync } from 'node:fs'
-import { mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises'
+import { readdir, readFile, rm } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { z } from 'zod'
 import { SluiceError, systemCode } from '../core/errors.ts'
-import { writeWhole } from '../io/write-whole.ts'
 import type { Trainable } from '../model/trainable.ts'
-import { SafetensorsFile, type TensorToWrite, writeSafetensors } from './safetensors.ts'
-import { trainSettings } from './settings.ts'
+import { SafetensorsFile } from './safetensors.ts'
+import { laterSettings, trainSettings } from './settings.ts'
 
-/** Raised when a newer sluice can no longer go on from older checkpoints. */
-const CHECKPOINT_FORMAT = 1
+/** Raised when a state is written that an older sluice could not go on from; what older ones wrote is read (`upgrade`). */
+export const CHECKPOINT_FORMAT = 2
 
 export const MODEL_FILE = 'model.safetensors'
-const OPTIMIZER_FILE = 'optimizer.safetensors'
+export const OPTIMIZER_FILE = 'optimizer.safetensors'
+export const AVERAGE_FILE = 'average.safetensors'
 export const CONFIG_FILE = 'config.json'
-const STATE_FILE = 'state.json'
-const LATEST_FILE = 'latest'
+export const STATE_FILE = 'state.json'
+export const LATEST_FILE = 'latest'
+export const BEST_FILE = 'best'
 
-const evaluation = z.strictObject({ step: z.int(), loss: z.number(), bitsPerByte: z.number().nullable(), targets: z.int() })
-/** Validation loss in nats a token; bits per byte of the text behind the tokens, null where their lengths are unknown. */
+const evaluation = z.strictObject({
+  step: z.int(),
+  loss: z.number(),
+  bitsPerByte: z.number().nullable(),
+  accuracy: z.number().nullable(),
+  targets: z.int(),
+})
+/**
+ * Validation loss in nats a target; bits per byte of the text behind the targets, null where their lengths are unknown or the
+ * objective hides text; share of the targets that came first, null for decoders.
+ */
 export type Evaluation = z.output<typeof evaluation>
 
 /** Everything besides the tensors that a run goes on from. Holds no time and no path: the same run writes the same bytes. */
@@ -41,7 +52,8 @@ export const trainState = z.strictObject({
   /** Hash of the shards' names, plans and sizes. */
   corpusHash: z.string(),
   parameterCount: z.int(),
-  cursor: z.strictObject({ rows: z.int(), epoch: z.int(), window: z.int(), at: z.int() }),
+  /** Position in each corpus. */
+  cursors: z.array(z.strictObject({ rows: z.int(), epoch: z.int(), window: z.int(), at: z.int() })),
   /** Positions trained on. */
   seenTokens: z.int(),
   /** Of the last step, nats a token. */
@@ -49,46 +61,26 @@ export const trainState = z.strictObject({
   /** Exponential average of the losses, a step weighing 1/20. */
   smoothedLoss: z.number().nullable(),
   evaluation: evaluation.nullable(),
+  /** Of the last steps: what a spike is measured against. */
+  recent: z.strictObject({ losses: z.array(z.number()), gradientNorms: z.array(z.number()) }),
+  /** Steps that were left out in a row, up to this one. */
+  skippedInRow: z.int().min(0),
+  /** How often the run went back to a checkpoint. */
+  rollbacks: z.int().min(0),
+  /** Steps that were left out in all. */
+  skippedSteps: z.int().min(0),
+  /** Lowest validation loss among the checkpoints. */
+  best: z.strictObject({ step: z.int(), loss: z.number() }).nullable(),
+  /** Names of the labels of a classifier. */
+  labels: z.array(z.string()),
 })
 export type TrainState = z.output<typeof trainState>
 
-const stateFile = z.strictObject({ state: trainState, files: z.record(z.string(), z.string()), sha256: z.string() })
+const stateFile = z.strictObject({ state: z.looseObject({ format: z.int() }), files: z.record(z.string(), z.string()), sha256: z.string() })
 
 export interface Checkpoint {
   readonly folder: string
   readonly state: TrainState
-}
-
-/** Writes the checkpoint of a step and returns its folder. Older ones beyond the newest `keep` are removed. */
-export async function saveCheckpoint(modelFolder: string, model: Trainable, state: TrainState, keep: number): Promise<string> {
-  const folder = join(modelFolder, `step-${state.step}`)
-  const temporary = `${folder}.tmp`
-  await rm(temporary, { recursive: true, force: true })
-  await mkdir(temporary, { recursive: true })
-  const files = {
-    [CONFIG_FILE]: await writeDurably(join(temporary, CONFIG_FILE), `${JSON.stringify(model.config, undefined, 2)}\n`),
-    [MODEL_FILE]: await writeSafetensors(join(temporary, MODEL_FILE), tensors(model, 'weights')),
-    [OPTIMIZER_FILE]: await writeSafetensors(join(temporary, OPTIMIZER_FILE), [...tensors(model, 'moment1'), ...tensors(model, 'moment2')]),
-  }
-  const content = { state: trainState.parse(state), files } // parsed: its keys in the schema's order, as a reader hashes them
-  await writeDurably(
-    join(temporary, STATE_FILE),
-    `${JSON.stringify({ ...content, sha256: sha256(JSON.stringify(content)) }, undefined, 2)}\n`,
-  )
-  await syncFolder(temporary)
-  // One of that name is there only where it failed its hashes: the run came here from an earlier one.
-  await rm(folder, { recursive: true, force: true })
-  await rename(temporary, folder)
-  await syncFolder(modelFolder)
-  await writeWhole(join(modelFolder, LATEST_FILE), `${basename(folder)}\n`)
-  await syncFolder(modelFolder)
-  for (const { path } of (await listCheckpoints(modelFolder)).slice(keep)) await rm(path, { recursive: true, force: true })
-  return folder
-}
-
-function tensors(model: Trainable, kind: 'weights' | 'moment1' | 'moment2'): TensorToWrite[] {
-  const prefix = kind === 'weights' ? '' : `${kind}.`
-  return model.parameters.map(({ name, shape }) => ({ name: prefix + name, shape, values: () => model.read(kind, name) }))
 }
 
 /** Removes what saves left that were cut off. Only for who holds the folder's lock: a save may be under way elsewhere. */
@@ -113,7 +105,7 @@ export async function findCheckpoint(modelFolder: string): Promise<{ checkpoint?
 }
 
 /** Newest first. */
-async function listCheckpoints(modelFolder: string): Promise<{ path: string; step: number }[]> {
+export async function listCheckpoints(modelFolder: string): Promise<{ path: string; step: number }[]> {
   return (await readdir(modelFolder))
     .map((name) => /^step-(\d+)$/.exec(name))
     .filter((match) => match !== null)
@@ -127,8 +119,7 @@ async function listCheckpoints(modelFolder: string): Promise<{ path: string; ste
  * @throws SluiceError `SLUICE_TRAIN_CHECKPOINT_DAMAGED`
  */
 export async function verifyCheckpoint(folder: string): Promise<Checkpoint> {
-  const { state, files, sha256: expected } = await readStateFile(folder)
-  if (sha256(JSON.stringify({ state, files })) !== expected) throw damaged(folder, STATE_FILE, 'it was changed after it was written')
+  const { state, files } = await readStateFile(folder)
   for (const [name, hash] of Object.entries(files)) {
     const path = join(folder, name)
     if (!existsSync(path)) throw damaged(folder, name, 'the file is missing')
@@ -137,9 +128,14 @@ export async function verifyCheckpoint(folder: string): Promise<Checkpoint> {
   return { folder, state }
 }
 
-async function readStateFile(folder: string): Promise<z.output<typeof stateFile>> {
+async function readStateFile(folder: string): Promise<{ state: TrainState; files: Record<string, string> }> {
   try {
-    return stateFile.parse(JSON.parse(await readFile(join(folder, STATE_FILE), 'utf8')))
+    const content = stateFile.parse(JSON.parse(await readFile(join(folder, STATE_FILE), 'utf8')))
+    const { state, files } = content
+    // the values in the order of the file: the schema that wrote them may have been another
+    if (sha256(JSON.stringify({ state, files })) !== content.sha256)
+      throw damaged(folder, STATE_FILE, 'it was changed after it was written')
+    return { state: trainState.parse(upgrade(state)), files }
   } catch (cause) {
     if (cause instanceof z.ZodError)
       throw damaged(folder, STATE_FILE, `it does not have this version's fields: ${z.prettifyError(cause)}`, cause)
@@ -149,17 +145,45 @@ async function readStateFile(folder: string): Promise<z.output<typeof stateFile>
   }
 }
 
-/** Puts a checkpoint's weights and moments into a model of the same shape. */
-export async function restoreCheckpoint(folder: string, model: Trainable): Promise<void> {
-  await restoreWeights(folder, model)
-  await using file = await SafetensorsFile.open(join(folder, OPTIMIZER_FILE))
-  for (const { name } of model.parameters) {
-    model.write('moment1', name, await file.read(`moment1.${name}`))
-    model.write('moment2', name, await file.read(`moment2.${name}`))
+const firstVersion = z.looseObject({ settings: z.looseObject({}), cursor: z.unknown(), evaluation: z.looseObject({}).nullable() })
+
+/** A state of the first format, which knew one corpus and no guards, as one of now. */
+function upgrade(state: z.output<typeof stateFile>['state']): unknown {
+  if (state.format !== 1) return state
+  const { cursor, settings, evaluation, ...rest } = firstVersion.parse(state)
+  return {
+    ...rest,
+    format: CHECKPOINT_FORMAT,
+    settings: { ...laterSettings, ...settings },
+    cursors: [cursor],
+    evaluation: evaluation && { ...evaluation, accuracy: null },
+    best: null,
+    recent: { losses: [], gradientNorms: [] },
+    skippedSteps: 0,
+    skippedInRow: 0,
+    rollbacks: 0,
+    labels: [],
   }
 }
 
-export async function restoreWeights(folder: string, model: Trainable): Promise<void> {
+/** The file with the weights that a model is used with: their average, where one was kept. */
+export function weightsFile(folder: string): string {
+  const average = join(folder, AVERAGE_FILE)
+  return existsSync(average) ? average : join(folder, MODEL_FILE)
+}
+
+/** Puts a checkpoint's weights and what its optimizer keeps into a model of the same shape. */
+export async function restoreCheckpoint(folder: string, model: Trainable): Promise<void> {
+  await restoreWeights(folder, model)
+  await using file = await SafetensorsFile.open(join(folder, OPTIMIZER_FILE))
+  for (const { name, states } of model.parameters)
+    for (const kind of states) if (kind !== 'average') model.write(kind, name, await file.read(`${kind}.${name}`))
+  if (!model.parameters.some(({ states }) => states.includes('average'))) return
+  await using averages = await SafetensorsFile.open(join(folder, AVERAGE_FILE))
+  for (const { name } of model.parameters) model.write('average', name, await averages.read(name))
+}
+
+async function restoreWeights(folder: string, model: Trainable): Promise<void> {
   await using file = await SafetensorsFile.open(join(folder, MODEL_FILE))
   for (const { name, shape } of model.parameters) {
     const stored = file.tensors.get(name)?.shape
@@ -189,28 +213,6 @@ export async function openCheckpoint(path: string): Promise<Checkpoint> {
       fix: 'give the folder that sluice train wrote to (--out), or one step-N folder in it',
     })
   )
-}
-
-async function writeDurably(path: string, text: string): Promise<string> {
-  const file = await open(path, 'wx')
-  try {
-    await file.writeFile(text)
-    await file.sync()
-  } finally {
-    await file.close()
-  }
-  return sha256(text)
-}
-
-/** Makes renames in a folder survive a power cut. Windows cannot open folders and needs none of it. */
-async function syncFolder(path: string): Promise<void> {
-  if (process.platform === 'win32') return
-  const folder = await open(path, 'r')
-  try {
-    await folder.sync()
-  } finally {
-    await folder.close()
-  }
 }
 
 const sha256 = (text: string) => createHash('sha256').update(text).digest('hex')

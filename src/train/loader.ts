@@ -74,26 +74,37 @@ export class TokenLoader {
    * @throws SluiceError where a shard cannot be read, or the split holds no document
    */
   async next(): Promise<PackedBatch | undefined> {
-    const { rows, length, packing } = this.#options
-    const padding = this.#corpus.vocabulary.endOfText
+    const { rows, length } = this.#options
     const batch = new BatchBuilder(rows, length)
+    await this.fill(batch)
+    return batch.filled === 0 ? undefined : batch.finish(this.#corpus.vocabulary.endOfText)
+  }
+
+  /**
+   * Fills rows up to `batch.until`; false where the last epoch ended before that.
+   *
+   * @throws SluiceError as `next`
+   */
+  async fill(batch: BatchBuilder): Promise<boolean> {
+    const { length, packing } = this.#options
+    const { endOfText } = this.#corpus.vocabulary
+    const isBestFit = packing === 'best-fit'
+    const before = batch.filled
     // The target of a batch's last token may lie in the next window, so the end of a window is left at once.
     while (!batch.isFull) {
       const current = await this.#currentWindow()
       if (!current) break
       const { window, plan } = current
       const { at } = this.#position
-      const isBestFit = packing === 'best-fit'
-      const next = isBestFit ? bestFitInto(batch, window, plan, at, padding) : concatenateInto(batch, window, at, packing === 'documents')
+      const next = isBestFit ? bestFitInto(batch, window, plan, at, endOfText) : concatenateInto(batch, window, at, packing === 'documents')
       this.#position = { ...this.#position, at: next }
       if (next < (isBestFit ? plan.rows : window.tokens.length)) continue
       this.#leaveWindow()
       const following = await this.#currentWindow()
       if (following && !isBestFit) setLastTarget(batch, following.window)
     }
-    if (batch.filled === 0) return undefined
-    this.#position = { ...this.#position, rows: this.#position.rows + Math.ceil(batch.filled / length) }
-    return batch.finish(padding)
+    this.#position = { ...this.#position, rows: this.#position.rows + Math.ceil((batch.filled - before) / length) }
+    return batch.isFull
   }
 
   async #currentWindow() {

@@ -1,21 +1,26 @@
-// The training loop: batches in, gradients added up, one AdamW update a step; evaluation, log and checkpoints between
-// steps. It computes nothing itself, and whatever stops it, it goes on from the last checkpoint as if it had not stopped.
+// The training loop: batches in, gradients added up, one update a step; evaluation, log and checkpoints between steps. It
+// computes nothing itself, and whatever stops it, it goes on from the last checkpoint as if it had not stopped. A step that
+// would do harm (src/train/spikes.ts) is left out; too many of them in a row take it back to the last checkpoint.
 
 import { join } from 'node:path'
 import { setImmediate } from 'node:timers/promises'
 import type { Json } from '../core/document.ts'
 import { SluiceError } from '../core/errors.ts'
 import type { Trainable } from '../model/trainable.ts'
-import type { Corpus } from '../tokens/corpus.ts'
-import { type Evaluation, saveCheckpoint, type TrainState } from './checkpoint.ts'
-import { firstCursor, type LoaderOptions, TokenLoader } from './loader.ts'
+import type { BatchSource, Delivery } from './batch-source.ts'
+import { CHECKPOINT_FORMAT, type Evaluation, findCheckpoint, restoreCheckpoint, type TrainState } from './checkpoint.ts'
+import { CheckpointWriter, copyCheckpoint } from './checkpoint-write.ts'
+import { evaluateAverage } from './evaluate.ts'
 import { documentsByShard, LOG_FILE, TrainLog } from './log.ts'
-import type { PackedBatch } from './pack.ts'
+import type { RunData } from './run-data.ts'
 import { learningRateAt } from './schedule.ts'
 import type { TrainSettings } from './settings.ts'
+import { describeSpike, largestNormal, remember } from './spikes.ts'
 
 /** A step's weight in the smoothed loss. */
 const SMOOTHING = 1 / 20
+/** A run that went back so often without a new checkpoint will not get further. */
+const MOST_ROLLBACKS = 3
 
 export interface StepReport {
   readonly event: 'step'
@@ -39,14 +44,28 @@ export interface SaveReport {
   readonly step: number
   readonly folder: string
 }
-export type TrainReport = StepReport | EvaluationReport | SaveReport
+/** A step that changed no weight. */
+export interface SkipReport {
+  readonly event: 'skip'
+  readonly step: number
+  /** `loss 9.31, 4.12 is the most that is normal`. */
+  readonly reason: string
+}
+export interface RollbackReport {
+  readonly event: 'rollback'
+  /** The last of the steps that were left out. */
+  readonly step: number
+  /** The checkpoint's step, from which the run goes on with new documents. */
+  readonly to: number
+}
+export type TrainReport = StepReport | EvaluationReport | SaveReport | SkipReport | RollbackReport
 
 export interface TrainRun {
   readonly model: Trainable
-  readonly corpus: Corpus
+  readonly data: RunData
   readonly settings: TrainSettings
-  /** What every evaluation measures (`loadValidation`); may be empty. */
-  readonly validation: readonly PackedBatch[]
+  /** What every evaluation measures; may be empty. */
+  readonly validation: readonly Delivery[]
   /** Where checkpoints and the log go; exists. */
   readonly folder: string
   /** What to go on from; its weights and moments are in the model already. */
@@ -71,28 +90,42 @@ export interface TrainOutcome {
 
 /** Runs the steps that are left. */
 export async function runLoop(run: TrainRun): Promise<TrainOutcome> {
-  const { model, corpus, settings, folder, validation } = run
+  const { model, data, settings, folder, validation } = run
   let state = run.state ?? firstState(run)
-  const loader = new TokenLoader(corpus, loaderOptions(settings, 'train'), state.cursor)
+  await using source = data.train(settings, model.config, run.state?.cursors)
+  await using writer = new CheckpointWriter()
   const log = await TrainLog.open(join(folder, LOG_FILE), run.state ? state.step : -1)
   const clock = { seconds: 0, tokens: 0 }
   let savedStep = run.state ? state.step : -1
-  let checkpoint = join(folder, `step-${state.step}`)
   const save = async () => {
-    await log.sync()
-    checkpoint = await saveCheckpoint(folder, model, state, settings.keep)
-    savedStep = state.step
-    run.onReport?.({ event: 'checkpoint', step: state.step, folder: checkpoint })
+    state = withBest(state)
+    await log.sync() // a checkpoint stands on the lines before it
+    const { step } = state
+    const { written } = await writer.start(() => copyCheckpoint(folder, model, state))
+    savedStep = step
+    written.then(
+      (saved) => run.onReport?.({ event: 'checkpoint', step, folder: saved }),
+      () => {}, // the writer gives the failure to who waits for it
+    )
   }
   try {
     await log.write(openingLine(run))
     while (state.step < settings.steps) {
-      const next = await trainStep(run, state, loader, clock)
+      const next = await trainStep(run, state, source, clock)
       if (!next) break
       state = next.state
       await log.write(next.line)
+      if (state.skippedInRow > 0) {
+        if (state.skippedInRow < settings.rollbackAfter) continue
+        const { step } = state
+        await writer.settled()
+        state = await rollBack(run, state)
+        await log.write({ event: 'rollback', step, to: state.step })
+        run.onReport?.({ event: 'rollback', step, to: state.step })
+        continue
+      }
       if (isDue(state.step, settings.evaluateEvery, settings) && validation.length > 0) {
-        const evaluation = await evaluate(model, validation, state.step, run.tokenBytes)
+        const evaluation = await evaluateAverage(model, validation, state.step, run)
         state = { ...state, evaluation }
         await log.write({ event: 'evaluation', ...evaluation })
         run.onReport?.({ event: 'evaluation', ...evaluation })
@@ -100,75 +133,102 @@ export async function runLoop(run: TrainRun): Promise<TrainOutcome> {
       if (isDue(state.step, settings.saveEvery, settings)) await save()
     }
     if (savedStep !== state.step) await save()
+    await writer.settled()
   } finally {
     await log.close()
   }
   const tokensPerSecond = clock.seconds > 0 ? clock.tokens / clock.seconds : 0
-  return { checkpoint, state, isInterrupted: state.step < settings.steps, tokensPerSecond }
+  return { checkpoint: join(folder, `step-${state.step}`), state, isInterrupted: state.step < settings.steps, tokensPerSecond }
+}
+
+/** Whether the checkpoint to be written is the best so far: only a measured one can be. */
+function withBest(state: TrainState): TrainState {
+  const { step, evaluation, best } = state
+  if (evaluation?.step !== step || (best && evaluation.loss >= best.loss)) return state
+  return { ...state, best: { step, loss: evaluation.loss } }
 }
 
 const isDue = (step: number, every: number, { steps }: TrainSettings) => step % every === 0 || step === steps
 
-function firstState({ model, corpus, settings }: TrainRun): TrainState {
+function firstState({ model, data, settings }: TrainRun): TrainState {
   return {
-    format: 1,
+    format: CHECKPOINT_FORMAT,
     step: 0,
     settings,
-    vocabularyHash: corpus.vocabulary.hash,
-    corpusHash: corpus.hash,
+    vocabularyHash: data.vocabulary.hash,
+    corpusHash: data.hash,
     parameterCount: model.parameterCount,
-    cursor: firstCursor,
+    cursors: [],
     seenTokens: 0,
     loss: null,
     smoothedLoss: null,
     evaluation: null,
+    recent: { losses: [], gradientNorms: [] },
+    skippedInRow: 0,
+    rollbacks: 0,
+    skippedSteps: 0,
+    best: null,
+    labels: [...data.labels],
   }
 }
 
 /** Says what the ordinals in the following lines stand for. */
-function openingLine({ corpus, settings, model, state }: TrainRun): { [key: string]: Json } {
+function openingLine({ data, settings, model, state }: TrainRun): { [key: string]: Json } {
   if (state) return { event: 'resume', step: state.step }
-  return { event: 'start', step: 0, shards: corpus.shards, vocabulary: corpus.vocabulary.hash, parameters: model.parameterCount, settings }
+  return { event: 'start', step: 0, shards: data.shards, vocabulary: data.vocabulary.hash, parameters: model.parameterCount, settings }
 }
 
 /** One update. Undefined where the signal came before it: then nothing has changed. */
-async function trainStep(run: TrainRun, state: TrainState, loader: TokenLoader, clock: { seconds: number; tokens: number }) {
+async function trainStep(run: TrainRun, state: TrainState, source: BatchSource, clock: { seconds: number; tokens: number }) {
   const { model, settings, signal } = run
   const step = state.step + 1
-  const batches: PackedBatch[] = []
+  const start = performance.now()
+  const batches: Delivery[] = []
   while (batches.length < settings.passes) {
-    const batch = await loader.next()
-    if (batch) batches.push(batch)
+    const batch = await source.next()
+    if (!batch) throw nothingToTrainOn(run)
+    batches.push(batch)
   }
   const denominator = Math.max(
     1,
     sum(batches, ({ targetCount }) => targetCount),
   )
-  const start = performance.now()
   let lossSum = 0
-  for (const batch of batches) {
+  for (const { batch } of batches) {
     await setImmediate() // lets a signal or a timer in
     if (signal?.aborted) return undefined
     lossSum += model.accumulate(batch, denominator).lossSum
   }
   const loss = lossSum / denominator
-  assertFinite('the loss', loss, step, run)
   const learningRate = learningRateAt(settings, step)
-  const { beta1, beta2, epsilon, weightDecay, maxNorm } = settings
-  const { gradientNorm } = model.step({ learningRate, beta1, beta2, epsilon, weightDecay, maxNorm, step })
-  assertFinite('the norm of the gradient', gradientNorm, step, run)
+  const { gradientNorm, skipped } = update(run, state, { step, loss, learningRate })
   const seconds = (performance.now() - start) / 1000
   const tokens = settings.rows * settings.length * settings.passes
   clock.seconds += seconds
   clock.tokens += tokens
 
+  const recent = { losses: remember(state.recent.losses, loss), gradientNorms: remember(state.recent.gradientNorms, gradientNorm) }
+  const moved: TrainState = {
+    ...state,
+    step,
+    settings,
+    cursors: [...batches[batches.length - 1].cursors],
+    seenTokens: state.seenTokens + tokens,
+    recent,
+  }
+  const documents = documentsByShard(batches.flatMap(({ documents }) => documents))
+  if (skipped !== undefined) {
+    run.onReport?.({ event: 'skip', step, reason: skipped })
+    const line = { event: 'skip', step, reason: skipped, loss: orNull(loss), gradientNorm: orNull(gradientNorm), learningRate, documents }
+    return { state: { ...moved, skippedInRow: state.skippedInRow + 1, skippedSteps: state.skippedSteps + 1 }, line }
+  }
   const smoothedLoss = state.smoothedLoss === null ? loss : state.smoothedLoss + SMOOTHING * (loss - state.smoothedLoss)
-  const next: TrainState = { ...state, step, settings, cursor: loader.cursor, seenTokens: state.seenTokens + tokens, loss, smoothedLoss }
+  const next: TrainState = { ...moved, loss, smoothedLoss, skippedInRow: 0 }
   const tokensPerSecond = tokens / seconds
   const utilization = run.peakFlops ? { utilization: (tokensPerSecond * model.flopsPerToken) / run.peakFlops } : {}
   const measured = {
     step,
-    epoch: next.cursor.epoch,
+    epoch: Math.max(...next.cursors.map(({ epoch }) => epoch)),
     seenTokens: next.seenTokens,
     loss,
     gradientNorm,
@@ -177,60 +237,53 @@ async function trainStep(run: TrainRun, state: TrainState, loader: TokenLoader, 
     ...utilization,
   }
   run.onReport?.({ event: 'step', steps: settings.steps, smoothedLoss, ...measured })
-  return { state: next, line: { event: 'step', ...measured, documents: documentsByShard(batches.flatMap(({ documents }) => documents)) } }
+  return { state: next, line: { event: 'step', ...measured, documents } }
 }
 
-/** A run that has diverged is stopped before it saves what it became. */
-function assertFinite(what: string, value: number, step: number, { folder, settings }: TrainRun): void {
-  if (Number.isFinite(value)) return
-  throw new SluiceError('SLUICE_TRAIN_DIVERGED', `${what} of step ${step} is ${value}: training has diverged`, {
-    where: { folder, step, learningRate: learningRateAt(settings, step) },
-    fix: `the checkpoints before it are kept; start anew with a lower --learning-rate than ${settings.learningRate} or a longer --warmup-steps`,
+function nothingToTrainOn({ data, folder }: TrainRun): SluiceError {
+  return new SluiceError('SLUICE_TRAIN_CORPUS_EMPTY', `none of ${data.documents} examples is left to train on`, {
+    where: { folder },
+    fix: 'give more examples, or a smaller --validation-share',
   })
 }
 
-function loaderOptions(settings: TrainSettings, split: 'train' | 'validation'): LoaderOptions {
-  const { rows, length, packing, seed, validationShare, windowTokens } = settings
-  return { rows, length, packing, seed, validationShare, windowTokens, split }
-}
+/** JSON has no NaN. */
+const orNull = (value: number) => (Number.isFinite(value) ? value : null)
 
-/** The batches that every evaluation measures: the same for every seed, so that runs compare. */
-export async function loadValidation(corpus: Corpus, settings: TrainSettings): Promise<PackedBatch[]> {
-  if (settings.validationShare === 0) return []
-  const loader = new TokenLoader(corpus, { ...loaderOptions(settings, 'validation'), seed: 0, epochs: 1 })
-  const batches: PackedBatch[] = []
-  for (let targets = 0; targets < settings.evaluationTokens; ) {
-    const batch = await loader.next()
-    if (!batch) break
-    batches.push(batch)
-    targets += batch.targetCount
+/** Updates the weights, unless the step would do harm: then `skipped` says why. */
+function update(
+  { model, settings }: TrainRun,
+  { recent }: TrainState,
+  { step, loss, learningRate }: { step: number; loss: number; learningRate: number },
+): { gradientNorm: number; skipped?: string } {
+  const { beta1, beta2, epsilon, weightDecay, momentum, averageDecay, maxNorm, spikeDeviations } = settings
+  const largestLoss = largestNormal(recent.losses, spikeDeviations)
+  if (!(loss <= largestLoss)) {
+    model.discard()
+    return { gradientNorm: Number.NaN, skipped: describeSpike('loss', loss, largestLoss) }
   }
-  return batches
+  const largestNorm = largestNormal(recent.gradientNorms, spikeDeviations)
+  const { gradientNorm, isSkipped } = model.step({
+    ...{ learningRate, beta1, beta2, epsilon, weightDecay, momentum, averageDecay, maxNorm, step },
+    largestNorm,
+  })
+  return isSkipped ? { gradientNorm, skipped: describeSpike('gradient norm', gradientNorm, largestNorm) } : { gradientNorm }
 }
 
-/** Mean loss over held-out batches, and bits per byte of the text behind their targets. */
-export async function evaluate(
-  model: Trainable,
-  batches: readonly PackedBatch[],
-  step: number,
-  tokenBytes?: ArrayLike<number>,
-): Promise<Evaluation> {
-  let lossSum = 0
-  let targets = 0
-  for (const batch of batches) {
-    await setImmediate()
-    const result = model.evaluate(batch)
-    lossSum += result.loss * result.targets
-    targets += result.targets
-  }
-  const bytes = tokenBytes ? sum(batches, (batch) => bytesBehind(batch, tokenBytes)) : 0
-  return { step, loss: lossSum / Math.max(1, targets), bitsPerByte: bytes > 0 ? lossSum / Math.LN2 / bytes : null, targets }
-}
-
-function bytesBehind({ targets }: PackedBatch, tokenBytes: ArrayLike<number>): number {
-  let bytes = 0
-  for (let i = 0; i < targets.length; i++) if (targets[i] >= 0) bytes += tokenBytes[targets[i]]
-  return bytes
+/** The last checkpoint's weights, and the documents after those that led here. Killed and started again, a run does the same. */
+async function rollBack({ model, folder, settings }: TrainRun, state: TrainState): Promise<TrainState> {
+  const { checkpoint } = await findCheckpoint(folder)
+  if (!checkpoint || settings.rollbackAfter === 0 || state.rollbacks - checkpoint.state.rollbacks >= MOST_ROLLBACKS)
+    throw new SluiceError(
+      'SLUICE_TRAIN_DIVERGED',
+      `${state.skippedInRow} steps in a row up to step ${state.step} had to be left out: training has diverged`,
+      {
+        where: { folder, step: state.step, learningRate: learningRateAt(settings, state.step) },
+        fix: `the checkpoints before it are kept; start anew with a lower --learning-rate than ${settings.learningRate} or a longer --warmup-steps`,
+      },
+    )
+  await restoreCheckpoint(checkpoint.folder, model)
+  return { ...checkpoint.state, settings, cursors: state.cursors, skippedSteps: state.skippedSteps, rollbacks: state.rollbacks + 1 }
 }
 
 const sum = <T>(items: readonly T[], value: (item: T) => number) => items.reduce((total, item) => total + value(item), 0)

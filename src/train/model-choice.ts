@@ -3,10 +3,11 @@
 import { readFile } from 'node:fs/promises'
 import { z } from 'zod'
 import { SluiceError } from '../core/errors.ts'
-import { type ModelConfig, modelConfig } from '../model/config.ts'
+import { type Architecture, type ModelConfig, modelConfig } from '../model/config.ts'
 import { isPreset, preset, presets } from '../model/presets.ts'
 import { modelOfSize, parameterCount } from '../model/size.ts'
 import { number } from './settings.ts'
+import { SENTINELS } from './spans.ts'
 
 /** Context of a model that is sized by its parameters. */
 const CONTEXT_LENGTH = 256
@@ -15,12 +16,17 @@ const CONTEXT_LENGTH = 256
 const SMALLEST = 1_000_000
 const LARGEST = 20_000_000
 
+/** Ids beyond the tokenizer's: an encoder's mask, the sentinels of an encoder-decoder. */
+const OWN_TOKENS = { decoder: 0, encoder: 1, 'encoder-decoder': SENTINELS } as const satisfies Record<Architecture, number>
+
 export interface ModelWish {
   /** Preset name, or path of a JSON file. */
   readonly model?: string
   readonly params?: number
   /** Tokens a row, where the person gave it. */
   readonly length?: number
+  /** Where the size alone is given. */
+  readonly architecture: Architecture
 }
 
 /** What the corpus asks of a model. */
@@ -31,7 +37,7 @@ export interface ModelNeeds {
 
 /** @throws SluiceError `SLUICE_TRAIN_MODEL`, `SLUICE_TRAIN_OPTIONS` */
 export async function chooseModel(wish: ModelWish, needs: ModelNeeds): Promise<{ config: ModelConfig; reason: string }> {
-  const { model, params, length } = wish
+  const { model, params, length, architecture } = wish
   if (model !== undefined && params !== undefined)
     throw new SluiceError('SLUICE_TRAIN_OPTIONS', 'a model and a number of parameters are both given', { fix: 'give one of them' })
   if (model !== undefined) {
@@ -39,13 +45,16 @@ export async function chooseModel(wish: ModelWish, needs: ModelNeeds): Promise<{
     return { config, reason: `model ${model}: ${describeModel(config)}` }
   }
   const wanted = params ?? Math.min(LARGEST, Math.max(SMALLEST, needs.tokens / 5))
-  const config = modelOfSize(wanted, { vocabularySize: needs.vocabularySize, contextLength: length ?? CONTEXT_LENGTH })
+  const vocabularySize = needs.vocabularySize + OWN_TOKENS[architecture]
+  const config = modelOfSize(wanted, { architecture, vocabularySize, contextLength: length ?? CONTEXT_LENGTH })
   const why = params === undefined ? ` (sized for ${number(needs.tokens)} tokens)` : ''
   return { config, reason: `model of ${describeModel(config)}${why}` }
 }
 
 function presetFor(name: keyof typeof presets, length: number | undefined, { vocabularySize }: ModelNeeds): ModelConfig {
-  return preset(name, { vocabularySize, contextLength: Math.max(presets[name].contextLength, length ?? 0) })
+  const contextLength = Math.max(presets[name].contextLength, length ?? 0)
+  const { architecture } = preset(name)
+  return preset(name, { vocabularySize: vocabularySize + OWN_TOKENS[architecture], contextLength })
 }
 
 async function readModelFile(path: string, { vocabularySize }: ModelNeeds): Promise<ModelConfig> {
@@ -58,7 +67,8 @@ async function readModelFile(path: string, { vocabularySize }: ModelNeeds): Prom
       cause,
     })
   }
-  const config = parseModel(text, path, { vocabularySize })
+  const { architecture } = parseModel(text, path, { vocabularySize })
+  const config = parseModel(text, path, { vocabularySize: vocabularySize + OWN_TOKENS[architecture] })
   if (config.vocabularySize < vocabularySize)
     throw new SluiceError('SLUICE_TRAIN_MODEL', `the model knows ${config.vocabularySize} tokens, the shards have ${vocabularySize}`, {
       where: { file: path },
@@ -86,7 +96,7 @@ export function parseModel(text: string, path: string, defaults: { readonly voca
   }
 }
 
-function describeModel(config: ModelConfig): string {
+export function describeModel(config: ModelConfig): string {
   const { layers, width, heads, contextLength } = config
   return `${number(parameterCount(config))} parameters: ${layers} layers of width ${width}, ${heads} heads, context ${contextLength}`
 }

@@ -30,6 +30,10 @@ export class BatchBuilder {
   readonly documents: number[] = []
   /** Positions filled so far; rows × length when full. */
   filled = 0
+  /** Where the one that fills stops: the end of a row. */
+  until: number
+  /** Added to the ordinals of shards: which corpus of a mixture fills. */
+  firstShard = 0
 
   constructor(rows: number, length: number) {
     this.rows = rows
@@ -37,10 +41,11 @@ export class BatchBuilder {
     this.ids = new Int32Array(rows * length)
     this.targets = new Int32Array(rows * length).fill(-1)
     this.lo = new Int32Array(rows * length)
+    this.until = rows * length
   }
 
   get isFull(): boolean {
-    return this.filled === this.ids.length
+    return this.filled === this.until
   }
 
   /** Fills the open row with a token that sees only itself and counts nowhere. */
@@ -54,7 +59,7 @@ export class BatchBuilder {
 
   /** Pads the rows that the corpus did not fill. */
   finish(padding: number): PackedBatch {
-    while (!this.isFull) {
+    while (this.filled < this.ids.length) {
       this.ids[this.filled] = padding
       this.lo[this.filled] = this.filled % this.length
       this.filled++
@@ -65,20 +70,21 @@ export class BatchBuilder {
     return { kind: 'tokens', rows, length, ids, targets, lo, targetCount, documents }
   }
 
-  noteDocument(shard: number, row: number): void {
+  noteDocument(shardOfCorpus: number, row: number): void {
     const n = this.documents.length
+    const shard = this.firstShard + shardOfCorpus
     if (n < 2 || this.documents[n - 1] !== row || this.documents[n - 2] !== shard) this.documents.push(shard, row)
   }
 }
 
 /**
- * Copies tokens from position `at` of the window until the batch is full or the window ends, and returns the position
+ * Copies tokens from position `at` of the window until the batch is filled or the window ends, and returns the position
  * after the last one. The target of the window's last token is left at −1: the next window knows it (`setLastTarget`).
  */
 export function concatenateInto(batch: BatchBuilder, window: Window, at: number, seesOwnDocumentOnly: boolean): number {
   const { tokens, mask, starts } = window
   const { ids, targets, lo, length } = batch
-  const end = Math.min(tokens.length, at + ids.length - batch.filled)
+  const end = Math.min(tokens.length, at + batch.until - batch.filled)
   let document = documentAt(window, at)
   while (at < end) {
     const stop = Math.min(end, starts[document + 1])
@@ -120,26 +126,8 @@ export interface RowPlan {
  */
 export function planBestFit(starts: Uint32Array, length: number): RowPlan {
   const pieces = cutPieces(starts, length)
-  const order: number[] = []
-  const rowPieces: number[] = [0]
-  const pool: number[] = []
-  let next = 0
-  const size = (piece: number) => pieces.to[piece] - pieces.from[piece]
-  while (pool.length > 0 || next < pieces.from.length) {
-    while (pool.length < POOL_PIECES && next < pieces.from.length) pool.push(next++)
-    const first = pool.shift() ?? 0
-    order.push(first)
-    let space = length - size(first)
-    while (space > 0) {
-      let best = -1
-      for (let i = 0; i < pool.length; i++) if (size(pool[i]) <= space && (best < 0 || size(pool[i]) > size(pool[best]))) best = i
-      if (best < 0) break
-      order.push(pool[best])
-      space -= size(pool[best])
-      pool.splice(best, 1)
-    }
-    rowPieces.push(order.length)
-  }
+  const sizes = Uint32Array.from(pieces.from, (from, piece) => pieces.to[piece] - from)
+  const { order, rowPieces } = fitRows(sizes, length)
   return {
     rows: rowPieces.length - 1,
     rowPieces: Uint32Array.from(rowPieces),
@@ -147,6 +135,46 @@ export function planBestFit(starts: Uint32Array, length: number): RowPlan {
     to: Uint32Array.from(order, (piece) => pieces.to[piece]),
     document: Uint32Array.from(order, (piece) => pieces.document[piece]),
   }
+}
+
+/**
+ * Which pieces share a row: the oldest that waits, then the longest that still fit, out of the next 256.
+ *
+ * @param beside a second size of each piece, and what the row has room for of it: the target side of pairs
+ */
+export function fitRows(
+  sizes: Uint32Array,
+  length: number,
+  beside?: { readonly sizes: Uint32Array; readonly length: number },
+): { order: number[]; rowPieces: number[] } {
+  const order: number[] = []
+  const rowPieces: number[] = [0]
+  const pool: number[] = []
+  let next = 0
+  while (pool.length > 0 || next < sizes.length) {
+    while (pool.length < POOL_PIECES && next < sizes.length) pool.push(next++)
+    const first = pool.shift() ?? 0
+    order.push(first)
+    let space = length - sizes[first]
+    let spaceBeside = beside ? beside.length - beside.sizes[first] : 0
+    while (space > 0) {
+      let best = -1
+      for (let i = 0; i < pool.length; i++) {
+        const size = sizes[pool[i]]
+        if (size > space || (best >= 0 && size <= sizes[pool[best]])) continue
+        if (beside && beside.sizes[pool[i]] > spaceBeside) continue
+        best = i
+      }
+      if (best < 0) break
+      const piece = pool[best]
+      order.push(piece)
+      space -= sizes[piece]
+      if (beside) spaceBeside -= beside.sizes[piece]
+      pool.splice(best, 1)
+    }
+    rowPieces.push(order.length)
+  }
+  return { order, rowPieces }
 }
 
 function cutPieces(starts: Uint32Array, length: number) {

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { z } from 'zod'
 import { generate, generateOptions } from '../model/generate.ts'
 import type { Weights } from '../model/weights.ts'
-import { CONFIG_FILE, MODEL_FILE, openCheckpoint, type TrainState } from './checkpoint.ts'
+import { CONFIG_FILE, openCheckpoint, type TrainState, weightsFile } from './checkpoint.ts'
 import { parseModel } from './model-choice.ts'
 import { SafetensorsFile } from './safetensors.ts'
 
@@ -23,7 +23,7 @@ export interface LoadedModel extends Weights {
 }
 
 /**
- * The weights of a checkpoint, or of the newest one of a model folder.
+ * The weights of a checkpoint, or of the newest one of a model folder: their average, where one was kept.
  *
  * @throws SluiceError `SLUICE_TRAIN_MODEL_MISSING`, `SLUICE_TRAIN_CHECKPOINT_DAMAGED`
  */
@@ -32,7 +32,7 @@ export async function loadModel(path: string): Promise<LoadedModel> {
   const file = join(folder, CONFIG_FILE)
   const config = parseModel(await readFile(file, 'utf8'), file)
   const weights = new Map<string, Float32Array>()
-  await using tensors = await SafetensorsFile.open(join(folder, MODEL_FILE))
+  await using tensors = await SafetensorsFile.open(weightsFile(folder))
   for (const name of tensors.tensors.keys()) weights.set(name, await tensors.read(name))
   return { folder, state, config, weights }
 }

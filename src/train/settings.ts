@@ -5,6 +5,11 @@ import { z } from 'zod'
 import { SluiceError } from '../core/errors.ts'
 import { packings } from './pack.ts'
 import { schedules } from './schedule.ts'
+import { targetRoom } from './spans.ts'
+
+/** What is learnt: the next token, hidden tokens, spans that were taken out, a target text for each source, a label. */
+export const objectives = ['causal', 'masked', 'spans', 'pairs', 'classify'] as const
+export type Objective = (typeof objectives)[number]
 
 /** Everything that decides what a run computes, resolved. Stored in each checkpoint. */
 export const trainSettings = z.strictObject({
@@ -12,6 +17,12 @@ export const trainSettings = z.strictObject({
   rows: z.int().min(1).describe('rows of one forward and backward pass'),
   length: z.int().min(2).describe('tokens a row: the context the model is trained on'),
   passes: z.int().min(1).describe('passes whose gradients are added up before one update'),
+  objective: z.enum(objectives).describe('what is learnt: by the architecture and the data where not given'),
+  targetLength: z.int().min(0).describe('tokens a row of the target side, for encoder-decoders'),
+  hiddenShare: z.number().min(0.01).max(0.9).describe('masked, spans: share of the tokens that is hidden'),
+  meanSpan: z.number().min(1).max(100).describe('spans: mean length of what is taken out'),
+  maskToken: z.int().min(0).describe('masked: the token shown in place of a hidden one'),
+  sentinel: z.int().min(0).describe('spans: the first sentinel, the others count down from it'),
   packing: z.enum(packings).describe('how documents fill rows'),
   seed: z.uint32().describe('of the initial weights and of the order of documents'),
   validationShare: z.number().min(0).max(0.5).describe('share of the documents held out, by a hash of their ids'),
@@ -24,18 +35,74 @@ export const trainSettings = z.strictObject({
   beta1: z.number().min(0).max(1).describe('AdamW: memory of the gradient'),
   beta2: z.number().min(0).max(1).describe('AdamW: memory of its square'),
   epsilon: z.number().positive().describe('AdamW: added to the root of the second moment'),
-  weightDecay: z.number().min(0).describe('AdamW: decoupled decay of matrices; norms and biases have none'),
+  weightDecay: z.number().min(0).describe('decoupled decay of matrices and tables; norms and biases have none'),
+  optimizer: z.enum(['adamw', 'muon']).describe('of the matrices inside blocks; all else has AdamW'),
+  momentum: z.number().min(0).max(1).describe('Muon: memory of the gradient'),
+  matrixRate: z.number().min(0).describe('what the rate of matrices inside blocks is multiplied with'),
+  embeddingRate: z.number().min(0).describe('the same of embeddings'),
+  vectorRate: z.number().min(0).describe('the same of norms and biases'),
+  headRate: z.number().min(0).describe('the same of an untied head'),
   maxNorm: z.number().min(0).describe('gradients longer than this are scaled down to it; 0: never'),
+  zLoss: z.number().min(0).describe('weight of the squared logarithm of the softmax denominator: 1e-4 keeps logits small'),
+  labelSmoothing: z.number().min(0).max(0.9).describe('share of each target that is spread over the vocabulary'),
+  averageDecay: z
+    .number()
+    .min(0)
+    .max(1)
+    .describe('what an average of the weights keeps at each step, 0: none is kept; evaluation then measures the average'),
+  spikeDeviations: z
+    .number()
+    .min(0)
+    .describe(
+      'a step is left out whose loss or gradient norm is so far above the last 128, in standard deviations; 0: only one that is no number',
+    ),
+  rollbackAfter: z.int().min(0).describe('steps left out in a row after which the run goes back to its last checkpoint; 0: it stops'),
   evaluateEvery: z.int().min(1).describe('steps between measurements on held-out documents'),
   evaluationTokens: z.int().min(1).describe('held-out tokens that each measurement uses'),
   saveEvery: z.int().min(1).describe('steps between checkpoints'),
   keep: z.int().min(1).describe('newest checkpoints that stay on disk'),
+  keepEvery: z.int().min(0).describe('checkpoints of steps divisible by it stay too; 0: none'),
+  keepBest: z.boolean().describe('the checkpoint of the lowest validation loss stays too'),
   threads: z.int().min(1).max(1024).describe('threads that compute'),
 })
 export type TrainSettings = z.output<typeof trainSettings>
 
 /** What may change between the parts of a resumed run: it changes no weight. */
-const changeable: ReadonlySet<string> = new Set<keyof TrainSettings>(['evaluateEvery', 'evaluationTokens', 'saveEvery', 'keep', 'threads'])
+const changeable: ReadonlySet<string> = new Set<keyof TrainSettings>([
+  'evaluateEvery',
+  'evaluationTokens',
+  'saveEvery',
+  'keep',
+  'keepEvery',
+  'keepBest',
+  'threads',
+])
+
+/** Settings that runs of the first version did not have: what they did, and the defaults of now. */
+export const laterSettings = {
+  objective: 'causal',
+  targetLength: 0,
+  hiddenShare: 0.15,
+  meanSpan: 3,
+  maskToken: 0,
+  sentinel: 0,
+  optimizer: 'adamw',
+  momentum: 0.95,
+  matrixRate: 1,
+  embeddingRate: 1,
+  vectorRate: 1,
+  headRate: 1,
+  zLoss: 0,
+  labelSmoothing: 0,
+  averageDecay: 0,
+  spikeDeviations: 6,
+  rollbackAfter: 5,
+  keepEvery: 0,
+  keepBest: true,
+} as const satisfies Partial<TrainSettings>
+
+/** Muon's updates are of one size whatever the gradient's: it is told a rate ten times AdamW's, as in nanochat. */
+const MUON_RATE = 10
 
 const { rows: _rows, passes: _passes, ...settable } = trainSettings.shape
 export const settingOptions = z
@@ -58,6 +125,13 @@ export interface RunFacts {
   readonly corpusTokens: number
   readonly documents: number
   readonly cores: number
+  readonly objective: Objective
+  readonly maskToken: number
+  readonly sentinel: number
+  /** Weights are there to begin with. */
+  readonly isFineTuning: boolean
+  /** Other documents are measured on: none is held out. */
+  readonly hasValidation: boolean
 }
 
 export interface Resolved {
@@ -74,13 +148,13 @@ export function resolveSettings(options: SettingOptions, facts: RunFacts): Resol
     return given ?? chosen
   }
   const { parameterCount, documents, cores } = facts
-  const share = heldOutShare(documents)
+  const share = facts.hasValidation ? 0 : heldOutShare(documents)
   const heldOut = `held out ${(share * 100).toFixed(1)} % of ${number(documents)} documents for validation`
-  const validationShare = choose(options.validationShare, share, heldOut)
+  const validationShare = facts.hasValidation ? 0 : choose(options.validationShare, share, heldOut)
   const amount = resolveAmount(options, facts, Math.max(1, Math.round(facts.corpusTokens * (1 - validationShare))))
   reasons.push(...amount.reasons)
   const { steps, rows, passes, length } = amount
-  const rate = learningRate(parameterCount)
+  const rate = learningRate(parameterCount) * (facts.isFineTuning ? FINE_TUNING : 1)
   const every = Math.max(1, Math.ceil(steps / 10))
   // Ten evaluations of 1 % of the tokens each, forward only: 3 % of the time.
   const evaluationTokens = Math.min(2 ** 17, Math.max(2 ** 12, Math.round(0.01 * steps * rows * passes * length)))
@@ -91,11 +165,21 @@ export function resolveSettings(options: SettingOptions, facts: RunFacts): Resol
       rows,
       length,
       passes,
+      objective: facts.objective,
+      targetLength: targetLengthFor(facts.objective, length, options),
+      hiddenShare: options.hiddenShare ?? laterSettings.hiddenShare,
+      meanSpan: options.meanSpan ?? laterSettings.meanSpan,
+      maskToken: options.maskToken ?? facts.maskToken,
+      sentinel: options.sentinel ?? facts.sentinel,
       packing: options.packing ?? 'documents',
       seed: options.seed ?? 1,
       validationShare,
       windowTokens: options.windowTokens ?? 2 ** 24,
-      learningRate: choose(options.learningRate, rate, `learning rate ${rate} (for ${number(parameterCount)} parameters)`),
+      learningRate: choose(
+        options.learningRate,
+        rate,
+        `learning rate ${rate} (for ${number(parameterCount)} parameters${facts.isFineTuning ? ', fine-tuning' : ''})`,
+      ),
       schedule: options.schedule ?? 'cosine',
       warmupSteps: options.warmupSteps ?? Math.min(1000, Math.ceil(steps / 20)),
       finalShare: options.finalShare ?? 0.1,
@@ -104,14 +188,46 @@ export function resolveSettings(options: SettingOptions, facts: RunFacts): Resol
       beta2: options.beta2 ?? 0.95,
       epsilon: options.epsilon ?? 1e-8,
       weightDecay: options.weightDecay ?? 0.1,
+      ...optimizerOf(options),
       maxNorm: options.maxNorm ?? 1,
+      zLoss: options.zLoss ?? laterSettings.zLoss,
+      labelSmoothing: options.labelSmoothing ?? laterSettings.labelSmoothing,
+      averageDecay: options.averageDecay ?? laterSettings.averageDecay,
+      spikeDeviations: options.spikeDeviations ?? laterSettings.spikeDeviations,
+      rollbackAfter: options.rollbackAfter ?? laterSettings.rollbackAfter,
       evaluateEvery: options.evaluateEvery ?? every,
       evaluationTokens: options.evaluationTokens ?? evaluationTokens,
       saveEvery: options.saveEvery ?? every,
       keep: options.keep ?? 2,
+      keepEvery: options.keepEvery ?? laterSettings.keepEvery,
+      keepBest: options.keepBest ?? laterSettings.keepBest,
       threads: choose(options.threads, cores, `threads ${cores} (cores of this machine)`),
     }),
   }
+}
+
+function optimizerOf(options: SettingOptions) {
+  const optimizer = options.optimizer ?? laterSettings.optimizer
+  return {
+    optimizer,
+    momentum: options.momentum ?? laterSettings.momentum,
+    matrixRate: options.matrixRate ?? (optimizer === 'muon' ? MUON_RATE : laterSettings.matrixRate),
+    embeddingRate: options.embeddingRate ?? laterSettings.embeddingRate,
+    vectorRate: options.vectorRate ?? laterSettings.vectorRate,
+    headRate: options.headRate ?? laterSettings.headRate,
+  }
+}
+
+/** Tokens a row: what the model sees, and 1,024 at most where it is not said. */
+export function rowLength({ length }: Pick<SettingOptions, 'length'>, contextLength: number): number {
+  return length ?? Math.min(contextLength, 1024)
+}
+
+/** Tokens a row of the target side; 0 where there is none. */
+export function targetLengthFor(objective: Objective, length: number, options: SettingOptions): number {
+  const { hiddenShare: share = laterSettings.hiddenShare, meanSpan = laterSettings.meanSpan } = options
+  if (objective === 'spans') return options.targetLength ?? Math.min(length, targetRoom(length, { share, meanSpan }))
+  return objective === 'pairs' ? (options.targetLength ?? length) : 0
 }
 
 /** Options that are sound one by one may still come to nothing that can be run: 10³⁰ epochs, a context of one token. */
@@ -128,7 +244,7 @@ function resolveAmount(options: SettingOptions, facts: RunFacts, trainTokens: nu
   const { steps: givenSteps, epochs, tokens, batchTokens: givenBatch } = options
   if ([givenSteps, epochs, tokens].filter((value) => value !== undefined).length > 1)
     throw new SluiceError('SLUICE_TRAIN_OPTIONS', 'steps, tokens and epochs say the same thing', { fix: 'give one of them' })
-  const length = options.length ?? Math.min(facts.contextLength, 1024)
+  const length = rowLength(options, facts.contextLength)
   if (length > facts.contextLength)
     throw new SluiceError('SLUICE_TRAIN_LENGTH', `rows of ${length} tokens do not fit the model: it sees ${facts.contextLength}`, {
       fix: `give --length ${facts.contextLength} or less, or a model with a longer context`,
@@ -177,6 +293,9 @@ function splitBatch(tokens: number, length: number, facts: RunFacts): { rows: nu
   while (total % rows !== 0) rows--
   return { rows, passes: total / rows }
 }
+
+/** A fifth of the rate that weights are learnt from nothing with. */
+const FINE_TUNING = 0.2
 
 /** 6·10⁻⁴ for GPT-2 124M, as llm.c trains it, falling with the cube root of the size; measured at 1.3 M (docs/decisions.md). Two digits. */
 function learningRate(parameterCount: number): number {

@@ -1,5 +1,5 @@
-// A training run from its options: opens the corpus, settles what was left open, goes on from a checkpoint where there is
-// one, and hands over to the loop.
+// A training run from its options: opens the data, settles what was left open, goes on from a checkpoint where there is one,
+// and hands over to the loop.
 
 import { existsSync } from 'node:fs'
 import { copyFile, mkdir, readdir, readFile } from 'node:fs/promises'
@@ -12,28 +12,48 @@ import { SluiceError } from '../core/errors.ts'
 import { diskError } from '../io/disk-errors.ts'
 import { lockFolder } from '../io/folder-lock.ts'
 import type { ModelConfig } from '../model/config.ts'
+import type { GroupOf } from '../model/optimizer.ts'
 import { parameterCount } from '../model/size.ts'
 import { createTrainable } from '../model/trainable.ts'
-import { type Corpus, openCorpus } from '../tokens/corpus.ts'
 import { type Checkpoint, CONFIG_FILE, findCheckpoint, removeCutOffSaves, restoreCheckpoint } from './checkpoint.ts'
+import { EXAMPLES_PER_ROW } from './example-loader.ts'
 import { LOG_FILE } from './log.ts'
-import { loadValidation, runLoop, type TrainOutcome, type TrainReport } from './loop.ts'
-import { chooseModel, parseModel } from './model-choice.ts'
-import { assertSameRun, number, resolveSettings, settingOptions, type TrainSettings } from './settings.ts'
+import { runLoop, type TrainOutcome, type TrainReport } from './loop.ts'
+import { mostPicks } from './masked.ts'
+import { chooseModel, describeModel, parseModel } from './model-choice.ts'
+import { areExamples, openDocumentData, openExampleData, openMixture, type TextTokenizer } from './open-data.ts'
+import type { RunData } from './run-data.ts'
+import {
+  assertSameRun,
+  number,
+  type Objective,
+  resolveSettings,
+  rowLength,
+  settingOptions,
+  type TrainSettings,
+  targetLengthFor,
+} from './settings.ts'
+import { SENTINELS } from './spans.ts'
+import { architectureOf, assertLearns, objectiveFor, openStart, type StartModel, startFrom, withLabels } from './start.ts'
 
 export const trainOptions = z.strictObject({
-  shards: z.string().min(1).describe('folder of token shards'),
+  shards: z
+    .union([z.string().min(1), z.array(z.string().min(1)).min(1)])
+    .describe('folders of token shards, mixed by weight: web=0.7 code=0.3; or one file of examples'),
   out: z.string().min(1).optional().describe('folder for checkpoints and the log; models/<name of the shards folder> where not given'),
   model: z.string().min(1).optional().describe('a preset, or a JSON file with a model configuration'),
   params: z.number().min(1000).max(1e12).optional().describe('size of the model, in place of a preset: 3M picks its depth and width'),
+  init: z.string().min(1).optional().describe('trained model to start from, in place of a new one: a folder that sluice train wrote to'),
+  validation: z.string().min(1).optional().describe('shards or examples to measure on, in place of a share of the documents'),
+  tokenizer: z.string().min(1).optional().describe('tokenizer.json for examples; the one beside --init where not given'),
   ...settingOptions.shape,
 })
 export type TrainOptions = z.input<typeof trainOptions>
 
 /** What a caller may listen to and add: none of it changes what is computed. */
 export interface TrainHooks {
-  /** [vocabulary] bytes of text behind each token: without them, no bits per byte. */
-  readonly tokenBytes?: ArrayLike<number>
+  /** Reads a tokenizer.json: without it, no bits per byte and no examples. */
+  readonly openTokenizer?: (file: string) => Promise<TextTokenizer>
   /** Floating-point operations a second that the machine could do: without them, no utilization. */
   readonly peakFlops?: number
   /** Stops the run, its last whole step saved. */
@@ -49,26 +69,29 @@ export interface TrainResult extends TrainOutcome {
 }
 
 /**
- * Trains a model on token shards, or goes on with a run that was stopped: the same options continue it bit for bit.
+ * Trains a model on token shards or examples, or goes on with a run that was stopped: the same options continue it bit for bit.
  *
- * @throws SluiceError `SLUICE_TRAIN_…`, each naming what is wrong with the options, the shards or the checkpoints
+ * @throws SluiceError `SLUICE_TRAIN_…`, each naming what is wrong with the options, the data or the checkpoints
  */
 export async function train(options: TrainOptions, hooks: TrainHooks = {}): Promise<TrainResult> {
-  const { shards, out, model, params, ...asked } = parseOptions(options)
-  const corpus = await openCorpus(shards)
-  const { config, reason } = await chooseModel(
-    { model, params, length: asked.length },
-    { vocabularySize: corpus.vocabulary.size, tokens: corpus.tokens },
-  )
+  const parsed = parseOptions(options)
+  const { shards, out, model, params, init, validation, tokenizer, ...asked } = parsed
+  const prepared = await prepare(parsed, hooks)
+  const { data, config, start, reason } = prepared
   const { settings, reasons } = resolveSettings(asked, {
     parameterCount: parameterCount(config),
     contextLength: config.contextLength,
     vocabularySize: config.vocabularySize,
-    corpusTokens: corpus.tokens,
-    documents: corpus.documents,
+    corpusTokens: data.tokens,
+    documents: data.documents,
     cores: availableParallelism(),
+    objective: prepared.objective,
+    maskToken: data.vocabulary.size,
+    sentinel: data.vocabulary.size + SENTINELS - 1,
+    isFineTuning: start !== undefined,
+    hasValidation: validation !== undefined,
   })
-  const folder = out ?? join('models', basename(resolve(shards)))
+  const folder = out ?? join('models', basename(resolve(inputsOf(shards)[0])).replace(/\..*|=[\d.]+$/, ''))
   try {
     await assertUsable(folder)
     await using _lock = await lock(folder)
@@ -76,45 +99,175 @@ export async function train(options: TrainOptions, hooks: TrainHooks = {}): Prom
     const checkpoint = await checkpointToContinue(folder, hooks)
     if (checkpoint) {
       await assertSameModel(checkpoint, config)
-      assertSameCorpus(checkpoint, corpus)
+      assertSameData(checkpoint, data)
       assertSameRun(checkpoint.state.settings, settings, folder)
       hooks.onNotice?.(`going on from ${basename(checkpoint.folder)} of ${number(settings.steps)}`)
     } else for (const line of [reason, ...reasons]) hooks.onNotice?.(line)
-    return await runOrContinue({ folder, corpus, config, settings, checkpoint }, hooks)
+    return await runOrContinue({ ...prepared, folder, settings, checkpoint }, hooks)
   } catch (error) {
     throw diskError(error, folder)
   }
 }
 
+type ParsedOptions = z.output<typeof trainOptions>
+
 interface Prepared {
-  readonly folder: string
-  readonly corpus: Corpus
+  readonly data: RunData
   readonly config: ModelConfig
+  readonly objective: Objective
+  readonly start: StartModel | undefined
+  readonly tokenizer: TextTokenizer | undefined
+  /** Of the model, for the person. */
+  readonly reason: string
+}
+
+const inputsOf = (shards: ParsedOptions['shards']) => (typeof shards === 'string' ? [shards] : shards)
+
+/** The data and the model for it: either may ask something of the other. */
+async function prepare(options: ParsedOptions, hooks: TrainHooks): Promise<Prepared> {
+  const inputs = inputsOf(options.shards)
+  const start = options.init === undefined ? undefined : await openStart(options.init)
+  return areExamples(inputs, options.objective)
+    ? await prepareExamples(inputs, options, start, hooks)
+    : await prepareDocuments(inputs, options, start, hooks)
+}
+
+async function prepareDocuments(
+  inputs: readonly string[],
+  options: ParsedOptions,
+  start: StartModel | undefined,
+  hooks: TrainHooks,
+): Promise<Prepared> {
+  const mixture = await openMixture(inputs)
+  const data = await openDocumentData(mixture, options.validation)
+  assertSameTokens(start, data.vocabulary.hash)
+  const { config, reason } = await modelFor(options, start, {
+    vocabularySize: data.vocabulary.size,
+    tokens: data.tokens,
+    areExamples: false,
+  })
+  const objective = options.objective ?? objectiveFor(config, false)
+  assertLearns(config, objective)
+  const tokenizer = data.tokenizerFile === undefined ? undefined : await hooks.openTokenizer?.(data.tokenizerFile)
+  return { data, config, objective, start, tokenizer, reason }
+}
+
+async function prepareExamples(
+  [path, ...others]: readonly string[],
+  options: ParsedOptions,
+  start: StartModel | undefined,
+  hooks: TrainHooks,
+): Promise<Prepared> {
+  if (others.length > 0)
+    throw new SluiceError('SLUICE_TRAIN_OPTIONS', 'examples come from one file or folder', {
+      fix: `put ${path} and the others into one folder`,
+    })
+  const tokenizerFile = options.tokenizer ?? start?.tokenizerFile
+  const tokenizer = tokenizerFile === undefined ? undefined : await hooks.openTokenizer?.(tokenizerFile)
+  if (!tokenizer || tokenizerFile === undefined)
+    throw new SluiceError('SLUICE_TRAIN_TOKENIZER', 'examples are texts: without a tokenizer they cannot be read', {
+      fix: 'give --tokenizer tokenizer.json, or --init with a model that has one',
+    })
+  assertSameTokens(start, tokenizer.hash)
+  const chosen = await modelFor(options, start, { vocabularySize: tokenizer.vocabularySize, tokens: 0, areExamples: true })
+  const objective = options.objective ?? objectiveFor(chosen.config, true)
+  assertLearns(chosen.config, objective)
+  const length = rowLength(options, chosen.config.contextLength)
+  const isPairs = objective === 'pairs'
+  const data = await openExampleData({
+    path,
+    validation: options.validation,
+    tokenizer,
+    tokenizerFile,
+    firstToken: options.maskToken ?? tokenizer.vocabularySize,
+    options: {
+      kind: isPairs ? 'pair' : 'label',
+      length,
+      targetLength: targetLengthFor(objective, length, options),
+      ...(start && start.labels.length > 0 ? { labelNames: start.labels } : {}),
+    },
+    onNotice: hooks.onNotice,
+  })
+  return { data, config: withLabels(chosen.config, data.labels.length), objective, start, tokenizer, reason: chosen.reason }
+}
+
+async function modelFor(
+  { model, params, length, objective }: ParsedOptions,
+  start: StartModel | undefined,
+  { areExamples, ...needs }: { readonly vocabularySize: number; readonly tokens: number; readonly areExamples: boolean },
+): Promise<{ config: ModelConfig; reason: string }> {
+  if (!start) {
+    const architecture = architectureOf(objective ?? (areExamples ? 'classify' : 'causal'))
+    return await chooseModel({ model, params, length, architecture }, needs)
+  }
+  if (model !== undefined || params !== undefined)
+    throw new SluiceError('SLUICE_TRAIN_OPTIONS', 'a model to start from and a new one are both given', {
+      fix: 'leave out --init, or --model and --params',
+    })
+  return { config: start.config, reason: `model from ${start.folder}: ${describeModel(start.config)}` }
+}
+
+function assertSameTokens(start: StartModel | undefined, hash: string): void {
+  if (!start || start.vocabularyHash === hash) return
+  throw new SluiceError('SLUICE_TRAIN_VOCABULARIES', 'the model to start from was trained with another tokenizer', {
+    where: { model: start.folder },
+    fix: 'tokenize with the tokenizer.json beside the model',
+  })
+}
+
+interface Run extends Prepared {
+  readonly folder: string
   readonly settings: TrainSettings
   readonly checkpoint: Checkpoint | undefined
 }
 
-async function runOrContinue({ folder, corpus, config, settings, checkpoint }: Prepared, hooks: TrainHooks): Promise<TrainResult> {
+async function runOrContinue(
+  { folder, data, config, start, tokenizer, settings, checkpoint }: Run,
+  hooks: TrainHooks,
+): Promise<TrainResult> {
   if (checkpoint && checkpoint.state.step >= settings.steps)
     return { checkpoint: checkpoint.folder, state: checkpoint.state, isInterrupted: false, tokensPerSecond: 0, folder, settings }
-  const validation = await loadValidation(corpus, settings)
+  const validation = await data.validation(settings, config)
   if (validation.length === 0) {
     const { validationShare } = settings
-    hooks.onNotice?.(`no validation: none of ${number(corpus.documents)} documents is held out at --validation-share ${validationShare}`)
+    hooks.onNotice?.(`no validation: none of ${number(data.documents)} documents is held out at --validation-share ${validationShare}`)
   }
-  if (corpus.tokenizerFile) await copyFile(corpus.tokenizerFile, join(folder, TOKENIZER_FILE))
-  const { rows, length, threads, seed } = settings
-  const model = await createTrainable(config, { rows, length, threads, seed })
+  if (data.tokenizerFile) await copyFile(data.tokenizerFile, join(folder, TOKENIZER_FILE))
+  const { threads, seed, zLoss, labelSmoothing, averageDecay } = settings
+  const model = await createTrainable(config, {
+    ...batchShape(settings),
+    ...{ threads, seed, loss: { zLoss, labelSmoothing } },
+    groupOf: groupsOf(settings),
+    keepsAverage: averageDecay > 0,
+  })
   try {
     if (checkpoint) await restoreCheckpoint(checkpoint.folder, model)
-    const outcome = await runLoop({ model, corpus, validation, settings, folder, state: checkpoint?.state, ...hooks })
+    else if (start) await startFrom(start, model)
+    const tokenBytes = tokenizer?.tokenBytes
+    const outcome = await runLoop({ model, data, validation, settings, folder, state: checkpoint?.state, tokenBytes, ...hooks })
     return { ...outcome, folder, settings }
   } finally {
     await model.dispose()
   }
 }
 
-function parseOptions(options: TrainOptions): z.output<typeof trainOptions> {
+/** What the largest batch holds. */
+function batchShape({ objective, rows, length, targetLength, hiddenShare }: TrainSettings) {
+  if (objective === 'masked') return { rows, length, picks: rows * mostPicks(length, { share: hiddenShare }) }
+  if (objective === 'classify') return { rows, length, picks: rows * EXAMPLES_PER_ROW }
+  return targetLength > 0 ? { rows, length, targetLength } : { rows, length }
+}
+
+function groupsOf({ optimizer, matrixRate, embeddingRate, vectorRate, headRate }: TrainSettings): GroupOf {
+  const rates = { matrix: matrixRate, embedding: embeddingRate, vector: vectorRate, head: headRate }
+  return ({ role }) => ({
+    optimizer: role === 'matrix' ? optimizer : 'adamw',
+    decays: role !== 'vector',
+    rateFactor: rates[role],
+  })
+}
+
+function parseOptions(options: TrainOptions): ParsedOptions {
   const parsed = trainOptions.safeParse(options)
   if (parsed.success) return parsed.data
   throw new SluiceError('SLUICE_TRAIN_OPTIONS', `the options of the training run are wrong:\n${z.prettifyError(parsed.error)}`, {
@@ -171,14 +324,14 @@ async function assertSameModel({ folder }: Checkpoint, config: ModelConfig): Pro
   })
 }
 
-function assertSameCorpus({ folder, state }: Checkpoint, corpus: Corpus): void {
-  if (state.corpusHash === corpus.hash) return
-  const what = state.vocabularyHash === corpus.vocabulary.hash ? 'the shards are not those' : 'the tokenizer is not the one'
+function assertSameData({ folder, state }: Checkpoint, data: RunData): void {
+  if (state.corpusHash === data.hash) return
+  const what = state.vocabularyHash === data.vocabulary.hash ? 'the shards are not those' : 'the tokenizer is not the one'
   throw new SluiceError(
     'SLUICE_TRAIN_CHANGED',
     `${what} that the run in this folder was started with: it cannot go on from its checkpoint`,
     {
-      where: { folder, shards: corpus.folder },
+      where: { folder, data: data.shards[0] },
       fix: 'give the shards it was started with, or another --out for a new run',
     },
   )

@@ -3,9 +3,11 @@ import { readdir, readFile, truncate, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { SluiceError } from '../../src/core/errors.ts'
+import type { Trainable } from '../../src/model/trainable.ts'
 import { findCheckpoint, openCheckpoint, restoreCheckpoint } from '../../src/train/checkpoint.ts'
 import { LOG_FILE } from '../../src/train/log.ts'
-import { loadValidation, runLoop, type TrainReport, type TrainRun } from '../../src/train/loop.ts'
+import { runLoop, type TrainReport, type TrainRun } from '../../src/train/loop.ts'
+import { documentData } from '../../src/train/run-data.ts'
 import { type RunFacts, resolveSettings, type SettingOptions } from '../../src/train/settings.ts'
 import { bigramModel } from './bigram.ts'
 import { markovDocuments, memoryCorpus, temporaryFolder } from './corpora.ts'
@@ -23,7 +25,13 @@ const facts: RunFacts = {
   corpusTokens: corpus.tokens,
   documents: corpus.documents,
   cores: 1,
+  objective: 'causal',
+  maskToken: VOCABULARY,
+  sentinel: VOCABULARY,
+  isFineTuning: false,
+  hasValidation: false,
 }
+const data = documentData([{ corpus, weight: 1 }])
 const options: SettingOptions = {
   steps: 24,
   batchTokens: 512,
@@ -39,8 +47,8 @@ async function runIn(folder: string, changes: Partial<TrainRun> = {}, asked: Set
   const model = bigramModel(tinyConfig(VOCABULARY), VOCABULARY)
   const { checkpoint } = await findCheckpoint(folder)
   if (checkpoint) await restoreCheckpoint(checkpoint.folder, model)
-  const validation = await loadValidation(corpus, settings)
-  return runLoop({ model, corpus, validation, settings, folder, state: checkpoint?.state, ...changes })
+  const validation = await data.validation(settings, model.config)
+  return runLoop({ model, data, validation, settings, folder, state: checkpoint?.state, ...changes })
 }
 
 /** Log lines without what the clock decides and without the notes of resuming. */
@@ -107,7 +115,8 @@ test('a run stopped anywhere goes on to the same log and the same bytes', async 
 test('checkpoints beyond the newest are removed, and latest names the newest', async () => {
   await using folder = await temporaryFolder()
   await runIn(folder.path)
-  assert.deepEqual((await readdir(folder.path)).sort(), ['latest', LOG_FILE, 'step-20', 'step-24'].sort())
+  // 24 is the best one too
+  assert.deepEqual((await readdir(folder.path)).sort(), ['best', 'latest', LOG_FILE, 'step-20', 'step-24'].sort())
   assert.equal(await readFile(join(folder.path, 'latest'), 'utf8'), 'step-24\n')
 })
 
@@ -147,24 +156,68 @@ test('a model folder and a checkpoint folder both open the checkpoint, another f
   assert.equal((await openCheckpoint(join(folder.path, 'step-20'))).state.step, 20)
 })
 
-test('a loss that is not a number stops the run and keeps the checkpoint before it', async () => {
-  await using folder = await temporaryFolder()
+/** A model whose loss is no number in some of its passes, counted from 1. */
+function failing(isBad: (pass: number) => boolean): Trainable {
   const model = bigramModel(tinyConfig(VOCABULARY), VOCABULARY)
   let passes = 0
-  const failing = {
-    ...model,
-    accumulate: (...args: Parameters<typeof model.accumulate>) => {
-      const result = model.accumulate(...args)
-      return ++passes > 12 ? { ...result, lossSum: Number.NaN } : result
-    },
+  const accumulate: Trainable['accumulate'] = (...args) => {
+    const result = model.accumulate(...args)
+    return isBad(++passes) ? { ...result, lossSum: Number.NaN } : result
   }
-  await assert.rejects(runIn(folder.path, { model: failing }), (error) => {
+  return { ...model, accumulate }
+}
+
+test('a step whose loss is not a number changes nothing, and is counted and said', async () => {
+  await using folder = await temporaryFolder()
+  const reports: TrainReport[] = []
+  const model = failing((pass) => pass === 3)
+  const { state } = await runIn(folder.path, { model, onReport: (report) => reports.push(report) })
+  assert.deepEqual([state.step, state.skippedSteps, state.skippedInRow, state.rollbacks], [24, 1, 0, 0])
+  assert.deepEqual(
+    reports.filter(({ event }) => event === 'skip'),
+    [{ event: 'skip', step: 3, reason: 'loss NaN' }],
+  )
+  assert.ok(state.evaluation && Number.isFinite(state.evaluation.loss))
+})
+
+test('steps left out in a row take the run back to its checkpoint, and on with other documents', async () => {
+  await using folder = await temporaryFolder()
+  const reports: TrainReport[] = []
+  const model = failing((pass) => pass >= 12 && pass < 17)
+  const { state } = await runIn(folder.path, { model, onReport: (report) => reports.push(report) })
+  assert.deepEqual(
+    reports.filter(({ event }) => event === 'rollback'),
+    [{ event: 'rollback', step: 16, to: 10 }],
+  )
+  assert.deepEqual([state.step, state.skippedSteps, state.rollbacks], [24, 5, 1])
+  // 24 steps and the six that were gone back
+  assert.equal(state.cursors[0].rows, (30 * 512) / 32)
+})
+
+test('a run that only goes back ends, and keeps the checkpoint before it', async () => {
+  await using folder = await temporaryFolder()
+  await assert.rejects(runIn(folder.path, { model: failing((pass) => pass > 12) }), (error) => {
     assert.ok(error instanceof SluiceError)
     assert.equal(error.code, 'SLUICE_TRAIN_DIVERGED')
-    assert.equal(error.where?.step, 13)
     return true
   })
   assert.equal((await openCheckpoint(folder.path)).state.step, 10)
+})
+
+test('a gradient far above those before it is left out', async () => {
+  await using folder = await temporaryFolder()
+  const model = bigramModel(tinyConfig(VOCABULARY), VOCABULARY)
+  const skipped: number[] = []
+  let steps = 0
+  const spiking: Trainable = {
+    ...model,
+    accumulate: (batch, denominator) => model.accumulate(batch, ++steps === 90 ? denominator / 100 : denominator),
+  }
+  const onReport = (report: TrainReport) => {
+    if (report.event === 'skip') skipped.push(report.step)
+  }
+  await runIn(folder.path, { model: spiking, onReport }, { ...options, steps: 100 })
+  assert.deepEqual(skipped, [90])
 })
 
 test('bits per byte divide by the bytes of the text behind the targets', async () => {
@@ -172,7 +225,8 @@ test('bits per byte divide by the bytes of the text behind the targets', async (
   const tokenBytes = Array.from({ length: VOCABULARY }, (_, token) => (token === 0 ? 0 : 3))
   const { state } = await runIn(folder.path, { tokenBytes })
   const { settings } = resolveSettings(options, facts)
-  const targets = (await loadValidation(corpus, settings)).flatMap((batch) => [...batch.targets]).filter((target) => target >= 0)
+  const batches = (await data.validation(settings, tinyConfig(VOCABULARY))).map(({ batch }) => batch)
+  const targets = batches.flatMap((batch) => (batch.kind === 'tokens' ? [...batch.targets] : [])).filter((target) => target >= 0)
   const bytes = targets.filter((target) => target !== 0).length * 3
   assert.ok(state.evaluation?.bitsPerByte)
   assert.equal(state.evaluation.targets, targets.length)

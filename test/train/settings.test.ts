@@ -10,6 +10,11 @@ const facts: RunFacts = {
   corpusTokens: 2_000_000,
   documents: 4000,
   cores: 2,
+  objective: 'causal',
+  maskToken: 4096,
+  sentinel: 4195,
+  isFineTuning: false,
+  hasValidation: false,
 }
 
 test('what is given stays, what is not is derived with its reason', () => {

@@ -7,7 +7,7 @@ import { loadModel, sample, type TrainOptions, train } from '../../src/train/ind
 import { markovDocuments, temporaryFolder, writeShard } from './corpora.ts'
 
 /** Shards and a real transformer, both tiny; the options of a run over them. */
-async function prepare(folder: string): Promise<TrainOptions> {
+async function prepare(folder: string): Promise<TrainOptions & { readonly shards: string }> {
   await writeShard(join(folder, 'a.parquet'), markovDocuments(120, 64, 1), { rowGroupRows: 50 })
   await writeFile(join(folder, 'model.json'), JSON.stringify({ contextLength: 32, layers: 1, width: 32, heads: 2 }))
   return {

@@ -1,0 +1,101 @@
+// What a run's inputs are: corpora of token shards, mixed by weight, or files of examples, which a tokenizer turns into tokens.
+
+import { existsSync } from 'node:fs'
+import { basename } from 'node:path'
+import { SluiceError } from '../core/errors.ts'
+import { openCorpus } from '../tokens/corpus.ts'
+import { EXAMPLE_FILES, type ExampleOptions, openExamples } from './examples.ts'
+import { assertOneVocabulary, type MixedCorpus } from './mixture.ts'
+import { documentData, exampleData, type RunData } from './run-data.ts'
+import type { Objective } from './settings.ts'
+
+/** What the trainer needs of a tokenizer. Who calls has it: the trainer reads token ids alone. */
+export interface TextTokenizer {
+  readonly hash: string
+  readonly vocabularySize: number
+  readonly endOfText: number
+  /** What the tokenizer itself puts around a text; empty for one that adds nothing. */
+  readonly frame: { readonly before: readonly number[]; readonly after: readonly number[] }
+  readonly encode: (text: string) => ArrayLike<number>
+  /** [vocabulary] bytes of text behind each token. */
+  readonly tokenBytes: ArrayLike<number>
+}
+
+/** Whether these are texts with labels or targets, and not shards of tokens. */
+export function areExamples(paths: readonly string[], objective: Objective | undefined): boolean {
+  if (objective !== undefined) return objective === 'pairs' || objective === 'classify'
+  return paths.every((path) => EXAMPLE_FILES.some((ending) => ending !== '.parquet' && path.endsWith(ending)))
+}
+
+/**
+ * Corpora from `path` or `path=weight`; without weights, each has its tokens.
+ *
+ * @throws SluiceError `SLUICE_TRAIN_OPTIONS` where some have a weight and others none, `SLUICE_TRAIN_VOCABULARIES`, and those of `openCorpus`
+ */
+export async function openMixture(inputs: readonly string[]): Promise<{ corpora: MixedCorpus[]; paths: string[] }> {
+  const named = inputs.map(parseInput)
+  const weighted = named.filter(({ weight }) => weight !== undefined).length
+  if (weighted > 0 && weighted < named.length)
+    throw new SluiceError('SLUICE_TRAIN_OPTIONS', 'some corpora have a weight and others have none', {
+      fix: 'give each one: web=0.7 code=0.3',
+    })
+  const corpora: MixedCorpus[] = []
+  for (const { path, weight } of named) {
+    const corpus = await openCorpus(path)
+    corpora.push({ corpus, weight: weight ?? corpus.tokens })
+  }
+  assertOneVocabulary(corpora)
+  return { corpora, paths: named.map(({ path }) => path) }
+}
+
+function parseInput(input: string): { path: string; weight?: number } {
+  const match = /^(.+)=(\d+(?:\.\d+)?|\.\d+)$/.exec(input)
+  if (!match || existsSync(input)) return { path: input }
+  const weight = Number(match[2])
+  if (weight > 0) return { path: match[1], weight }
+  throw new SluiceError('SLUICE_TRAIN_OPTIONS', `the weight of ${match[1]} is ${match[2]}`, {
+    fix: 'leave out what is not to be trained on',
+  })
+}
+
+export async function openDocumentData(
+  { corpora, paths }: { readonly corpora: readonly MixedCorpus[]; readonly paths: readonly string[] },
+  validation: string | undefined,
+): Promise<RunData> {
+  if (validation === undefined) return documentData(corpora, { paths })
+  const heldOut = await openCorpus(validation)
+  assertOneVocabulary([...corpora, { corpus: heldOut, weight: 1 }])
+  return documentData(corpora, { paths, validation: heldOut })
+}
+
+export interface ExampleInputs {
+  readonly path: string
+  readonly validation: string | undefined
+  readonly tokenizer: TextTokenizer
+  readonly tokenizerFile: string
+  readonly options: Omit<ExampleOptions, 'encode'>
+  /** What a text to be classified begins with, where the tokenizer has nothing of its own: the encoder's mask, a place made to be filled from the rest. */
+  readonly firstToken: number
+  readonly onNotice?: (line: string) => void
+}
+
+/** @throws SluiceError as `openExamples` */
+export async function openExampleData(inputs: ExampleInputs): Promise<RunData> {
+  const { path, validation, tokenizer, tokenizerFile, onNotice } = inputs
+  const options = { ...inputs.options, encode: framed(inputs) }
+  const examples = await openExamples(path, options)
+  const heldOut =
+    validation === undefined ? undefined : await openExamples(validation, { ...options, labelNames: examples.examples.labelNames })
+  for (const [reason, count] of Object.entries(examples.refused)) onNotice?.(`${count} records of ${basename(path)} left out: ${reason}`)
+  if (examples.cutTokens > 0) onNotice?.(`${examples.cutTokens} tokens of ${basename(path)} cut off: longer than a row`)
+  const vocabulary = { hash: tokenizer.hash, size: tokenizer.vocabularySize, endOfText: tokenizer.endOfText }
+  return exampleData({ examples, heldOut, file: basename(path), vocabulary, tokenizerFile })
+}
+
+function framed({ tokenizer, firstToken, options }: ExampleInputs): (text: string) => number[] {
+  const { frame, endOfText, encode } = tokenizer
+  const hasOwn = frame.before.length + frame.after.length > 0
+  const before = hasOwn ? frame.before : options.kind === 'label' ? [firstToken] : []
+  const after = hasOwn ? frame.after : [endOfText]
+  return (text) => [...before, ...Array.from(encode(text)), ...after]
+}

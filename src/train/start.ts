@@ -1,0 +1,96 @@
+// The model that a run starts from: one that was trained before, with its head changed where it learns something else; or a new
+// one (src/train/model-choice.ts).
+
+import { existsSync } from 'node:fs'
+import { readFile } from 'node:fs/promises'
+import { dirname, join, resolve } from 'node:path'
+import { TOKENIZER_FILE } from '../../schemas/tokens.ts'
+import { SluiceError } from '../core/errors.ts'
+import { type ModelConfig, modelConfig } from '../model/config.ts'
+import type { Trainable } from '../model/trainable.ts'
+import { CONFIG_FILE, openCheckpoint, weightsFile } from './checkpoint.ts'
+import { parseModel } from './model-choice.ts'
+import { SafetensorsFile } from './safetensors.ts'
+import type { Objective } from './settings.ts'
+
+export interface StartModel {
+  /** The checkpoint's folder. */
+  readonly folder: string
+  readonly config: ModelConfig
+  readonly vocabularyHash: string
+  readonly tokenizerFile: string | undefined
+  /** Of a classifier, in the order of its outputs. */
+  readonly labels: readonly string[]
+}
+
+/** @throws SluiceError as `openCheckpoint` */
+export async function openStart(path: string): Promise<StartModel> {
+  const { folder, state } = await openCheckpoint(path)
+  const file = join(folder, CONFIG_FILE)
+  const tokenizerFile = [folder, dirname(resolve(folder))].map((place) => join(place, TOKENIZER_FILE)).find((name) => existsSync(name))
+  const { vocabularyHash, labels } = state
+  return { folder, config: parseModel(await readFile(file, 'utf8'), file), vocabularyHash, tokenizerFile, labels }
+}
+
+/** A configuration whose head tells so many labels apart; any other head is what it was. */
+export function withLabels(config: ModelConfig, labels: number): ModelConfig {
+  return config.architecture === 'encoder' ? modelConfig.parse({ ...config, labels }) : config
+}
+
+/** What an architecture learns where it is not said. */
+export function objectiveFor({ architecture }: Pick<ModelConfig, 'architecture'>, areExamples: boolean): Objective {
+  if (architecture === 'decoder') return 'causal'
+  if (architecture === 'encoder') return areExamples ? 'classify' : 'masked'
+  return areExamples ? 'pairs' : 'spans'
+}
+
+const architectureFor = {
+  causal: 'decoder',
+  masked: 'encoder',
+  classify: 'encoder',
+  spans: 'encoder-decoder',
+  pairs: 'encoder-decoder',
+} as const satisfies Record<Objective, ModelConfig['architecture']>
+
+export function architectureOf(objective: Objective): ModelConfig['architecture'] {
+  return architectureFor[objective]
+}
+
+/** @throws SluiceError `SLUICE_TRAIN_OBJECTIVE` */
+export function assertLearns({ architecture }: ModelConfig, objective: Objective): void {
+  if (architectureFor[objective] === architecture) return
+  throw new SluiceError(
+    'SLUICE_TRAIN_OBJECTIVE',
+    `${objective} is learnt by an ${architectureFor[objective]}, the model is a ${architecture}`,
+    {
+      fix: `give a model of that architecture, or leave --objective out: this one learns ${objectiveFor({ architecture }, false)}`,
+    },
+  )
+}
+
+/**
+ * Puts the weights of a checkpoint into a model. A head that the checkpoint lacks stays as it begins; nothing else may be missing.
+ *
+ * @throws SluiceError `SLUICE_TRAIN_SHAPE`
+ */
+export async function startFrom({ folder }: StartModel, model: Trainable): Promise<void> {
+  const path = weightsFile(folder)
+  await using file = await SafetensorsFile.open(path)
+  for (const { name, shape } of model.parameters) {
+    const stored = file.tensors.get(name)?.shape
+    const isSame = stored?.join() === shape.join()
+    if (isSame) model.write('weights', name, await file.read(name))
+    else if (!isHead(name))
+      throw new SluiceError(
+        'SLUICE_TRAIN_SHAPE',
+        `tensor ${name} is ${stored?.join('×') ?? 'missing'}, the model wants ${shape.join('×')}`,
+        {
+          where: { file: path },
+          fix: 'start from a model of the same architecture and size',
+        },
+      )
+  }
+}
+
+/** Of classifiers (src/model/encoder.ts): the only part that fine-tuning adds. */
+const isHead = (name: string) => /^(classifier|bert\.pooler|head)\./.test(name)

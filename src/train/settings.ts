@@ -169,8 +169,8 @@ export function resolveSettings(options: SettingOptions, facts: RunFacts): Resol
       targetLength: targetLengthFor(facts.objective, length, options),
       hiddenShare: options.hiddenShare ?? laterSettings.hiddenShare,
       meanSpan: options.meanSpan ?? laterSettings.meanSpan,
-      maskToken: options.maskToken ?? facts.maskToken,
-      sentinel: options.sentinel ?? facts.sentinel,
+      maskToken: options.maskToken ?? (isEncoders(facts.objective) ? facts.maskToken : laterSettings.maskToken),
+      sentinel: options.sentinel ?? (facts.objective === 'spans' ? facts.sentinel : laterSettings.sentinel),
       packing: options.packing ?? 'documents',
       seed: options.seed ?? 1,
       validationShare,
@@ -205,6 +205,8 @@ export function resolveSettings(options: SettingOptions, facts: RunFacts): Resol
     }),
   }
 }
+
+const isEncoders = (objective: Objective) => objective === 'masked' || objective === 'classify'
 
 function optimizerOf(options: SettingOptions) {
   const optimizer = options.optimizer ?? laterSettings.optimizer

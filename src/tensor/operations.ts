@@ -13,8 +13,11 @@ export type OpName =
   | 'attention'
   | 'cross_attention'
   | 'attention_cached'
+  | 'relative_bias'
+  | 'head_norm'
   | 'activation'
-  | 'swiglu'
+  | 'gated'
+  | 'scale'
   | 'add'
   | 'head_loss'
 
@@ -53,7 +56,10 @@ function meanKeys(length: number, causal: number, window: number): number {
   return causal ? before : 2 * before
 }
 
-export const ACTIVATIONS = ['gelu_tanh', 'silu', 'relu2'] as const
+/** Runs of tokens whose gradients of head_norm's weights are summed apart. */
+const HEAD_NORM_PARTS = 64
+
+export const ACTIVATIONS = ['gelu_tanh', 'silu', 'relu2', 'gelu', 'relu', 'tanh'] as const
 export type Activation = (typeof ACTIVATIONS)[number]
 
 export const operations: Readonly<Record<OpName, OpDefinition>> = {
@@ -64,7 +70,7 @@ export const operations: Readonly<Record<OpName, OpDefinition>> = {
     differentiable: ['x', 'w', 'b'],
     flops: ({ x, w }) => 2 * rowCount(x.shape) * elements(w.shape),
   },
-  // y[N,C] = w[ids[N]]
+  // y[N,C] = w[ids[N]], rows of a parameter or of an activation
   embedding: {
     shapes: ({ ids, w }) => ({ y: [elements(ids.shape), rowLength(w.shape)] }),
     saves: ['ids'],
@@ -107,21 +113,41 @@ export const operations: Readonly<Record<OpName, OpDefinition>> = {
     saves: [],
     differentiable: [],
   },
+  // y[H, length + keyLength − 1] = w[bucket, H] of each distance key − query = index + 1 − length (relative-bucket.ts)
+  relative_bias: {
+    shapes: ({ w }, { length, keyLength }) => ({ y: [rowLength(w.shape), length + keyLength - 1] }),
+    saves: ['w'],
+    differentiable: ['w'],
+  },
+  // RMSNorm of every query head of qkv[N,(H+2G)·D] with wq[D], and of every key head with wk[D]; values pass through
+  head_norm: {
+    shapes: ({ qkv }, { heads, kvHeads }) => ({ y: qkv.shape, rstd: [rowCount(qkv.shape), heads + kvHeads] }),
+    saves: ['qkv', 'wq', 'wk', 'rstd'],
+    differentiable: ['qkv', 'wq', 'wk'],
+    backwardScratch: ({ qkv, wq }) => {
+      const parts: Shape = [Math.min(HEAD_NORM_PARTS, rowCount(qkv.shape)), elements(wq.shape)]
+      return { queryParts: parts, keyParts: parts }
+    },
+  },
   // the attribute kind is an index of ACTIVATIONS
   activation: { shapes: like('x'), saves: ['x'], differentiable: ['x'] },
-  // x[N,2F], gate then up → y[N,F]
-  swiglu: {
+  // y[N,F] = activation(gate)·up of x[N,2F], gate then up; kind as above
+  gated: {
     shapes: ({ x }) => ({ y: [rowCount(x.shape), rowLength(x.shape) / 2] }),
     saves: ['x'],
     differentiable: ['x'],
   },
+  // y = factor·x
+  scale: { shapes: like('x'), saves: [], differentiable: ['x'] },
   add: { shapes: like('a'), saves: [], differentiable: ['a', 'b'] },
-  // losses[N] = cross entropy of x[N,C]·w[V,C]ᵀ and targets[N], `chunk` tokens at a time; gradients are of scale·Σ losses
+  // y[N] = losses of z = x[N,C]·w[V,C]ᵀ (+ b[V]) and targets[N], `chunk` tokens at a time; gradients are of scale·Σ y. Where
+  // softcap c > 0: z = c·tanh(z / c). With lse = ln Σ exp z and s = smoothing: y = lse − (1 − s)·z[target] − s·mean z +
+  // zLoss·lse². A token whose target is negative has no loss
   head_loss: {
     shapes: ({ x }) => ({ y: [rowCount(x.shape)] }),
     scratch: ({ x, w }, { chunk }) => ({ logits: [Math.min(chunk, rowCount(x.shape)), w.shape[0]] }),
-    saves: ['x', 'w', 'targets', 'scale'],
-    differentiable: ['x', 'w'],
+    saves: ['x', 'w', 'b', 'targets', 'scale'],
+    differentiable: ['x', 'w', 'b'],
     fusesForward: true,
     flops: ({ x, w }) => 2 * rowCount(x.shape) * elements(w.shape),
   },

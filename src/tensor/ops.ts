@@ -110,12 +110,35 @@ export function attentionCached(
   return graph.apply('attention_cached', reads, attentionAttributes({ ...shape, length: shape.length ?? 1, causal: true })).y
 }
 
+/**
+ * The bias of attention by T5's buckets of distances.
+ *
+ * @param w f32[buckets, heads]
+ * @param maxDistance distances from here on share the last bucket
+ */
+export function relativeBias(
+  graph: Graph,
+  w: Tensor,
+  shape: { length: number; keyLength: number; maxDistance: number; bidirectional: boolean },
+): Tensor {
+  return graph.apply('relative_bias', { w }, { ...shape, bidirectional: Number(shape.bidirectional) }).y
+}
+
+export function headNorm(graph: Graph, qkv: Tensor, wq: Tensor, wk: Tensor, shape: HeadShape & { epsilon: number }): Tensor {
+  return graph.apply('head_norm', { qkv, wq, wk }, { ...shape }).y
+}
+
 export function activation(graph: Graph, x: Tensor, kind: Activation): Tensor {
   return graph.apply('activation', { x }, { kind: ACTIVATIONS.indexOf(kind) }).y
 }
 
-export function swiglu(graph: Graph, x: Tensor): Tensor {
-  return graph.apply('swiglu', { x }).y
+/** @param x f32[…, 2F], gates and then what they let through */
+export function gated(graph: Graph, x: Tensor, kind: Activation): Tensor {
+  return graph.apply('gated', { x }, { kind: ACTIVATIONS.indexOf(kind) }).y
+}
+
+export function scale(graph: Graph, x: Tensor, factor: number): Tensor {
+  return graph.apply('scale', { x }, { factor }).y
 }
 
 export function add(graph: Graph, a: Tensor, b: Tensor): Tensor {
@@ -127,7 +150,28 @@ const LOGIT_FLOATS = 1 << 22
 /** Below this many tokens a chunk, reading the head's weights again would cost more than the cache gains. */
 const MINIMUM_CHUNK = 256
 
-export function headLoss(graph: Graph, x: Tensor, w: Tensor, targets: Tensor, scale: Tensor): Tensor {
+export interface HeadLossOptions {
+  /** c of c·tanh(logit / c). */
+  readonly softcap?: number
+  /** Weight of the squared logarithm of the softmax's denominator. */
+  readonly zLoss?: number
+  /** Share of each target that is spread over all classes. */
+  readonly labelSmoothing?: number
+}
+
+/**
+ * @param head what makes logits of x: f32[V, C] and f32[V]
+ * @param targets i32[N], negative where there is none
+ * @param scale f32[1], what the losses are multiplied with before gradients are taken
+ */
+export function headLoss(
+  graph: Graph,
+  x: Tensor,
+  { w, b }: { w: Tensor; b?: Tensor },
+  { targets, scale }: { targets: Tensor; scale: Tensor },
+  { softcap = 0, zLoss = 0, labelSmoothing = 0 }: HeadLossOptions = {},
+): Tensor {
   const chunk = Math.max(MINIMUM_CHUNK, Math.floor(LOGIT_FLOATS / w.shape[0]))
-  return graph.apply('head_loss', { x, w, targets, scale }, { chunk }).y
+  const attributes = { chunk, softcap, zLoss, smoothing: labelSmoothing }
+  return graph.apply('head_loss', { x, w, ...(b ? { b } : {}), targets, scale }, attributes).y
 }

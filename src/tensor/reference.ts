@@ -2,8 +2,10 @@
 
 import type { Device, Program } from './device.ts'
 import type { KernelName, OpRecord } from './graph.ts'
-import { ACTIVATIONS } from './operations.ts'
+import { activation, activationBackward, gated, gatedBackward } from './reference/activation.ts'
 import { attention, attentionBackward, attentionCached } from './reference/attention.ts'
+import { headLoss } from './reference/head-loss.ts'
+import { headNorm, headNormBackward, relativeBias, relativeBiasBackward } from './reference/heads.ts'
 import { adamw, average, muonMomentum, muonUpdate, orthogonalize } from './reference/update.ts'
 import { elements, rowLength } from './shape.ts'
 import type { Tensor } from './tensor.ts'
@@ -145,39 +147,9 @@ function rope(x: Values, width: number, { reads, attributes: { heads, headSize }
       }
 }
 
-const sigmoid = (x: number) => 1 / (1 + Math.exp(-x))
-const GELU_FACTOR = Math.sqrt(2 / Math.PI)
-const geluInner = (x: number) => Math.tanh(GELU_FACTOR * (x + 0.044715 * x ** 3))
-
-/** Value and slope of each activation. */
-const curves: Readonly<Record<(typeof ACTIVATIONS)[number], { value(x: number): number; slope(x: number): number }>> = {
-  gelu_tanh: {
-    value: (x) => 0.5 * x * (1 + geluInner(x)),
-    slope: (x) => 0.5 * (1 + geluInner(x)) + 0.5 * x * (1 - geluInner(x) ** 2) * GELU_FACTOR * (1 + 3 * 0.044715 * x * x),
-  },
-  silu: { value: (x) => x * sigmoid(x), slope: (x) => sigmoid(x) * (1 + x * (1 - sigmoid(x))) },
-  relu2: { value: (x) => Math.max(x, 0) ** 2, slope: (x) => 2 * Math.max(x, 0) },
-}
-
-function headLoss({ reads, writes }: OpRecord, view: View): void {
-  const x = view(reads.x)
-  const w = view(reads.w)
-  const [V, C] = reads.w.shape
-  const scale = view(reads.scale)[0]
-  view(reads.targets).forEach((target, i) => {
-    if (target < 0) return
-    const logits = new Float64Array(V)
-    for (let v = 0; v < V; v++) for (let c = 0; c < C; c++) logits[v] += x[i * C + c] * w[v * C + c]
-    const top = Math.max(...logits)
-    const total = logits.reduce((sum, logit) => sum + Math.exp(logit - top), 0)
-    view(writes.y)[i] += Math.log(total) + top - logits[target]
-    for (let v = 0; v < V; v++) {
-      const slope = scale * (Math.exp(logits[v] - top) / total - Number(v === target))
-      for (let c = 0; c < C; c++) {
-        if (writes.dx) view(writes.dx)[i * C + c] += slope * w[v * C + c]
-        if (writes.dw) view(writes.dw)[v * C + c] += slope * x[i * C + c]
-      }
-    }
+function scaleInto(x: Values, factor: number, y: Values): void {
+  x.forEach((value, i) => {
+    y[i] += factor * value
   })
 }
 
@@ -208,40 +180,16 @@ const kernels: Readonly<Record<KernelName, Kernel>> = {
   cross_attention_backward: attentionBackward,
   attention_cached: attentionCached,
   attention_cached_backward: () => {},
-  activation: ({ reads, writes, attributes: { kind } }, view) => {
-    const { value } = curves[ACTIVATIONS[kind]]
-    const y = view(writes.y)
-    view(reads.x).forEach((x, i) => {
-      y[i] += value(x)
-    })
-  },
-  activation_backward: ({ reads, writes, attributes: { kind } }, view) => {
-    const { slope } = curves[ACTIVATIONS[kind]]
-    const dx = view(writes.dx)
-    const dy = view(reads.dy)
-    view(reads.x).forEach((x, i) => {
-      dx[i] += dy[i] * slope(x)
-    })
-  },
-  swiglu: ({ reads, writes }, view) => {
-    const F = rowLength(writes.y.shape)
-    const x = view(reads.x)
-    const y = view(writes.y)
-    for (let i = 0; i < y.length; i++) {
-      const gate = Math.floor(i / F) * 2 * F + (i % F)
-      y[i] += curves.silu.value(x[gate]) * x[gate + F]
-    }
-  },
-  swiglu_backward: ({ reads, writes }, view) => {
-    const F = rowLength(reads.dy.shape)
-    const x = view(reads.x)
-    const dx = view(writes.dx)
-    view(reads.dy).forEach((dy, i) => {
-      const gate = Math.floor(i / F) * 2 * F + (i % F)
-      dx[gate] += dy * curves.silu.slope(x[gate]) * x[gate + F]
-      dx[gate + F] += dy * curves.silu.value(x[gate])
-    })
-  },
+  relative_bias: relativeBias,
+  relative_bias_backward: relativeBiasBackward,
+  head_norm: headNorm,
+  head_norm_backward: headNormBackward,
+  activation,
+  activation_backward: activationBackward,
+  gated,
+  gated_backward: gatedBackward,
+  scale: ({ reads, writes, attributes: { factor } }, view) => scaleInto(view(reads.x), factor, view(writes.y)),
+  scale_backward: ({ reads, writes, attributes: { factor } }, view) => scaleInto(view(reads.dy), factor, view(writes.dx)),
   add: ({ reads, writes }, view) => {
     const y = view(writes.y)
     view(reads.a).forEach((a, i) => {

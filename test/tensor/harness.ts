@@ -62,13 +62,14 @@ export async function runOn(kind: 'cpu' | 'reference', graph: Graph, laid: Laid,
   }
 }
 
-/** Appends a loss Σ y·r with random r, so that every element of y has a gradient of its own, and returns the training records. */
+/** Appends a loss of y·r with random r, so that every element of y has a gradient of its own, and returns the training records. */
 export function withLoss(graph: Graph, y: Tensor): ReturnType<typeof differentiate> {
+  if (graph.records.at(-1)?.kernel === 'head_loss') return differentiate(graph)
   const C = y.shape[y.shape.length - 1]
   const w = graph.tensor('loss weights', [3, C], 'constant')
   const scale = graph.tensor('loss scale', [1], 'constant')
   const targets = graph.tensor('loss targets', [elements(y.shape) / C], 'constant', 'i32')
-  graph.apply('head_loss', { x: y, w, targets, scale }, { chunk: 5 })
+  graph.apply('head_loss', { x: y, w, targets, scale }, { chunk: 5, softcap: 0, zLoss: 0, smoothing: 0 })
   return differentiate(graph)
 }
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Graph } from '../../src/tensor/graph.ts'
-import type { Activation } from '../../src/tensor/operations.ts'
+import { ACTIVATIONS, type Activation } from '../../src/tensor/operations.ts'
 import * as ops from '../../src/tensor/ops.ts'
 import type { Tensor } from '../../src/tensor/tensor.ts'
 import { activationOf, assertSameOnCpu, assertSlopes, type Case, noise } from './harness.ts'
@@ -18,6 +18,18 @@ const cases: Readonly<Record<string, () => Case>> = {
     const ids = graph.tensor('ids', [11], 'input', 'i32')
     const y = ops.embedding(graph, ids, graph.tensor('w', [5, 67], 'parameter'))
     return { graph, y, inputs: new Map([[ids, Int32Array.from([4, 0, 1, 1, 1, 2, 4, 0, 3, 3, 4])]]) }
+  },
+  'rows of an activation, some twice and some never': () => {
+    const graph = new Graph()
+    const ids = graph.tensor('ids', [6], 'input', 'i32')
+    return { graph, y: ops.embedding(graph, ids, activationOf(graph, [7, 67])), inputs: new Map([[ids, Int32Array.of(5, 0, 5, 2, 6, 0)]]) }
+  },
+  'rows of an activation that is used elsewhere': () => {
+    const graph = new Graph()
+    const ids = graph.tensor('ids', [3], 'input', 'i32')
+    const x = activationOf(graph, [3, 9])
+    const picked = ops.embedding(graph, ids, x)
+    return { graph, y: ops.add(graph, ops.activation(graph, x, 'silu'), picked), inputs: new Map([[ids, Int32Array.of(2, 2, 0)]]) }
   },
   rmsnorm: () => {
     const graph = new Graph()
@@ -46,12 +58,38 @@ const cases: Readonly<Record<string, () => Case>> = {
     ])
     return { graph, y, inputs }
   },
-  gelu_tanh: () => activationCase('gelu_tanh'),
-  silu: () => activationCase('silu'),
-  relu2: () => activationCase('relu2'),
-  swiglu: () => {
+  ...Object.fromEntries(ACTIVATIONS.map((kind) => [kind, () => activationCase(kind)])),
+  ...Object.fromEntries(ACTIVATIONS.map((kind) => [`a gate of ${kind}`, () => gatedCase(kind)])),
+  'a gate whose input is used elsewhere': () => {
     const graph = new Graph()
-    return { graph, y: ops.swiglu(graph, activationOf(graph, [37, 24])), inputs: new Map() }
+    const x = activationOf(graph, [5, 8])
+    const opened = ops.gated(graph, x, 'gelu')
+    return { graph, y: ops.add(graph, ops.linear(graph, x, graph.tensor('w', [4, 8], 'parameter')), opened), inputs: new Map() }
+  },
+  scale: () => {
+    const graph = new Graph()
+    return { graph, y: ops.scale(graph, activationOf(graph, [7, 13]), -0.37), inputs: new Map() }
+  },
+  'a scaled tensor that is used elsewhere': () => {
+    const graph = new Graph()
+    const x = activationOf(graph, [7, 13])
+    return { graph, y: ops.add(graph, ops.activation(graph, x, 'tanh'), ops.scale(graph, x, 3)), inputs: new Map() }
+  },
+  'normalized heads': () => headNormCase(5, { heads: 3, kvHeads: 3, headSize: 6 }),
+  'normalized heads that share keys, of more tokens than parts': () => headNormCase(131, { heads: 4, kvHeads: 2, headSize: 10 }),
+  'normalized heads of queries, keys and values that are used elsewhere': () => {
+    const graph = new Graph()
+    const qkv = activationOf(graph, [9, 24])
+    const [wq, wk] = ['wq', 'wk'].map((name) => graph.tensor(name, [4], 'parameter'))
+    const normed = ops.headNorm(graph, qkv, wq, wk, { heads: 2, kvHeads: 2, headSize: 4, epsilon: 1e-5 })
+    return { graph, y: ops.add(graph, ops.activation(graph, qkv, 'silu'), normed), inputs: new Map() }
+  },
+  'a bias of distances in both directions': () => biasCase({ length: 41, keyLength: 41, maxDistance: 20, bidirectional: true }),
+  'a bias of distances to what came before': () => biasCase({ length: 70, keyLength: 33, maxDistance: 30, bidirectional: false }),
+  'a bias of distances from computed weights': () => {
+    const graph = new Graph()
+    const shape = { length: 17, keyLength: 9, maxDistance: 9, bidirectional: true }
+    return { graph, y: ops.relativeBias(graph, activationOf(graph, [12, 3]), shape), inputs: new Map() }
   },
   'a residual stream that is read before and after it is added to': () => {
     const graph = new Graph()
@@ -82,6 +120,23 @@ function linearCase(N: number, K: number, M: number, { bias, inOut }: { bias: bo
 function activationCase(kind: Activation): Case {
   const graph = new Graph()
   return { graph, y: ops.activation(graph, activationOf(graph, [7, 13]), kind), inputs: new Map() }
+}
+
+function gatedCase(kind: Activation): Case {
+  const graph = new Graph()
+  return { graph, y: ops.gated(graph, activationOf(graph, [37, 24]), kind), inputs: new Map() }
+}
+
+function headNormCase(N: number, shape: ops.HeadShape): Case {
+  const graph = new Graph()
+  const [wq, wk] = ['wq', 'wk'].map((name) => graph.tensor(name, [shape.headSize], 'parameter'))
+  const qkv = activationOf(graph, [N, (shape.heads + 2 * shape.kvHeads) * shape.headSize])
+  return { graph, y: ops.headNorm(graph, qkv, wq, wk, { ...shape, epsilon: 1e-5 }), inputs: new Map() }
+}
+
+function biasCase(shape: Parameters<typeof ops.relativeBias>[2]): Case {
+  const graph = new Graph()
+  return { graph, y: ops.relativeBias(graph, graph.tensor('w', [16, 3], 'parameter'), shape), inputs: new Map() }
 }
 
 for (const [name, build] of Object.entries(cases)) {

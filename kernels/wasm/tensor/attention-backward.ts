@@ -1,8 +1,8 @@
 // Gradients of attention.ts: probabilities are made again from lse.
 
-import { PANEL_ROW, QUERIES, SIGHT, firstOf, lastOf, reverse, roundUp, scorePanel, sees, sightOf, tanh4, transposeInto, weigh } from './attention'
+import { PANEL_ROW, QUERIES, SIGHT, firstOf, lastOf, reverse, roundUp, scorePanel, sees, sightOf, transposeInto, weigh } from './attention'
 import { MR, NR, packA, packB, tile, transpose4 } from './gemm'
-import { address, exp4, float, floats, int, loadRagged, smaller, storeRagged, sumLanes, zero } from './math'
+import { address, exp4, float, floats, int, loadRagged, smaller, storeRagged, sumLanes, tanh4, zero } from './math'
 
 /**
  * A block is one row and one group of k and v with all its heads: nobody else writes those columns of dk and dv.

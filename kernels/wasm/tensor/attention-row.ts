@@ -1,7 +1,7 @@
 // Attention where each row has one query, as when text is written token by token: nothing is packed, for nothing is read twice.
 
-import { address, exp4, float, floats, int, ln, loadRagged, maxLanes, smaller, storeRagged, sumLanes } from './math'
-import { sightOf, tanh4 } from './attention'
+import { address, exp4, float, floats, int, ln, loadRagged, maxLanes, smaller, storeRagged, sumLanes, tanh4 } from './math'
+import { sightOf } from './attention'
 
 /**
  * Copies keys and values of new tokens into the cache, from position[row] on; those beyond its end are left out. A block is a row.

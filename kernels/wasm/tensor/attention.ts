@@ -11,7 +11,7 @@
 // + bias[head][j − place + length of the bias − K].
 
 import { MR, NR, packA, packB, tile, transpose4 } from './gemm'
-import { address, exp4, float, floats, int, ln, smaller } from './math'
+import { address, exp4, float, floats, int, ln, smaller, tanh4 } from './math'
 
 /** Queries that the gradients of k and v are gathered over before they are added: 12 panels. */
 export const QUERIES: i32 = 96
@@ -78,14 +78,6 @@ export function sees(j: v128, lo: v128, hi: v128): v128 {
 /** A line of n floats backwards, so that eight queries' biases of one key lie in the order of the queries. */
 export function reverse(line: usize, n: i32, out: usize): void {
   for (let i = 0; i < n; i++) store<f32>(out + floats(n - 1 - i), load<f32>(line + floats(i)))
-}
-
-/** tanh x = 1 − 2 / (e^2x + 1). */
-// @ts-ignore: decorator
-@inline
-export function tanh4(x: v128): v128 {
-  const one = f32x4.splat(1)
-  return f32x4.sub(one, f32x4.div(f32x4.splat(2), f32x4.add(exp4(f32x4.add(x, x)), one)))
 }
 
 /** out[column][row] = source[row][column]; strides in floats. */

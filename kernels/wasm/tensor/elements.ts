@@ -1,76 +1,45 @@
 // Kernels that work element by element: activations, sums, the optimizer. Tensors begin at a multiple of 64 bytes and are
 // padded to one, so that a last vector may reach past the end.
 
-import { address, blockEnd, ELEMENTS, exp4, float, floats, int, loadRagged, smaller, sumLanes } from './math'
+import { slopeOf, valueOf } from './curves'
+import { address, blockEnd, ELEMENTS, float, floats, int, loadRagged, smaller } from './math'
 
-// @ts-ignore: decorator
-@inline
-function sigmoid(x: v128): v128 {
-  return f32x4.div(f32x4.splat(1), f32x4.add(f32x4.splat(1), exp4(f32x4.neg(x))))
-}
-
-// gelu_tanh(x) = x·σ(2u), u = √(2/π)(x + 0.044715 x³), for (1 + tanh u)/2 = σ(2u). Hendrycks & Gimpel 2016.
-const GELU_LINEAR: f32 = 1.5957691216057308
-const GELU_CUBE: f32 = 0.07135481282553526
-
-// @ts-ignore: decorator
-@inline
-function geluGate(x: v128): v128 {
-  const inner = f32x4.relaxed_madd(f32x4.mul(x, x), f32x4.splat(GELU_CUBE), f32x4.splat(GELU_LINEAR))
-  return sigmoid(f32x4.mul(x, inner))
-}
-
-/** Arguments: x, y, n, kind (0 gelu_tanh, 1 silu, 2 relu²). */
+/** Arguments: x, y, n, kind (curves.ts). */
 export function activation(p: usize, block: i32, scratch: usize): void {
   const x = address(p, 0), y = address(p, 1), kind = int(p, 3), end = blockEnd(int(p, 2), block)
-  let at = floats(block * ELEMENTS)
-  if (kind == 0) for (; at < end; at += 16) { const v = v128.load(x + at); v128.store(y + at, f32x4.mul(v, geluGate(v))) }
-  else if (kind == 1) for (; at < end; at += 16) { const v = v128.load(x + at); v128.store(y + at, f32x4.mul(v, sigmoid(v))) }
-  else for (; at < end; at += 16) { const v = f32x4.pmax(v128.load(x + at), f32x4.splat(0)); v128.store(y + at, f32x4.mul(v, v)) }
+  for (let at = floats(block * ELEMENTS); at < end; at += 16) v128.store(y + at, valueOf(kind, v128.load(x + at)))
 }
 
 /** Arguments: x, dy, dx, add, n, kind. */
 export function activationBackward(p: usize, block: i32, scratch: usize): void {
   const x = address(p, 0), dy = address(p, 1), dx = address(p, 2), add = int(p, 3) != 0, kind = int(p, 5)
-  const end = blockEnd(int(p, 4), block), one = f32x4.splat(1)
+  const end = blockEnd(int(p, 4), block)
   for (let at = floats(block * ELEMENTS); at < end; at += 16) {
-    const v = v128.load(x + at)
-    let slope: v128
-    if (kind == 0) {
-      const s = geluGate(v)
-      const inner = f32x4.relaxed_madd(f32x4.mul(v, v), f32x4.splat(3 * GELU_CUBE), f32x4.splat(GELU_LINEAR))
-      slope = f32x4.mul(s, f32x4.relaxed_madd(f32x4.mul(v, f32x4.sub(one, s)), inner, one))
-    } else if (kind == 1) {
-      const s = sigmoid(v)
-      slope = f32x4.mul(s, f32x4.relaxed_madd(v, f32x4.sub(one, s), one))
-    } else slope = f32x4.mul(f32x4.splat(2), f32x4.pmax(v, f32x4.splat(0)))
-    let value = f32x4.mul(slope, v128.load(dy + at))
+    let value = f32x4.mul(slopeOf(kind, v128.load(x + at)), v128.load(dy + at))
     if (add) value = f32x4.add(value, v128.load(dx + at))
     v128.store(dx + at, value)
   }
 }
 
-/** SwiGLU (Shazeer 2020): y[i,j] = silu(x[i,j])·x[i,F+j]. F is a multiple of 4. Arguments: x, y, rows, F, rows of a block. */
-export function swiglu(p: usize, block: i32, scratch: usize): void {
-  const F = int(p, 3), size = int(p, 4), width = floats(F)
+/** Gates (Shazeer 2020): y[i,j] = activation(x[i,j])·x[i,F+j]. F is a multiple of 4. Arguments: x, y, rows, F, kind, rows of a block. */
+export function gated(p: usize, block: i32, scratch: usize): void {
+  const F = int(p, 3), kind = int(p, 4), size = int(p, 5), width = floats(F)
   for (let i = block * size, to = smaller(int(p, 2), i + size); i < to; i++) {
     const gate = address(p, 0) + <usize>i * 2 * width, y = address(p, 1) + <usize>i * width
-    for (let at: usize = 0; at < width; at += 16) {
-      const g = v128.load(gate + at)
-      v128.store(y + at, f32x4.mul(f32x4.mul(g, sigmoid(g)), v128.load(gate + width + at)))
-    }
+    for (let at: usize = 0; at < width; at += 16)
+      v128.store(y + at, f32x4.mul(valueOf(kind, v128.load(gate + at)), v128.load(gate + width + at)))
   }
 }
 
-/** Arguments: x, dy, dx, add, rows, F, rows of a block. */
-export function swigluBackward(p: usize, block: i32, scratch: usize): void {
-  const F = int(p, 5), size = int(p, 6), width = floats(F), add = int(p, 3) != 0, one = f32x4.splat(1)
+/** Arguments: x, dy, dx, add, rows, F, kind, rows of a block. */
+export function gatedBackward(p: usize, block: i32, scratch: usize): void {
+  const F = int(p, 5), kind = int(p, 6), size = int(p, 7), width = floats(F), add = int(p, 3) != 0
   for (let i = block * size, to = smaller(int(p, 4), i + size); i < to; i++) {
     const gate = address(p, 0) + <usize>i * 2 * width, dy = address(p, 1) + <usize>i * width, dx = address(p, 2) + <usize>i * 2 * width
     for (let at: usize = 0; at < width; at += 16) {
-      const g = v128.load(gate + at), up = v128.load(gate + width + at), d = v128.load(dy + at), s = sigmoid(g)
-      let dGate = f32x4.mul(f32x4.mul(d, up), f32x4.mul(s, f32x4.relaxed_madd(g, f32x4.sub(one, s), one)))
-      let dUp = f32x4.mul(d, f32x4.mul(g, s))
+      const g = v128.load(gate + at), d = v128.load(dy + at)
+      let dGate = f32x4.mul(f32x4.mul(d, v128.load(gate + width + at)), slopeOf(kind, g))
+      let dUp = f32x4.mul(d, valueOf(kind, g))
       if (add) {
         dGate = f32x4.add(dGate, v128.load(dx + at))
         dUp = f32x4.add(dUp, v128.load(dx + width + at))
@@ -78,6 +47,15 @@ export function swigluBackward(p: usize, block: i32, scratch: usize): void {
       v128.store(dx + at, dGate)
       v128.store(dx + width + at, dUp)
     }
+  }
+}
+
+/** y = factor·x, or added to y. Arguments: x, y, add, n, factor. */
+export function scale(p: usize, block: i32, scratch: usize): void {
+  const x = address(p, 0), y = address(p, 1), add = int(p, 2) != 0, end = blockEnd(int(p, 3), block), factor = f32x4.splat(float(p, 4))
+  for (let at = floats(block * ELEMENTS); at < end; at += 16) {
+    const value = f32x4.mul(v128.load(x + at), factor)
+    v128.store(y + at, add ? f32x4.add(value, v128.load(y + at)) : value)
   }
 }
 

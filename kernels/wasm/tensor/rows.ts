@@ -1,6 +1,6 @@
 // Kernels that work row by row: normalization, embedding, cross entropy.
 
-import { address, exp4, float, floats, int, ln, loadRagged, maxLanes, smaller, storeRagged, sumLanes, zero } from './math'
+import { address, exp4, float, floats, int, ln, loadRagged, maxLanes, smaller, storeRagged, sumLanes, tanh4, zero } from './math'
 
 /**
  * LayerNorm (Ba et al. 2016) or, where mean is 0, RMSNorm (Zhang & Sennrich 2019): y = (x − mean)·rstd·w (+ b).
@@ -90,10 +90,14 @@ export function embedding(p: usize, block: i32, scratch: usize): void {
   }
 }
 
-/** dw[ids[i]] += dy[i], in the order of i: a block is a range of columns, so nobody else adds there. Arguments: ids, dy, dw, rows, C, columns of a block. */
+/**
+ * dw[ids[i]] += dy[i], in the order of i: a block is a range of columns, so nobody else adds there. Without `add`, dw is cleared
+ * first. Arguments: ids, dy, dw, rows, C, columns of a block, add, rows of dw.
+ */
 export function embeddingBackward(p: usize, block: i32, scratch: usize): void {
   const rows = int(p, 3), C = int(p, 4), size = int(p, 5)
   const from = block * size, to = smaller(C, from + size)
+  if (int(p, 6) == 0) for (let id = 0, count = int(p, 7); id < count; id++) zero(address(p, 2) + floats(id * C + from), to - from)
   for (let i = 0; i < rows; i++) {
     const dw = address(p, 2) + floats(load<i32>(address(p, 0) + floats(i)) * C), dy = address(p, 1) + floats(i * C)
     for (let c = from; c < to; c += 4) {
@@ -103,15 +107,27 @@ export function embeddingBackward(p: usize, block: i32, scratch: usize): void {
   }
 }
 
+/** x = softcap·tanh(x / softcap). */
+function cap(x: usize, n: i32, softcap: f32): void {
+  const factor = f32x4.splat(softcap), inverse = f32x4.splat(1 / softcap)
+  for (let c = 0; c < n; c += 4) storeRagged(x + floats(c), n - c, f32x4.mul(factor, tanh4(f32x4.mul(loadRagged(x + floats(c), n - c, 0), inverse))))
+}
+
+function mean(x: usize, n: i32): f32 {
+  let sum = f32x4.splat(0)
+  for (let c = 0; c < n; c += 4) sum = f32x4.add(sum, loadRagged(x + floats(c), n - c, 0))
+  return sumLanes(sum) / <f32>n
+}
+
 /**
- * Softmax cross entropy of rows of logits, in nats; with `gradient` the logits become (softmax − one-hot)·scale.
- * A row whose target is negative has loss 0 and gradient 0.
- * Arguments: logits, targets, losses, address of scale, rows, V, gradient, rows of a block.
+ * Losses of rows of logits in nats, head_loss of src/tensor/operations.ts; with `gradient` the logits become the gradient of
+ * scale·loss in what they were before the cap. A row whose target is negative has loss 0 and gradient 0.
+ * Arguments: logits, targets, losses, address of scale, rows, V, gradient, rows of a block, softcap, zLoss, smoothing.
  */
 export function crossEntropy(p: usize, block: i32, scratch: usize): void {
-  const V = int(p, 5), gradient = int(p, 6) != 0, size = int(p, 7)
-  const from = block * size, to = smaller(int(p, 4), from + size)
-  const scale = load<f32>(address(p, 3))
+  const V = int(p, 5), gradient = int(p, 6) != 0, size = int(p, 7), softcap = float(p, 8), zLoss = float(p, 9), smoothing = float(p, 10)
+  const from = block * size, to = smaller(int(p, 4), from + size), isCapped = softcap > 0
+  const scale = load<f32>(address(p, 3)), one = f32x4.splat(1), inverse = f32x4.splat(isCapped ? 1 / softcap : 0)
   for (let i = from; i < to; i++) {
     const x = address(p, 0) + floats(i * V), target = load<i32>(address(p, 1) + floats(i)), loss = address(p, 2) + floats(i)
     if (target < 0) {
@@ -119,7 +135,8 @@ export function crossEntropy(p: usize, block: i32, scratch: usize): void {
       if (gradient) zero(x, V)
       continue
     }
-    const hit = x + floats(target), score = load<f32>(hit)
+    if (isCapped) cap(x, V, softcap)
+    const hit = x + floats(target), score = load<f32>(hit), level: f32 = smoothing > 0 ? mean(x, V) : 0
     let top = f32x4.splat(-1e30)
     for (let c = 0; c < V; c += 4) top = f32x4.pmax(top, loadRagged(x + floats(c), V - c, -1e30))
     const maximum = maxLanes(top), shift = f32x4.splat(maximum)
@@ -127,13 +144,23 @@ export function crossEntropy(p: usize, block: i32, scratch: usize): void {
     for (let c = 0; c < V; c += 4) {
       const e = exp4(f32x4.sub(loadRagged(x + floats(c), V - c, -1e30), shift))
       sum = f32x4.add(sum, e)
-      if (gradient) storeRagged(x + floats(c), V - c, e)
+      if (gradient && !isCapped) storeRagged(x + floats(c), V - c, e)
     }
-    const total = sumLanes(sum)
-    store<f32>(loss, <f32>(ln(total) + <f64>(maximum - score)))
+    const total = sumLanes(sum), logTotal = ln(total), lse = <f32>(logTotal + <f64>maximum)
+    const wanted = score + smoothing * (level - score)
+    store<f32>(loss, <f32>(logTotal + <f64>(maximum - wanted)) + zLoss * lse * lse)
     if (!gradient) continue
-    const factor = f32x4.splat(scale / total)
-    for (let c = 0; c < V; c += 4) storeRagged(x + floats(c), V - c, f32x4.mul(loadRagged(x + floats(c), V - c, 0), factor))
-    store<f32>(hit, load<f32>(hit) - scale)
+    const factor = f32x4.splat(scale * (1 + 2 * zLoss * lse) / total), spread = f32x4.splat(scale * smoothing / <f32>V)
+    for (let c = 0; c < V; c += 4) {
+      const n = V - c, z = loadRagged(x + floats(c), n, 0)
+      let slope = f32x4.sub(f32x4.mul(isCapped ? exp4(f32x4.sub(z, shift)) : z, factor), spread)
+      if (isCapped) {
+        const turned = f32x4.mul(z, inverse)
+        slope = f32x4.mul(slope, f32x4.relaxed_nmadd(turned, turned, one))
+      }
+      storeRagged(x + floats(c), n, slope)
+    }
+    const uncapped: f32 = isCapped ? 1 - (score / softcap) * (score / softcap) : 1
+    store<f32>(hit, load<f32>(hit) - scale * (1 - smoothing) * uncapped)
   }
 }

@@ -4,7 +4,7 @@
 import type { KernelName, OpRecord } from '../graph.ts'
 import { NEWTON_SCHULZ, NEWTON_SCHULZ_STEPS } from '../muon.ts'
 import { elements, rowCount, rowLength } from '../shape.ts'
-import type { Tensor } from '../tensor.ts'
+import type { Attributes, Tensor } from '../tensor.ts'
 import type { Tile } from './native/gemm-code.ts'
 
 /** Kernels of kernels/wasm/tensor.ts. A launch names one by its index here. */
@@ -25,8 +25,13 @@ export const KERNELS = [
   'sumRows',
   'activation',
   'activationBackward',
-  'swiglu',
-  'swigluBackward',
+  'gated',
+  'gatedBackward',
+  'scale',
+  'relativeBias',
+  'relativeBiasBackward',
+  'headNorm',
+  'headNormBackward',
   'add',
   'crossEntropy',
   'squareSum',
@@ -57,6 +62,7 @@ export const wasmTile: Tile = { rows: 6, columns: 8 }
 export const ELEMENTS_PER_BLOCK = 16384
 const ROWS_PER_BLOCK = 32
 const COLUMNS_PER_BLOCK = 64
+const ROWS_PER_LOSS_BLOCK = 8
 /** Outputs of a block of rowTimesMatrix: about 32 KiB of weights at a width of 128. */
 const OUTPUTS_PER_BLOCK = 64
 /** Up to this many rows a product reads the weights in place instead of packing them. */
@@ -292,31 +298,77 @@ function attentionCached(record: OpRecord, at: Where): Launch[] {
   return [{ kernel: 'joinCache', blocks: rows, words: join }, ...attention(cached, record, at)]
 }
 
-/** `chunk` tokens at a time: logits, losses and the logits' gradient in place, and from that the gradients of x and w. */
+/** `chunk` tokens at a time: logits, losses and the logits' gradient in place, and from that the gradients of x, w and b. */
 function headLoss(record: OpRecord, training: boolean, at: Where): Launch[] {
-  const { x, w, targets, scale } = record.reads
-  const { y, dx, dw } = record.writes
-  const { logits } = record.scratch
+  const { x, w, b, targets, scale } = record.reads
+  const { y, dx, dw, db } = record.writes
+  const { softcap, zLoss, smoothing } = record.attributes
+  const logits = at(record.scratch.logits)
   const N = rowCount(x.shape)
   const [V, C] = w.shape
-  const chunk = logits.shape[0]
+  const [chunk] = record.scratch.logits.shape
   const launches: Launch[] = []
   for (let from = 0; from < N; from += chunk) {
     const rows = Math.min(chunk, N - from)
     const part = (tensor: Tensor, width: number) => at(tensor) + from * width * 4
-    launches.push(gemm({ M: rows, N: V, K: C, a: rowMajor(part(x, C), C), b: transposed(at(w), C), c: at(logits), adds: 0 }), {
+    const kind = [rows, V, Number(training), ROWS_PER_LOSS_BLOCK, bits(softcap), bits(zLoss), bits(smoothing)]
+    launches.push(gemm({ M: rows, N: V, K: C, a: rowMajor(part(x, C), C), b: transposed(at(w), C), c: logits, adds: 0, bias: at(b) }), {
       kernel: 'crossEntropy',
-      blocks: blocksOf(rows, 8),
-      words: [at(logits), part(targets, 1), part(y, 1), at(scale), rows, V, Number(training), 8],
+      blocks: blocksOf(rows, ROWS_PER_LOSS_BLOCK),
+      words: [logits, part(targets, 1), part(y, 1), at(scale), ...kind],
     })
-    if (!training) continue
-    launches.push(
-      gemm({ M: V, N: C, K: rows, a: transposed(at(logits), V), b: rowMajor(part(x, C), C), c: at(dw), adds: 1 }),
-      joined(gemm({ M: rows, N: C, K: V, a: rowMajor(at(logits), V), b: rowMajor(at(w), C), c: part(dx, C), adds: adds(record, 'dx') })),
-    )
+    const slopes: Launch[] = []
+    if (dw)
+      slopes.push(
+        gemm({
+          M: V,
+          N: C,
+          K: rows,
+          a: transposed(logits, V),
+          b: rowMajor(part(x, C), C),
+          c: at(dw),
+          adds: adds(record, 'dw') || Number(from > 0),
+        }),
+      )
+    if (dx)
+      slopes.push(gemm({ M: rows, N: C, K: V, a: rowMajor(logits, V), b: rowMajor(at(w), C), c: part(dx, C), adds: adds(record, 'dx') }))
+    if (db)
+      slopes.push({ kernel: 'columnSums', blocks: blocksOf(V, COLUMNS_PER_BLOCK), words: [logits, rows, V, at(db), COLUMNS_PER_BLOCK] })
+    launches.push(...slopes.slice(0, 1), ...slopes.slice(1).map(joined))
   }
   return launches
 }
+
+function headNormBackward(record: OpRecord, at: Where): Launch[] {
+  const { qkv, wq, wk, rstd, dy } = record.reads
+  const { dqkv, dwq, dwk } = record.writes
+  const { queryParts, keyParts } = record.scratch
+  const { heads, kvHeads, headSize: D } = record.attributes
+  const N = rowCount(qkv.shape)
+  const size = Math.ceil(N / queryParts.shape[0])
+  const parts = blocksOf(N, size)
+  const inputs = [at(qkv), at(wq), at(wk), at(rstd), at(dy), at(dqkv), adds(record, 'dqkv'), at(queryParts), at(keyParts)]
+  const sum = (from: Tensor, to: Tensor, name: string): Launch => ({
+    kernel: 'sumRows',
+    blocks: blocksOf(D, COLUMNS_PER_BLOCK),
+    words: [at(from), parts, D, at(to), adds(record, name), COLUMNS_PER_BLOCK],
+  })
+  return [
+    { kernel: 'headNormBackward', blocks: parts, words: [...inputs, N, heads, kvHeads, D, size] },
+    sum(queryParts, dwq, 'dwq'),
+    joined(sum(keyParts, dwk, 'dwk')),
+  ]
+}
+
+/** What says which bucket a distance falls into. */
+function bucketWords(w: Tensor, { length, keyLength, maxDistance, bidirectional }: Attributes): number[] {
+  const [buckets, heads] = w.shape
+  const exact = Math.floor((bidirectional ? buckets / 2 : buckets) / 2)
+  return [length, length + keyLength - 1, buckets, heads, bidirectional, bits(Math.log(maxDistance / exact))]
+}
+
+const scaled = (x: number, y: number, isAdded: number, { shape }: Tensor, factor: number) =>
+  elementwise('scale', [x, y, isAdded, elements(shape), bits(factor)], elements(shape))
 
 /** One matrix of a block. The polynomial is taken of the smaller Gram matrix, its last one times the factor. */
 function orthogonalize({ writes: { x, y }, scratch, attributes: { offset, rows, columns, factor } }: OpRecord, at: Where): Launch[] {
@@ -356,13 +408,26 @@ const lowerings: Readonly<Record<KernelName, (record: OpRecord, at: Where) => La
       words: [at(ids), at(w), at(y), elements(ids.shape), rowLength(w.shape), ROWS_PER_BLOCK],
     },
   ],
-  embedding_backward: ({ reads: { ids, dy }, writes: { dw } }, at) => [
-    {
-      kernel: 'embeddingBackward',
-      blocks: blocksOf(rowLength(dw.shape), COLUMNS_PER_BLOCK),
-      words: [at(ids), at(dy), at(dw), elements(ids.shape), rowLength(dw.shape), COLUMNS_PER_BLOCK],
-    },
-  ],
+  embedding_backward: (record, at) => {
+    const { ids, dy } = record.reads
+    const { dw } = record.writes
+    return [
+      {
+        kernel: 'embeddingBackward',
+        blocks: blocksOf(rowLength(dw.shape), COLUMNS_PER_BLOCK),
+        words: [
+          at(ids),
+          at(dy),
+          at(dw),
+          elements(ids.shape),
+          rowLength(dw.shape),
+          COLUMNS_PER_BLOCK,
+          adds(record, 'dw'),
+          rowCount(dw.shape),
+        ],
+      },
+    ]
+  },
 
   norm: ({ reads: { x, w, b }, writes: { y, mean, rstd }, attributes: { epsilon } }, at) => [
     {
@@ -390,6 +455,22 @@ const lowerings: Readonly<Record<KernelName, (record: OpRecord, at: Where) => La
   attention_cached: attentionCached,
   attention_cached_backward: () => [],
 
+  relative_bias: ({ reads: { w }, writes: { y }, attributes }, at) => [
+    { kernel: 'relativeBias', blocks: rowLength(w.shape), words: [at(w), at(y), ...bucketWords(w, attributes)] },
+  ],
+  relative_bias_backward: (record, at) => {
+    const { dw } = record.writes
+    const words = [at(dw), at(record.reads.dy), ...bucketWords(dw, record.attributes), adds(record, 'dw')]
+    return [{ kernel: 'relativeBiasBackward', blocks: rowLength(dw.shape), words }]
+  },
+
+  head_norm: ({ reads: { qkv, wq, wk }, writes: { y, rstd }, attributes: { heads, kvHeads, headSize, epsilon } }, at) => {
+    const N = rowCount(qkv.shape)
+    const words = [at(qkv), at(wq), at(wk), at(y), at(rstd), N, heads, kvHeads, headSize, bits(epsilon), ROWS_PER_BLOCK]
+    return [{ kernel: 'headNorm', blocks: blocksOf(N, ROWS_PER_BLOCK), words }]
+  },
+  head_norm_backward: headNormBackward,
+
   activation: ({ reads: { x }, writes: { y }, attributes: { kind } }, at) => [
     elementwise('activation', [at(x), at(y), elements(x.shape), kind], elements(x.shape)),
   ],
@@ -399,22 +480,29 @@ const lowerings: Readonly<Record<KernelName, (record: OpRecord, at: Where) => La
     return [elementwise('activationBackward', [at(x), at(dy), at(record.writes.dx), adds(record, 'dx'), n, record.attributes.kind], n)]
   },
 
-  swiglu: ({ reads: { x }, writes: { y } }, at) => [
+  gated: ({ reads: { x }, writes: { y }, attributes: { kind } }, at) => [
     {
-      kernel: 'swiglu',
+      kernel: 'gated',
       blocks: blocksOf(rowCount(y.shape), ROWS_PER_BLOCK),
-      words: [at(x), at(y), rowCount(y.shape), rowLength(y.shape), ROWS_PER_BLOCK],
+      words: [at(x), at(y), rowCount(y.shape), rowLength(y.shape), kind, ROWS_PER_BLOCK],
     },
   ],
-  swiglu_backward: (record, at) => {
+  gated_backward: (record, at) => {
     const { x, dy } = record.reads
+    const shape = [rowCount(dy.shape), rowLength(dy.shape), record.attributes.kind, ROWS_PER_BLOCK]
     return [
       {
-        kernel: 'swigluBackward',
+        kernel: 'gatedBackward',
         blocks: blocksOf(rowCount(dy.shape), ROWS_PER_BLOCK),
-        words: [at(x), at(dy), at(record.writes.dx), adds(record, 'dx'), rowCount(dy.shape), rowLength(dy.shape), ROWS_PER_BLOCK],
+        words: [at(x), at(dy), at(record.writes.dx), adds(record, 'dx'), ...shape],
       },
     ]
+  },
+
+  scale: ({ reads: { x }, writes: { y }, attributes: { factor } }, at) => [scaled(at(x), at(y), 0, x, factor)],
+  scale_backward: (record, at) => {
+    const { dy } = record.reads
+    return [scaled(at(dy), at(record.writes.dx), adds(record, 'dx'), dy, record.attributes.factor)]
   },
 
   add: ({ reads: { a, b }, writes: { y } }, at) => [elementwise('add', [at(a), at(b), at(y), elements(a.shape)], elements(a.shape))],

@@ -4,7 +4,7 @@ import { Graph } from '../../src/tensor/graph.ts'
 import { ACTIVATIONS, type Activation } from '../../src/tensor/operations.ts'
 import * as ops from '../../src/tensor/ops.ts'
 import type { Tensor } from '../../src/tensor/tensor.ts'
-import { activationOf, assertSameOnCpu, assertSlopes, type Case, noise } from './harness.ts'
+import { activationOf, assertSameOnCpu, assertSlopes, type Case, distance, layOut, noise, runOn } from './harness.ts'
 
 const cases: Readonly<Record<string, () => Case>> = {
   'linear with bias': () => linearCase(13, 7, 9, { bias: true, inOut: false }),
@@ -143,6 +143,17 @@ for (const [name, build] of Object.entries(cases)) {
   test(`${name}: the CPU device computes what the reference computes, forward and backward`, () => assertSameOnCpu(build()))
   test(`${name}: the reference's gradients are the slopes of its loss`, () => assertSlopes(build()))
 }
+
+for (const kind of ACTIVATIONS)
+  test(`${kind} is right to f32 from its tails to its middle`, async () => {
+    const graph = new Graph()
+    const x = graph.tensor('x', [2001], 'input')
+    const y = ops.activation(graph, x, kind)
+    const laid = layOut(graph, graph.records)
+    const inputs = new Map([[x, Float32Array.from({ length: 2001 }, (_, i) => (i / 1000 - 1) ** 3 * 30)]])
+    const [cpu, reference] = [await runOn('cpu', graph, laid, inputs), await runOn('reference', graph, laid, inputs)]
+    assert.ok(distance(cpu.values(y), reference.values(y)) < 3e-7)
+  })
 
 test('a tensor that was overwritten in place cannot be read again', () => {
   const graph = new Graph()

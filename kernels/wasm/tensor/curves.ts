@@ -42,37 +42,36 @@ function normal(x: v128): v128 {
   return v128.bitselect(tail, f32x4.sub(one, tail), f32x4.lt(x, f32x4.splat(0)))
 }
 
+/** What value and slope are made of: the share of x that passes, or tanh x itself. */
 // @ts-ignore: decorator
 @inline
-export function valueOf(kind: i32, x: v128): v128 {
-  if (kind == 0) return f32x4.mul(x, geluGate(x))
-  if (kind == 1) return f32x4.mul(x, sigmoid(x))
-  if (kind == 3) return f32x4.mul(x, normal(x))
-  if (kind == 5) return tanh4(x)
-  const positive = f32x4.pmax(x, f32x4.splat(0))
-  return kind == 2 ? f32x4.mul(positive, positive) : positive
+export function shareOf(kind: i32, x: v128): v128 {
+  if (kind == 0) return geluGate(x)
+  if (kind == 1) return sigmoid(x)
+  if (kind == 2) return f32x4.pmax(x, f32x4.splat(0))
+  if (kind == 3) return normal(x)
+  return kind == 4 ? v128.and(f32x4.gt(x, f32x4.splat(0)), f32x4.splat(1)) : tanh4(x)
 }
 
 // @ts-ignore: decorator
 @inline
-export function slopeOf(kind: i32, x: v128): v128 {
+export function valueOf(kind: i32, x: v128, share: v128): v128 {
+  return kind == 5 ? share : f32x4.mul(x, share)
+}
+
+// @ts-ignore: decorator
+@inline
+export function slopeOf(kind: i32, x: v128, share: v128): v128 {
   const one = f32x4.splat(1)
   if (kind == 0) {
-    const s = geluGate(x)
     const inner = f32x4.relaxed_madd(f32x4.mul(x, x), f32x4.splat(3 * GELU_CUBE), f32x4.splat(GELU_LINEAR))
-    return f32x4.mul(s, f32x4.relaxed_madd(f32x4.mul(x, f32x4.sub(one, s)), inner, one))
+    return f32x4.mul(share, f32x4.relaxed_madd(f32x4.mul(x, f32x4.sub(one, share)), inner, one))
   }
-  if (kind == 1) {
-    const s = sigmoid(x)
-    return f32x4.mul(s, f32x4.relaxed_madd(x, f32x4.sub(one, s), one))
-  }
+  if (kind == 1) return f32x4.mul(share, f32x4.relaxed_madd(x, f32x4.sub(one, share), one))
+  if (kind == 2) return f32x4.add(share, share)
   if (kind == 3) {
     const density = f32x4.mul(f32x4.splat(0.3989422804014327), exp4(f32x4.mul(f32x4.mul(x, x), f32x4.splat(-0.5))))
-    return f32x4.relaxed_madd(x, density, normal(x))
+    return f32x4.relaxed_madd(x, density, share)
   }
-  if (kind == 5) {
-    const t = tanh4(x)
-    return f32x4.relaxed_nmadd(t, t, one)
-  }
-  return kind == 2 ? f32x4.mul(f32x4.splat(2), f32x4.pmax(x, f32x4.splat(0))) : v128.and(f32x4.gt(x, f32x4.splat(0)), one)
+  return kind == 4 ? share : f32x4.relaxed_nmadd(share, share, one)
 }

@@ -1,13 +1,16 @@
 // Kernels that work element by element: activations, sums, the optimizer. Tensors begin at a multiple of 64 bytes and are
 // padded to one, so that a last vector may reach past the end.
 
-import { slopeOf, valueOf } from './curves'
+import { shareOf, slopeOf, valueOf } from './curves'
 import { address, blockEnd, ELEMENTS, float, floats, int, loadRagged, smaller } from './math'
 
 /** Arguments: x, y, n, kind (curves.ts). */
 export function activation(p: usize, block: i32, scratch: usize): void {
   const x = address(p, 0), y = address(p, 1), kind = int(p, 3), end = blockEnd(int(p, 2), block)
-  for (let at = floats(block * ELEMENTS); at < end; at += 16) v128.store(y + at, valueOf(kind, v128.load(x + at)))
+  for (let at = floats(block * ELEMENTS); at < end; at += 16) {
+    const v = v128.load(x + at)
+    v128.store(y + at, valueOf(kind, v, shareOf(kind, v)))
+  }
 }
 
 /** Arguments: x, dy, dx, add, n, kind. */
@@ -15,7 +18,8 @@ export function activationBackward(p: usize, block: i32, scratch: usize): void {
   const x = address(p, 0), dy = address(p, 1), dx = address(p, 2), add = int(p, 3) != 0, kind = int(p, 5)
   const end = blockEnd(int(p, 4), block)
   for (let at = floats(block * ELEMENTS); at < end; at += 16) {
-    let value = f32x4.mul(slopeOf(kind, v128.load(x + at)), v128.load(dy + at))
+    const v = v128.load(x + at)
+    let value = f32x4.mul(slopeOf(kind, v, shareOf(kind, v)), v128.load(dy + at))
     if (add) value = f32x4.add(value, v128.load(dx + at))
     v128.store(dx + at, value)
   }
@@ -26,8 +30,10 @@ export function gated(p: usize, block: i32, scratch: usize): void {
   const F = int(p, 3), kind = int(p, 4), size = int(p, 5), width = floats(F)
   for (let i = block * size, to = smaller(int(p, 2), i + size); i < to; i++) {
     const gate = address(p, 0) + <usize>i * 2 * width, y = address(p, 1) + <usize>i * width
-    for (let at: usize = 0; at < width; at += 16)
-      v128.store(y + at, f32x4.mul(valueOf(kind, v128.load(gate + at)), v128.load(gate + width + at)))
+    for (let at: usize = 0; at < width; at += 16) {
+      const g = v128.load(gate + at)
+      v128.store(y + at, f32x4.mul(valueOf(kind, g, shareOf(kind, g)), v128.load(gate + width + at)))
+    }
   }
 }
 
@@ -37,9 +43,9 @@ export function gatedBackward(p: usize, block: i32, scratch: usize): void {
   for (let i = block * size, to = smaller(int(p, 4), i + size); i < to; i++) {
     const gate = address(p, 0) + <usize>i * 2 * width, dy = address(p, 1) + <usize>i * width, dx = address(p, 2) + <usize>i * 2 * width
     for (let at: usize = 0; at < width; at += 16) {
-      const g = v128.load(gate + at), d = v128.load(dy + at)
-      let dGate = f32x4.mul(f32x4.mul(d, v128.load(gate + width + at)), slopeOf(kind, g))
-      let dUp = f32x4.mul(d, valueOf(kind, g))
+      const g = v128.load(gate + at), d = v128.load(dy + at), share = shareOf(kind, g)
+      let dGate = f32x4.mul(f32x4.mul(d, v128.load(gate + width + at)), slopeOf(kind, g, share))
+      let dUp = f32x4.mul(d, valueOf(kind, g, share))
       if (add) {
         dGate = f32x4.add(dGate, v128.load(dx + at))
         dUp = f32x4.add(dUp, v128.load(dx + width + at))

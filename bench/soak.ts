@@ -9,8 +9,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import type { MergeContext } from '../src/core/stage.ts'
-import { EarlierBuilds } from '../src/dedup/build-index.ts'
-import { bandWords, findClusters, findPairs } from '../src/dedup/pairs.ts'
+import { EarlierBuilds } from '../src/dedup/earlier-builds.ts'
+import { bandWords, findClusters, findPairs, keyWords } from '../src/dedup/pairs.ts'
 import { RecordWriter } from '../src/dedup/records.ts'
 import { readSection } from '../src/dedup/verdicts.ts'
 import { treeBytes } from '../src/io/tree-bytes.ts'
@@ -27,7 +27,8 @@ const memoryBytes = 1 << 30
 const clusters = Math.floor(documents / 20)
 
 const folder = mkdtempSync(join(values.folder, 'sluice-soak-'))
-const noIndex = await EarlierBuilds.open(undefined, { stage: 'soak', parameters: null, words: bandWords, sections: bands }, 'soak')
+const definition = { stage: 'soak', parameters: null, words: bandWords, keyWords, sections: bands, countSections: 1 }
+const noIndex = await EarlierBuilds.open(undefined, definition, 'soak')
 const signal = new AbortController().signal
 const seconds: Record<string, number> = {}
 try {
@@ -41,7 +42,7 @@ try {
   })
   const verdicts = join(folder, 'verdicts')
   mkdirSync(verdicts)
-  await timed('clusters', () => findClusters({ ...context, folder: verdicts, previous: pairs }, bands, 'first'))
+  await timed('clusters', () => findClusters({ ...context, folder: verdicts, previous: pairs }, bands, 'first', false))
   check(join(verdicts, 'verdicts'), collected.length)
   const microseconds = Object.fromEntries(
     Object.entries(seconds).map(([step, time]) => [step, Number(((time * 1e6) / documents).toFixed(2))]),

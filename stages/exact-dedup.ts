@@ -1,18 +1,20 @@
 // Drops exact duplicates: documents with the same text, the same URL, or the same text after simplification.
 // As datatrove 0.10's exact dedup; there the hash is xxh64, and ties go to the lowest row (see `ties`).
 
+import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { z } from 'zod'
 import type { Document } from '../src/core/document.ts'
-import { hash128 } from '../src/core/identity.ts'
+import { hash128, idWords } from '../src/core/identity.ts'
 import { type Barrier, type CollectContext, type CollectRun, type MergeContext, named } from '../src/core/stage.ts'
-import { checkIndex, EarlierBuilds, type IndexDefinition, indexOption, publishSegment } from '../src/dedup/build-index.ts'
+import { checkIndex, countsFile, type IndexDefinition, indexOption, publishSegment } from '../src/dedup/build-index.ts'
 import { collectRecords } from '../src/dedup/collect.ts'
+import { EarlierBuilds } from '../src/dedup/earlier-builds.ts'
 import { createTextHasher } from '../src/dedup/kernel.ts'
-import { collectedRuns, mergeRuns, previousRuns } from '../src/dedup/merge.ts'
+import { collectedRuns, mergeRuns, previousRuns, type Source } from '../src/dedup/merge.ts'
 import { RecordWriter, RunFile, readBlocks, readRuns } from '../src/dedup/records.ts'
 import { keepOption, preference, writeDescending } from '../src/dedup/survivor.ts'
-import { applyVerdicts, earlierSurvivor, noSurvivor, partitionStarts, VerdictWriter } from '../src/dedup/verdicts.ts'
+import { applyVerdicts, earlierSurvivor, noSurvivor, partitionStarts, SeenWriter, VerdictWriter } from '../src/dedup/verdicts.ts'
 import { simplify } from '../src/text/simplify.ts'
 
 export const exactDedupOptions = z.strictObject({
@@ -38,22 +40,33 @@ type Resolved = z.output<typeof exactDedupOptions>
 const ranges = 16
 /** ordinal, size, survivor, first of the group. */
 const verdictWords = 4
+/** ordinal, documents of the group over all builds. */
+const seenWords = 2
 
 /** The hashes of what stays: a segment of the index. */
 const SEGMENT_FILE = 'segment'
 
 /**
  * Keeps one document of each group of equals, with the annotation `exact_group_size`. Reasons: `exact_duplicate`, and
- * `exact_earlier` for what the index has. A document without a URL has no duplicates by URL.
+ * `exact_earlier` for what the index has. With an index, the annotation `exact_seen` counts the group over all builds (see
+ * `minhashDedup`). A document without a URL has no duplicates by URL.
  */
 export function exactDedup(options: ExactDedupOptions = {}): Barrier<Document> {
   const resolved = exactDedupOptions.parse(options)
   const { by, hash, index } = resolved
-  const definition: IndexDefinition = { stage: 'exactDedup', parameters: { by, hash }, words: recordWords(resolved), sections: ranges }
+  const definition: IndexDefinition = {
+    stage: 'exactDedup',
+    parameters: { by, hash },
+    words: recordWords(resolved),
+    keyWords: hashWords(resolved),
+    sections: ranges,
+    countSections: ranges,
+  }
   return {
     kind: 'barrier',
     dropsDuplicates: true,
-    ...named('exactDedup', { options: resolved }),
+    // Version 2 counts over all builds.
+    ...named('exactDedup', { options: resolved, version: index === undefined ? 1 : 2 }),
     collect: async (context) => {
       if (index !== undefined) await checkIndex(index, definition)
       return collect(context, resolved)
@@ -62,26 +75,37 @@ export function exactDedup(options: ExactDedupOptions = {}): Barrier<Document> {
       {
         name: 'groups',
         tasks: ranges,
-        run: async (context, range) => findGroups(context, range, resolved, await EarlierBuilds.open(index, definition, context.build)),
+        run: async (context, range) => {
+          using earlier = await EarlierBuilds.open(index, definition, context.build)
+          await findGroups(context, range, resolved, earlier)
+        },
       },
       { name: 'verdicts', tasks: 1, run: (context) => gatherVerdicts(context, resolved) },
     ],
     apply: (context) =>
-      applyVerdicts(context, { reason: 'exact_duplicate', earlierReason: 'exact_earlier', annotation: 'exact_group_size' }),
+      applyVerdicts(context, {
+        reason: 'exact_duplicate',
+        earlierReason: 'exact_earlier',
+        annotation: 'exact_group_size',
+        seenAnnotation: index === undefined ? undefined : 'exact_seen',
+      }),
     publish: async ({ merged, build }) => {
       if (index !== undefined) await publishSegment(index, definition, build, join(merged, SEGMENT_FILE))
     },
   }
 }
 
-/** Records are hash, preference (descending), row; in the index hash, 0, 0, build, which comes before all of its hash. */
+/**
+ * Records are hash, preference (descending), row; in the index hash, 0, 0, ordinal, which comes before all of its hash, and
+ * hash, 0, 0, documents that were dropped for having it.
+ */
 const hashWords = ({ hash }: Resolved) => (hash === 'xxh128' ? 4 : 2)
 const recordWords = (options: Resolved) => hashWords(options) + 3
 
 function collect(context: CollectContext, options: Resolved): CollectRun<Document> {
   const words = recordWords(options)
   const writer = new RecordWriter(context.path, words, ranges, context.memoryBytes)
-  const hash = options.hash === 'xxh128' ? hash128Words : createTextHasher()
+  const hash = options.hash === 'xxh128' ? (text: string) => idWords(hash128(text)) : createTextHasher()
   const record = new Uint32Array(words)
   const collectOne = (document: Document, row: number) => {
     const content = contentOf(document, options.by)
@@ -99,12 +123,10 @@ function contentOf(document: Document, by: Resolved['by']): string | undefined {
   return by === 'text' ? document.text : simplify(document.text)
 }
 
-function hash128Words(text: string): number[] {
-  const hex = hash128(text)
-  return [0, 8, 16, 24].map((at) => Number.parseInt(hex.slice(at, at + 8), 16))
-}
-
-/** One range of hashes over all partitions: who does not stay, or not alone, sorted by ordinal; and the hashes of what stays. */
+/**
+ * One range of hashes over all partitions: who does not stay, or not alone, sorted by ordinal; and for the index, the hashes of
+ * what stays, and how many were dropped for a hash.
+ */
 async function findGroups(context: MergeContext, range: number, options: Resolved, earlier: EarlierBuilds): Promise<void> {
   const starts = partitionStarts(context.collected)
   const key = hashWords(options)
@@ -112,16 +134,27 @@ async function findGroups(context: MergeContext, range: number, options: Resolve
   const { memoryBytes, signal } = context
   const writer = new RecordWriter(join(context.folder, groupsName(range)), verdictWords, 1, memoryBytes / 2)
   const segment = new RunFile(join(context.folder, hashesName(range)), words)
-  const group = { members: new Uint32Array(16), size: 0, isEarlier: false }
+  const counts = new RunFile(join(context.folder, countsName(range)), words)
+  const seen = new RecordWriter(join(context.folder, seenName(range)), seenWords, 1, memoryBytes / 4)
+  const group = { members: new Uint32Array(16), size: 0, isEarlier: false, others: 0 }
   const hash = new Uint32Array(words)
   const record = new Uint32Array(verdictWords)
   const finishGroup = () => {
-    const { members, size, isEarlier } = group
+    const { members, size, isEarlier, others } = group
     group.size = 0
     group.isEarlier = false
+    group.others = 0
     if (size === 0) return
     const survivor = isEarlier ? earlierSurvivor : options.keep === 'none' && size > 1 ? noSurvivor : members[0]
-    if (survivor === members[0] && options.index !== undefined) segment.append(0, hash)
+    const stays = survivor === members[0]
+    if (options.index !== undefined) {
+      if (stays) segment.append(0, hash)
+      hash[words - 1] = isEarlier ? size : size - 1
+      if (hash[words - 1] > 0 && survivor !== noSurvivor) counts.append(0, hash)
+      hash[words - 1] = 0
+      if (stays && others > 0) seen.add(0, [members[0], size + others])
+      if (seen.isFull) seen.flush()
+    }
     if (size === 1 && !isEarlier) return
     record[1] = size
     record[2] = survivor
@@ -133,12 +166,22 @@ async function findGroups(context: MergeContext, range: number, options: Resolve
     if (writer.isFull) writer.flush()
   }
   const orderWords = options.ties === 'input' ? words - 1 : words
-  const sources = [...earlier.sources(range), ...collectedRuns(context, range, earlier.count)]
-  await mergeRuns(sources, { words, orderWords, memoryBytes: memoryBytes / 2, signal }, (records, at, source) => {
+  // Behind the sources of documents: they make no groups of their own.
+  const firstCounts = earlier.count + context.collected.length
+  const sources = [
+    ...earlier.sources(range),
+    ...collectedRuns(context, range, earlier.count),
+    ...earlier.counts(range).map((source) => ({ ...source, ordinal: firstCounts + source.ordinal })),
+  ]
+  await mergeRuns(sources, { words, orderWords, memoryBytes: memoryBytes / 4, signal }, (records, at, source) => {
     if (!hasHash(records, at, hash, key)) finishGroup()
     for (let w = 0; w < key; w++) hash[w] = records[at + w]
     if (source < earlier.count) {
       group.isEarlier ||= earlier.isEarlier(source, records[at + words - 1])
+      return
+    }
+    if (source >= firstCounts) {
+      group.others += records[at + words - 1]
       return
     }
     if (group.size === group.members.length) group.members = grown(group.members)
@@ -147,8 +190,12 @@ async function findGroups(context: MergeContext, range: number, options: Resolve
   finishGroup()
   writer.close()
   segment.close()
+  counts.close()
+  seen.close()
 }
 
+const countsName = (range: number) => `counts-${range}`
+const seenName = (range: number) => `seen-${range}`
 const hashesName = (range: number) => `hashes-${range}`
 const groupsName = (range: number) => `groups-${range}`
 
@@ -164,24 +211,50 @@ function grown(members: Uint32Array<ArrayBuffer>): Uint32Array<ArrayBuffer> {
 }
 
 async function gatherVerdicts(context: MergeContext, options: Resolved): Promise<void> {
-  if (options.index !== undefined) gatherSegment(context, recordWords(options))
-  const verdicts = new VerdictWriter(context.folder, partitionStarts(context.collected))
-  const sources = previousRuns(
-    context,
-    Array.from({ length: ranges }, (_, range) => groupsName(range)),
-  )
+  const starts = partitionStarts(context.collected)
+  const verdicts = new VerdictWriter(context.folder, starts)
   const { memoryBytes, signal } = context
-  await mergeRuns(sources, { words: verdictWords, orderWords: verdictWords, memoryBytes, signal }, (records, at) =>
-    verdicts.add(records[at], records[at + 1], records[at + 2], records[at + 3]),
-  )
+  let duplicates = 0
+  let earlier = 0
+  const words = verdictWords
+  await mergeRuns(previousOf(context, groupsName), { words, orderWords: words, memoryBytes, signal }, (records, at) => {
+    const [ordinal, size, survivor, first] = records.subarray(at, at + words)
+    verdicts.add(ordinal, size, survivor, first)
+    if (survivor === earlierSurvivor) earlier++
+    else if (survivor !== ordinal) duplicates++
+  })
   verdicts.close()
+  if (options.index === undefined) return
+  const seen = new SeenWriter(context.folder, starts)
+  await mergeRuns(previousOf(context, seenName), { words: seenWords, orderWords: seenWords, memoryBytes, signal }, (records, at) =>
+    seen.add(records[at], records[at + 1]),
+  )
+  seen.close()
+  const kept = gatherSegment(context, recordWords(options))
+  writeFileSync(join(context.folder, countsFile(SEGMENT_FILE)), JSON.stringify({ kept, duplicates, earlier }))
 }
 
-function gatherSegment(context: MergeContext, words: number): void {
+function previousOf(context: MergeContext, name: (range: number) => string): Source[] {
+  return previousRuns(
+    context,
+    Array.from({ length: ranges }, (_, range) => name(range)),
+  )
+}
+
+/** @returns documents in it */
+function gatherSegment(context: MergeContext, words: number): number {
   const segment = new RunFile(join(context.folder, SEGMENT_FILE), words)
+  let documents = 0
+  const copy = (name: (range: number) => string, firstSection: number) => {
+    for (let range = 0; range < ranges; range++)
+      for (const run of readRuns(join(context.previous ?? '', name(range))))
+        for (const records of readBlocks(run))
+          for (let at = 0; at < records.length; at += words) segment.append(firstSection + range, records.subarray(at, at + words))
+  }
   for (let range = 0; range < ranges; range++)
-    for (const run of readRuns(join(context.previous ?? '', hashesName(range))))
-      for (const records of readBlocks(run))
-        for (let at = 0; at < records.length; at += words) segment.append(range, records.subarray(at, at + words))
+    for (const { count } of readRuns(join(context.previous ?? '', hashesName(range)))) documents += count
+  copy(hashesName, 0)
+  copy(countsName, ranges + 1)
   segment.close()
+  return documents
 }

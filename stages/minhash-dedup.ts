@@ -4,11 +4,23 @@
 import { join } from 'node:path'
 import { z } from 'zod'
 import type { Document } from '../src/core/document.ts'
+import { idWords } from '../src/core/identity.ts'
 import { type Barrier, type CollectContext, type CollectRun, named } from '../src/core/stage.ts'
-import { checkIndex, EarlierBuilds, type IndexDefinition, indexOption, publishSegment } from '../src/dedup/build-index.ts'
+import { checkIndex, type IndexDefinition, indexOption, publishSegment } from '../src/dedup/build-index.ts'
 import { collectRecords } from '../src/dedup/collect.ts'
+import { EarlierBuilds } from '../src/dedup/earlier-builds.ts'
 import { createSigner, fineWebParameters } from '../src/dedup/minhash.ts'
-import { bandWords, findClusters, findPairs, SEGMENT_FILE, writeSegment } from '../src/dedup/pairs.ts'
+import {
+  bandWords,
+  findClusters,
+  findPairs,
+  findSeen,
+  keySection,
+  keyWords,
+  preferenceSection,
+  SEGMENT_FILE,
+  writeSegment,
+} from '../src/dedup/pairs.ts'
 import { RecordWriter } from '../src/dedup/records.ts'
 import { hasPreference, keepOption, preference } from '../src/dedup/survivor.ts'
 import { applyVerdicts } from '../src/dedup/verdicts.ts'
@@ -39,8 +51,10 @@ type Resolved = z.output<typeof minhashDedupOptions>
 
 /**
  * Keeps one document of each cluster of near-duplicates, with the annotation `minhash_cluster_size`. Reasons:
- * `minhash_duplicate`, and `minhash_earlier` where the index has a near-duplicate of any of the cluster. A document of fewer
- * words than a shingle has no duplicates.
+ * `minhash_duplicate`, and `minhash_earlier` where the index has a near-duplicate of any of the cluster. With an index, the
+ * annotation `minhash_seen` counts the cluster over all builds: what this one keeps is new to the others, unless it is a build
+ * that is run again; what they drop for it later, `sluice index` tells. A document of fewer words than a shingle has no
+ * duplicates.
  */
 export function minhashDedup(options: MinhashDedupOptions = {}): Barrier<Document> {
   const resolved = minhashDedupOptions.parse(options)
@@ -49,7 +63,8 @@ export function minhashDedup(options: MinhashDedupOptions = {}): Barrier<Documen
   return {
     kind: 'barrier',
     dropsDuplicates: true,
-    ...named('minhashDedup', { options: resolved }),
+    // Version 2 counts over all builds.
+    ...named('minhashDedup', { options: resolved, version: index === undefined ? 1 : 2 }),
     collect: async (context) => {
       if (index !== undefined) await checkIndex(index, definition)
       return collect(context, resolved)
@@ -57,20 +72,29 @@ export function minhashDedup(options: MinhashDedupOptions = {}): Barrier<Documen
     merges: [
       {
         name: 'pairs',
-        tasks: bands,
-        run: async (context, band) => findPairs(context, band, await EarlierBuilds.open(index, definition, context.build)),
+        tasks: index === undefined ? bands : bands + 1,
+        run: async (context, task) => {
+          using earlier = await EarlierBuilds.open(index, definition, context.build)
+          if (task === bands) await findSeen(context, bands, earlier)
+          else await findPairs(context, task, earlier)
+        },
       },
       {
         name: 'clusters',
         tasks: 1,
         run: async (context) => {
-          const dropped = await findClusters(context, bands, keep)
-          if (index !== undefined) await writeSegment(context, bands, dropped)
+          const clusters = await findClusters(context, bands, keep, index !== undefined)
+          if (index !== undefined) await writeSegment(context, bands, clusters)
         },
       },
     ],
     apply: (context) =>
-      applyVerdicts(context, { reason: 'minhash_duplicate', earlierReason: 'minhash_earlier', annotation: 'minhash_cluster_size' }),
+      applyVerdicts(context, {
+        reason: 'minhash_duplicate',
+        earlierReason: 'minhash_earlier',
+        annotation: 'minhash_cluster_size',
+        seenAnnotation: index === undefined ? undefined : 'minhash_seen',
+      }),
     publish: async ({ merged, build }) => {
       if (index !== undefined) await publishSegment(index, definition, build, join(merged, SEGMENT_FILE))
     },
@@ -80,13 +104,13 @@ export function minhashDedup(options: MinhashDedupOptions = {}): Barrier<Documen
 /** Bands mean the same only for the same signatures. */
 function indexDefinition({ shingleWords, bands, hashesPerBand, seed, hash, precision, words }: Resolved): IndexDefinition {
   const parameters = { shingleWords, bands, hashesPerBand, seed, hash, precision, words }
-  return { stage: 'minhashDedup', parameters, words: bandWords, sections: bands }
+  return { stage: 'minhashDedup', parameters, words: bandWords, keyWords, sections: bands, countSections: 1 }
 }
 
 function collect(context: CollectContext, options: Resolved): CollectRun<Document> {
-  const { bands, keep } = options
+  const { bands, keep, index } = options
   const signer = createSigner(options)
-  const writer = new RecordWriter(context.path, bandWords, bands + 1, context.memoryBytes)
+  const writer = new RecordWriter(context.path, bandWords, keySection(bands) + 1, context.memoryBytes)
   const record = new Uint32Array(bandWords)
   const preferred = new Float64Array(1)
   const preferredWords = new Uint32Array(preferred.buffer)
@@ -105,9 +129,10 @@ function collect(context: CollectContext, options: Resolved): CollectRun<Documen
       record[1] = hashes[2 * band]
       writer.add(band, record)
     }
+    if (index !== undefined) writer.add(keySection(bands), [...idWords(document.id).subarray(0, keyWords), row])
     if (!hasPreference(keep)) return
     preferred[0] = preference(document, keep)
-    writer.add(bands, [row, preferredWords[0], preferredWords[1]])
+    writer.add(preferenceSection(bands), [row, preferredWords[0], preferredWords[1]])
   }
   return collectRecords(context, writer, collectOne)
 }

@@ -12,6 +12,12 @@ export function hash128(text: string): string {
   return hasher.init().update(text).digest('hex')
 }
 
+/** u32[4], the 128 bits of an id, first digits first; of one that a stage of the user's has set, those of its hash. */
+export function idWords(id: string): Uint32Array {
+  const digits = /^[0-9a-f]{32}$/.test(id) ? id : hash128(id)
+  return Uint32Array.from([0, 8, 16, 24], (at) => Number.parseInt(digits.slice(at, at + 8), 16))
+}
+
 /**
  * Id of a record, the same wherever its input lies: scheme and host are left out, so that a crawl file read over HTTPS,
  * from s3 and from a mirror gives the same ids.

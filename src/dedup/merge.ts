@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { setImmediate } from 'node:timers/promises'
 import { SluiceError } from '../core/errors.ts'
 import type { MergeContext } from '../core/stage.ts'
-import { type Run, readRecords, readRuns } from './records.ts'
+import { type Run, RunReader, readRuns } from './records.ts'
 
 const smallestBufferBytes = 4096
 const largestBufferBytes = 1 << 20
@@ -42,25 +42,22 @@ export interface MergeOptions {
 export type Visit = (records: Uint32Array, at: number, source: number) => void
 
 class Cursor {
-  readonly run: Run
   readonly ordinal: number
+  readonly #reader: RunReader
   records: Uint32Array = new Uint32Array(0)
   at = 0
-  #read = 0
 
   constructor({ run, ordinal }: Source) {
-    this.run = run
     this.ordinal = ordinal
+    this.#reader = new RunReader(run)
   }
 
   get hasMore(): boolean {
-    return this.#read < this.run.count
+    return this.#reader.hasMore
   }
 
   refill(bufferRecords: number): void {
-    const take = Math.min(bufferRecords, this.run.count - this.#read)
-    this.records = readRecords(this.run, this.#read, take)
-    this.#read += take
+    this.records = this.#reader.next(bufferRecords)
     this.at = 0
   }
 }

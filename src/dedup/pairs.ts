@@ -1,49 +1,70 @@
 // The merge steps of MinHash deduplication. Bands of all partitions become pairs of documents, pairs become clusters, and
-// clusters become verdicts. A collected file has a section a band, and one of rows and preferences behind them.
+// clusters become verdicts. A collected file has a section a band, one of rows and preferences behind them, and one of keys
+// where there is an index across builds.
 
+import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { SluiceError } from '../core/errors.ts'
 import type { MergeContext } from '../core/stage.ts'
-import type { EarlierBuilds } from './build-index.ts'
+import { type BuildCounts, countsFile } from './build-index.ts'
 import { measureClusters, UnionFind } from './clusters.ts'
+import type { EarlierBuilds } from './earlier-builds.ts'
 import { collectedRuns, mergeRuns } from './merge.ts'
 import { OrdinalSet } from './ordinal-set.ts'
-import { RunFile, readBlocks, readRuns } from './records.ts'
+import { RecordWriter, RunFile, readBlocks, readRuns } from './records.ts'
 import { hasPreference, type Keep } from './survivor.ts'
-import { earlierSurvivor, noSurvivor, partitionStarts, VerdictWriter } from './verdicts.ts'
+import { earlierSurvivor, noSurvivor, partitionStarts, SeenWriter, VerdictWriter } from './verdicts.ts'
 
-/** hash high, hash low, row; behind the bands: row and a double's two words. */
+/** hash high, hash low, row; behind the bands: row and a double's two words; and key high, key low, row. */
 export const bandWords = 3
+/** Words of a document's key, the first 64 bits of its id: a name that a run done again gives it too. */
+export const keyWords = 2
+
+/** Sections of a collected file. */
+export const preferenceSection = (bands: number) => bands
+export const keySection = (bands: number) => bands + 1
 
 /** The bands of what stays: a segment of the index. */
 export const SEGMENT_FILE = 'segment'
 
 /**
  * One band over all partitions, and before them over the index: pairs of ordinals, the first document of a hash with each
- * other one, and ordinals of documents whose hash an earlier build has.
+ * other one; and ordinals of documents whose hash an earlier build has, with the key of that build's document.
  */
 export async function findPairs(context: MergeContext, band: number, earlier: EarlierBuilds): Promise<void> {
   const starts = partitionStarts(context.collected)
   const sources = [...earlier.sources(band), ...collectedRuns(context, band, earlier.count)]
   const pairs = new RunFile(join(context.folder, pairsName(band)), 2)
-  const known = new RunFile(join(context.folder, knownName(band)), 1)
+  const known = new RunFile(join(context.folder, knownName(band)), knownWords)
   const pair = new Uint32Array(2)
+  const found = new Uint32Array(knownWords)
   let high = -1
   let low = -1
   let isEarlier = false
+  let hasKey = false
+  let segment = 0
+  let document = 0
   const { memoryBytes, signal } = context
   await mergeRuns(sources, { words: bandWords, orderWords: 2, memoryBytes, signal }, (records, at, source) => {
     const isNew = records[at] !== high || records[at + 1] !== low
     high = records[at]
     low = records[at + 1]
+    if (isNew) isEarlier = hasKey = false
     if (source < earlier.count) {
-      isEarlier = (isEarlier && !isNew) || earlier.isEarlier(source, records[at + 2])
       pair[0] = noSurvivor
+      if (isEarlier || !earlier.isEarlier(source, records[at + 2])) return
+      isEarlier = true
+      segment = source
+      document = records[at + 2]
       return
     }
     const ordinal = starts[source - earlier.count] + records[at + 2]
-    if (isNew) isEarlier = false
-    if (isEarlier) known.append(0, [ordinal])
+    if (isEarlier) {
+      if (!hasKey) earlier.keyInto(segment, document, found, 1)
+      hasKey = true
+      found[0] = ordinal
+      known.append(0, found)
+    }
     if (isNew || pair[0] === noSurvivor) {
       pair[0] = ordinal
       return
@@ -55,13 +76,47 @@ export async function findPairs(context: MergeContext, band: number, earlier: Ea
   known.close()
 }
 
+/** ordinal, key high, key low. */
+const knownWords = 1 + keyWords
 const pairsName = (band: number) => `pairs-${band}`
 const knownName = (band: number) => `known-${band}`
+const SEEN_FILE = 'seen'
 
-export async function findClusters(context: MergeContext, bands: number, keep: Keep): Promise<OrdinalSet> {
+/** Documents that other builds have dropped for documents of this run: ordinal, how many. Only a build that is repeated has such. */
+export async function findSeen(context: MergeContext, bands: number, earlier: EarlierBuilds): Promise<void> {
+  const starts = partitionStarts(context.collected)
+  const sources = [...earlier.counts(), ...collectedRuns(context, keySection(bands), earlier.count)]
+  const seen = new RunFile(join(context.folder, SEEN_FILE), 2)
+  let high = -1
+  let low = -1
+  let count = 0
+  const { memoryBytes, signal } = context
+  await mergeRuns(sources, { words: bandWords, orderWords: keyWords, memoryBytes, signal }, (records, at, source) => {
+    if (records[at] !== high || records[at + 1] !== low) count = 0
+    high = records[at]
+    low = records[at + 1]
+    if (source < earlier.count) count += records[at + 2]
+    else if (count > 0) seen.append(0, [starts[source - earlier.count] + records[at + 2], count])
+  })
+  seen.close()
+}
+
+/** What the last merge step knows of the documents that are in groups. */
+export interface Clusters {
+  readonly grouped: OrdinalSet
+  readonly sets: UnionFind
+  /** By root: documents of this run. */
+  readonly size: Uint32Array
+  /** By root: the ordinal of the document that stays, or why none does. */
+  readonly survivors: Uint32Array
+}
+
+/** @param isIndexed `findSeen` has run, and what other builds have seen of what stays is written too */
+export async function findClusters(context: MergeContext, bands: number, keep: Keep, isIndexed: boolean): Promise<Clusters> {
   const starts = partitionStarts(context.collected)
   const documents = starts[starts.length - 1]
-  needMemory(context, documents, 3 * OrdinalSet.bytesFor(documents))
+  const setBytes = (isIndexed ? 4 : 3) * OrdinalSet.bytesFor(documents)
+  needMemory(context, documents, setBytes)
   // Most documents are in no pair: only those that are get a place in the arrays.
   const grouped = new OrdinalSet(documents)
   const known = new OrdinalSet(documents)
@@ -73,44 +128,163 @@ export async function findClusters(context: MergeContext, bands: number, keep: K
     grouped.add(ordinal)
     known.add(ordinal)
   })
+  if (isIndexed) eachSeen(context, (ordinal) => grouped.add(ordinal))
   const members = grouped.number()
-  needMemory(context, documents, 3 * OrdinalSet.bytesFor(documents) + members * (hasPreference(keep) ? 29 : 17))
+  needMemory(context, documents, setBytes + members * ((hasPreference(keep) ? 29 : 17) + (isIndexed ? 5 : 0)))
   const sets = new UnionFind(members)
   eachPair(context, bands, (a, b) => sets.union(grouped.rank(a), grouped.rank(b)))
   const preferences = hasPreference(keep) ? readPreferences(context, bands, starts, grouped, members) : undefined
   const { size, survivor } = measureClusters(sets, members, preferences)
   const survivors = keep === 'none' ? new Uint32Array(members).fill(noSurvivor) : ordinalsOfSurvivors(grouped, sets, survivor)
   eachMember(grouped, (ordinal, member) => {
-    if (known.has(ordinal)) survivors[sets.find(member)] = earlierSurvivor
+    const root = sets.find(member)
+    if (known.has(ordinal)) survivors[root] = earlierSurvivor
+    else if (size[root] === 1) survivors[root] = ordinal
   })
   const firsts = ordinalsOfSurvivors(grouped, sets, undefined)
   const verdicts = new VerdictWriter(context.folder, starts)
-  const dropped = new OrdinalSet(documents)
   eachMember(grouped, (ordinal, member) => {
     const root = sets.find(member)
-    verdicts.add(ordinal, size[root], survivors[root], firsts[root])
-    if (survivors[root] !== ordinal) dropped.add(ordinal)
+    if (size[root] > 1 || survivors[root] !== ordinal) verdicts.add(ordinal, size[root], survivors[root], firsts[root])
   })
   verdicts.close()
-  return dropped
+  const clusters = { grouped, sets, size, survivors }
+  if (isIndexed) writeSeen(context, starts, clusters)
+  return clusters
 }
 
-/** The bands of all documents that stay, sorted, as a segment of the index. */
-export async function writeSegment(context: MergeContext, bands: number, dropped: OrdinalSet): Promise<void> {
+/** How many documents of what stays were seen over all builds. */
+function writeSeen(context: MergeContext, starts: Float64Array, { grouped, sets, size, survivors }: Clusters): void {
+  const others = new Uint32Array(size.length)
+  eachSeen(context, (ordinal, count) => {
+    others[sets.find(grouped.rank(ordinal))] += count
+  })
+  const seen = new SeenWriter(context.folder, starts)
+  eachMember(grouped, (ordinal, member) => {
+    const root = sets.find(member)
+    if (survivors[root] === ordinal && others[root] > 0) seen.add(ordinal, size[root] + others[root])
+  })
+  seen.close()
+}
+
+/** The part of this build in the index: bands of all documents that stay, their keys, and how many were dropped for which document. */
+export async function writeSegment(context: MergeContext, bands: number, clusters: Clusters): Promise<void> {
   const starts = partitionStarts(context.collected)
-  const segment = new RunFile(join(context.folder, SEGMENT_FILE), bandWords)
-  const record = new Uint32Array(bandWords)
   const { memoryBytes, signal } = context
+  const path = join(context.folder, SEGMENT_FILE)
+  const segment = new RunFile(path, bandWords)
+  const working = join(context.folder, 'counts')
+  const counts = new RecordWriter(working, bandWords, 1, memoryBytes / 4)
+  const keys = new RunFile(join(context.folder, 'keys'), bandWords)
+  const kept = new OrdinalSet(starts[starts.length - 1])
+  const totals = keepDocuments(context, bands, starts, clusters, { kept, keys, counts })
+  countEarlier(context, bands, clusters, counts)
+  keys.close()
+  counts.close()
+  kept.number()
+  const record = new Uint32Array(bandWords)
   for (let band = 0; band < bands; band++) {
     const merge = { words: bandWords, orderWords: 2, memoryBytes: memoryBytes / 2, signal }
     await mergeRuns(collectedRuns(context, band), merge, (records, at, partition) => {
-      if (dropped.has(starts[partition] + records[at + 2])) return
+      const ordinal = starts[partition] + records[at + 2]
+      if (!kept.has(ordinal)) return
       record[0] = records[at]
       record[1] = records[at + 1]
+      record[2] = kept.rank(ordinal)
       segment.append(band, record)
     })
   }
+  copyRecords(join(context.folder, 'keys'), segment, bands)
+  await mergeCounts(working, segment, bands + 1, { memoryBytes: memoryBytes / 2, signal })
   segment.close()
+  writeFileSync(countsFile(path), JSON.stringify(totals))
+}
+
+/** Notes the documents that stay, with their keys, and the sizes of their clusters. */
+function keepDocuments(
+  context: MergeContext,
+  bands: number,
+  starts: Float64Array,
+  { grouped, sets, size, survivors }: Clusters,
+  { kept, keys, counts }: { kept: OrdinalSet; keys: RunFile; counts: RecordWriter },
+): BuildCounts {
+  const totals = { kept: 0, duplicates: 0, earlier: 0 }
+  for (const [partition, { path, rows }] of context.collected.entries()) {
+    context.signal.throwIfAborted()
+    const { isSigned, keyOf } = readKeys(path, rows, bands)
+    for (let row = 0; row < rows; row++) {
+      if (isSigned[row] === 0) continue
+      const ordinal = starts[partition] + row
+      const root = grouped.has(ordinal) ? sets.find(grouped.rank(ordinal)) : -1
+      if (root !== -1 && survivors[root] !== ordinal) {
+        if (survivors[root] === earlierSurvivor) totals.earlier++
+        else totals.duplicates++
+        continue
+      }
+      totals.kept++
+      kept.add(ordinal)
+      const [high, low] = keyOf.subarray(keyWords * row)
+      keys.append(0, [high, low, 0])
+      if (root === -1 || size[root] === 1) continue
+      counts.add(0, [high, low, size[root] - 1])
+      if (counts.isFull) counts.flush()
+    }
+  }
+  return totals
+}
+
+/** Clusters that an earlier build has count for one document of it: of those found in the lowest band, the one of the lowest hash. */
+function countEarlier(context: MergeContext, bands: number, { grouped, sets, size, survivors }: Clusters, counts: RecordWriter): void {
+  const counted = new Uint8Array(size.length)
+  eachKnown(context, bands, (ordinal, high, low) => {
+    const root = sets.find(grouped.rank(ordinal))
+    if (counted[root] === 1 || survivors[root] !== earlierSurvivor) return
+    counted[root] = 1
+    counts.add(0, [high, low, size[root]])
+    if (counts.isFull) counts.flush()
+  })
+}
+
+/** u8[rows], 1 where a document has a signature; u32[2 · rows], its key. */
+function readKeys(path: string, rows: number, bands: number): { isSigned: Uint8Array; keyOf: Uint32Array } {
+  const isSigned = new Uint8Array(rows)
+  const keyOf = new Uint32Array(keyWords * rows)
+  for (const run of readRuns(path, keySection(bands)))
+    for (const records of readBlocks(run))
+      for (let at = 0; at < records.length; at += bandWords) {
+        const row = records[at + keyWords]
+        isSigned[row] = 1
+        keyOf.set(records.subarray(at, at + keyWords), keyWords * row)
+      }
+  return { isSigned, keyOf }
+}
+
+function copyRecords(path: string, target: RunFile, section: number): void {
+  for (const run of readRuns(path))
+    for (const records of readBlocks(run))
+      for (let at = 0; at < records.length; at += run.words) target.append(section, records.subarray(at, at + run.words))
+}
+
+/** One run, one record a key. */
+async function mergeCounts(
+  path: string,
+  target: RunFile,
+  section: number,
+  { memoryBytes, signal }: { memoryBytes: number; signal: AbortSignal },
+): Promise<void> {
+  const sum = new Uint32Array(bandWords)
+  const finish = () => {
+    if (sum[2] > 0) target.append(section, sum)
+    sum[2] = 0
+  }
+  const sources = readRuns(path).map((run, ordinal) => ({ run, ordinal }))
+  await mergeRuns(sources, { words: bandWords, orderWords: bandWords, memoryBytes, signal }, (records, at) => {
+    if (records[at] !== sum[0] || records[at + 1] !== sum[1]) finish()
+    sum[0] = records[at]
+    sum[1] = records[at + 1]
+    sum[2] += records[at + 2]
+  })
+  finish()
 }
 
 /** Members in order, with their numbers. */
@@ -133,10 +307,21 @@ function eachPair(context: MergeContext, bands: number, visit: (a: number, b: nu
   })
 }
 
-function eachKnown(context: MergeContext, bands: number, visit: (ordinal: number) => void): void {
-  eachBlock(context, bands, knownName, (ordinals) => {
-    for (const ordinal of ordinals) visit(ordinal)
+function eachKnown(context: MergeContext, bands: number, visit: (ordinal: number, high: number, low: number) => void): void {
+  eachBlock(context, bands, knownName, (known) => {
+    for (let i = 0; i < known.length; i += knownWords) visit(known[i], known[i + 1], known[i + 2])
   })
+}
+
+function eachSeen(context: MergeContext, visit: (ordinal: number, count: number) => void): void {
+  eachBlock(
+    context,
+    1,
+    () => SEEN_FILE,
+    (seen) => {
+      for (let i = 0; i < seen.length; i += 2) visit(seen[i], seen[i + 1])
+    },
+  )
 }
 
 function eachBlock(context: MergeContext, bands: number, name: (band: number) => string, visit: (records: Uint32Array) => void): void {

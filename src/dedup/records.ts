@@ -1,18 +1,24 @@
 // Sorted runs of small records on disk: what deduplication sorts in bounded memory and merges. A record is a few u32
 // words, compared one after the other; a file has sections (a band, a range of hashes), each with one or more sorted runs.
 //
-//   file = runs' records … | index: u32[4] a run (section, count, first byte low, high) | footer: u32[4]
-//   footer = words per record, number of runs, 0, magic
+//   file = runs' records … | index: u32[5] a run (section, count, first byte low, high, CRC-32) | footer: u32[4]
+//   footer = words per record, number of runs, CRC-32 of the index, magic
+//
+// Who reads a run to its end learns whether it is what was written.
 //
 // All is synchronous: calls are short, happen in workers, and five hops through the thread pool for each file would cost
 // more than the merge itself where there are a thousand files.
 
 import { closeSync, fstatSync, openSync, readSync, writeSync } from 'node:fs'
+import { crc32 } from 'node:zlib'
 import { SluiceError } from '../core/errors.ts'
 
-const magic = 0x31525353 // 'SSR1'
+const magic = 0x32525353 // 'SSR2'
 const footerWords = 4
-const indexWords = 4
+const indexWords = 5
+/** Places in a run's entry of the index, from its end. */
+const COUNT = -4
+const CRC = -1
 /** A section is sorted and written at latest at this many records: its sort keys then fit a double's 53 bits. */
 const runRecords = 1 << 21
 const firstRecords = 256
@@ -27,6 +33,9 @@ export interface Run {
   readonly byte: number
   /** Words a record. */
   readonly words: number
+  readonly crc: number
+  /** Where the file is held open, so that nobody can take it away: its descriptor. */
+  readonly file?: number
 }
 
 /** Takes records in any order, writes them in sorted runs. */
@@ -104,16 +113,15 @@ export class RunFile {
   }
 
   appendRun(section: number, sorted: Uint32Array): void {
-    this.#drain()
     this.#beginRun(section)
-    this.#index[this.#index.length - 3] = sorted.length / this.#words
-    this.#write(sorted)
+    this.#index[this.#index.length + COUNT] = sorted.length / this.#words
+    this.#writeRecords(sorted)
   }
 
   /** Adds to the run of this section where it is the last one, else begins a run. */
   append(section: number, record: ArrayLike<number>): void {
-    if (this.#index.at(-4) !== section) this.#beginRun(section)
-    this.#index[this.#index.length - 3]++
+    if (this.#index.at(-indexWords) !== section) this.#beginRun(section)
+    this.#index[this.#index.length + COUNT]++
     for (let i = 0; i < this.#words; i++) this.#buffer[this.#buffered++] = record[i]
     if (this.#buffered === this.#buffer.length) this.#drain()
   }
@@ -121,28 +129,38 @@ export class RunFile {
   /** Writes the rest and the index. */
   close(): void {
     this.#drain()
-    this.#write(Uint32Array.from([...this.#index, this.#words, this.#index.length / indexWords, 0, magic]))
+    const index = Uint32Array.from(this.#index)
+    this.#write(index)
+    this.#write(Uint32Array.of(this.#words, index.length / indexWords, crc32(bytesOf(index)), magic))
     if (this.#file !== undefined) closeSync(this.#file)
   }
 
   #beginRun(section: number): void {
-    const byte = this.#byte + this.#buffered * 4
-    this.#index.push(section, 0, byte % 2 ** 32, Math.floor(byte / 2 ** 32))
+    this.#drain()
+    this.#index.push(section, 0, this.#byte % 2 ** 32, Math.floor(this.#byte / 2 ** 32), 0)
   }
 
   #drain(): void {
     const words = this.#buffer.subarray(0, this.#buffered)
     this.#buffered = 0
-    if (words.length > 0) this.#write(words)
+    if (words.length > 0) this.#writeRecords(words)
+  }
+
+  /** All of the last run. */
+  #writeRecords(words: Uint32Array): void {
+    this.#index[this.#index.length + CRC] = crc32(bytesOf(words), this.#index[this.#index.length + CRC])
+    this.#write(words)
   }
 
   #write(words: Uint32Array): void {
     this.#file ??= openSync(this.#path, 'w')
-    const bytes = new Uint8Array(words.buffer, words.byteOffset, words.byteLength)
+    const bytes = bytesOf(words)
     for (let done = 0; done < bytes.length; ) done += writeSync(this.#file, bytes, done, Math.min(1 << 24, bytes.length - done))
     this.#byte += words.byteLength
   }
 }
+
+const bytesOf = (words: Uint32Array) => new Uint8Array(words.buffer, words.byteOffset, words.byteLength)
 
 /** A sorted copy of at most 2^21 records. */
 export function sortRecords(records: Uint32Array<ArrayBuffer>, words: number): Uint32Array<ArrayBuffer> {
@@ -185,48 +203,80 @@ function compareRecords(a: Uint32Array, atA: number, b: Uint32Array, atB: number
   return 0
 }
 
-/** The runs of a file, in the order they were written; with a section, those of it. */
-export function readRuns(path: string, section?: number): Run[] {
-  const file = openSync(path, 'r')
+/**
+ * The runs of a file, in the order they were written; with a section, those of it.
+ *
+ * @param held descriptor of the file, where it is held open and stays so while its runs are read
+ */
+export function readRuns(path: string, section?: number, held?: number): Run[] {
+  const file = held ?? openSync(path, 'r')
   try {
     const { size } = fstatSync(file)
-    const [words, runs, , mark] = readWords(file, size - footerWords * 4, footerWords, path)
+    const [words, runs, check, mark] = readWords(file, size - footerWords * 4, footerWords, path)
     if (mark !== magic) throw damaged(path)
     const index = readWords(file, size - (footerWords + runs * indexWords) * 4, runs * indexWords, path)
+    if (crc32(bytesOf(index)) !== check) throw damaged(path)
     const found: Run[] = []
     for (let at = 0; at < index.length; at += indexWords) {
       if (section !== undefined && index[at] !== section) continue
-      found.push({ path, section: index[at], count: index[at + 1], byte: index[at + 2] + index[at + 3] * 2 ** 32, words })
+      const [of, count, low, high, crc] = index.subarray(at, at + indexWords)
+      found.push({ path, section: of, count, byte: low + high * 2 ** 32, words, crc, file: held })
     }
     return found
   } finally {
-    closeSync(file)
+    if (held === undefined) closeSync(file)
   }
 }
 
 /** All records of a run. */
 export function readRun(run: Run): Uint32Array<ArrayBuffer> {
-  return readRecords(run, 0, run.count)
+  return new RunReader(run).next(run.count)
 }
 
 /** The records of a run in blocks. */
 export function* readBlocks(run: Run): Generator<Uint32Array> {
-  for (let first = 0; first < run.count; first += blockRecords) yield readRecords(run, first, Math.min(blockRecords, run.count - first))
+  const reader = new RunReader(run)
+  while (reader.hasMore) yield reader.next(blockRecords)
 }
 
-/** Some records of a run. The file is opened anew each time: ten thousand runs need no ten thousand open files. */
-export function readRecords({ path, byte, words }: Run, first: number, count: number): Uint32Array<ArrayBuffer> {
-  const file = openSync(path, 'r')
+/** Reads a run front to back, and checks at its end that nothing changed since it was written. */
+export class RunReader {
+  readonly #run: Run
+  #read = 0
+  #crc = 0
+
+  constructor(run: Run) {
+    this.#run = run
+  }
+
+  get hasMore(): boolean {
+    return this.#read < this.#run.count
+  }
+
+  /** At most so many records. */
+  next(most: number): Uint32Array<ArrayBuffer> {
+    const { count, crc, path } = this.#run
+    const records = readRecords(this.#run, this.#read, Math.min(most, count - this.#read))
+    this.#read += Math.min(most, count - this.#read)
+    this.#crc = crc32(bytesOf(records), this.#crc)
+    if (this.#read === count && this.#crc !== crc) throw damaged(path)
+    return records
+  }
+}
+
+/** Some records of a run. Unless it is held open, the file is opened anew each time: ten thousand runs need no ten thousand open files. */
+export function readRecords({ path, byte, words, file: held }: Run, first: number, count: number): Uint32Array<ArrayBuffer> {
+  const file = held ?? openSync(path, 'r')
   try {
     return readWords(file, byte + first * words * 4, count * words, path)
   } finally {
-    closeSync(file)
+    if (held === undefined) closeSync(file)
   }
 }
 
 function readWords(file: number, byte: number, words: number, path: string): Uint32Array<ArrayBuffer> {
+  if (byte < 0 || byte + words * 4 > fstatSync(file).size) throw damaged(path)
   const target = new Uint8Array(words * 4)
-  if (byte < 0) throw damaged(path)
   for (let done = 0; done < target.length; ) {
     const bytesRead = readSync(file, target, done, Math.min(1 << 30, target.length - done), byte + done)
     if (bytesRead === 0) throw damaged(path)
@@ -238,6 +288,6 @@ function readWords(file: number, byte: number, words: number, path: string): Uin
 function damaged(path: string): SluiceError {
   return new SluiceError('SLUICE_DEDUP_DAMAGED', 'a deduplication file is damaged or was not written to its end', {
     where: { file: path },
-    fix: 'remove the run folder and run again',
+    fix: 'remove the run folder and run again; a file of an index across builds: rebuild the index from the shards of the builds',
   })
 }

@@ -77,6 +77,30 @@ export class VerdictWriter {
   }
 }
 
+/** row, documents of its group over all builds: of documents that stay, where other builds have seen some. Sections as of `verdicts`. */
+const seenWords = 2
+
+export class SeenWriter {
+  readonly #file: RunFile
+  readonly #starts: Float64Array
+  #partition = 0
+
+  constructor(folder: string, starts: Float64Array) {
+    this.#file = new RunFile(join(folder, 'seen'), seenWords)
+    this.#starts = starts
+  }
+
+  /** Ordinals ascend from call to call. */
+  add(ordinal: number, count: number): void {
+    while (ordinal >= this.#starts[this.#partition + 1]) this.#partition++
+    this.#file.append(this.#partition, [ordinal - this.#starts[this.#partition], count])
+  }
+
+  close(): void {
+    this.#file.close()
+  }
+}
+
 export interface Application {
   /** Of the drop. */
   readonly reason: string
@@ -84,20 +108,29 @@ export interface Application {
   readonly earlierReason: string
   /** Annotation of kept documents: how many there were, 1 for those without duplicates. */
   readonly annotation: string
+  /** Annotation of kept documents: how many there were over all builds; where an index counts them. */
+  readonly seenAnnotation?: string
 }
 
 /** Drops what the verdicts of the context's partition say, and annotates what stays. */
 export async function applyVerdicts(context: ApplyContext, application: Application): Promise<ApplyRun<Document>> {
-  const { reason, earlierReason, annotation } = application
+  const { reason, earlierReason, annotation, seenAnnotation } = application
   const records = readSection(join(context.merged, 'verdicts'), context.partition)
+  const seen = seenAnnotation === undefined ? new Uint32Array(0) : readSection(join(context.merged, 'seen'), context.partition)
   let at = 0
+  let seenAt = 0
   return applyEach(context, (document, row) => {
     while (at < records.length && records[at] < row) at += words
     const isInGroup = at < records.length && records[at] === row
     const partition = isInGroup ? records[at + 2] : context.partition
     if (partition === earlierSurvivor) return drop(earlierReason)
     if (isInGroup && (partition !== context.partition || records[at + 3] !== row)) return drop(reason)
-    return { ...document, annotations: { ...document.annotations, [annotation]: isInGroup ? records[at + 1] : 1 } }
+    const size = isInGroup ? records[at + 1] : 1
+    const annotations = { ...document.annotations, [annotation]: size }
+    if (seenAnnotation === undefined) return { ...document, annotations }
+    while (seenAt < seen.length && seen[seenAt] < row) seenAt += seenWords
+    annotations[seenAnnotation] = seen[seenAt] === row ? seen[seenAt + 1] : size
+    return { ...document, annotations }
   })
 }
 

@@ -86,9 +86,10 @@ export function applyChatTemplate(
 }
 
 /**
- * Which tokens of a rendered conversation the assistant says: those that begin behind the prompt for a turn of its, and within
- * that turn. Found by rendering the conversation up to each of its turns, so it needs a template that renders a beginning of a
- * conversation as the beginning of the whole.
+ * Which tokens of a rendered conversation the assistant says. Where the template marks it, `{% generation %}`, those that hold
+ * any of what is marked, as `return_assistant_tokens_mask` of Hugging Face's transformers. Else those that begin behind the
+ * prompt for a turn of its, and within that turn: found by rendering the conversation up to each of its turns, which needs a
+ * template that renders a beginning of a conversation as the beginning of the whole.
  *
  * @returns 1 for each token that is learned from, else 0
  * @throws SluiceError `SLUICE_CHAT_MASK` where the template or the tokenizer does not allow it
@@ -101,7 +102,71 @@ export function assistantMask(
   options: ChatOptions = {},
 ): Uint8Array {
   const text = renderChat(template, messages, options)
-  const turns = messages.flatMap(({ role }, i) => {
+  const spans = tokenSpans(tokenizer, tokens, text)
+  const marked = markedStretches(template, messages, text, options)
+  if (marked) return Uint8Array.from(spans, ({ start, end }) => (marked.some((part) => start < part.end && part.start < end) ? 1 : 0))
+  const turns = assistantTurns(template, messages, text, options)
+  return Uint8Array.from(spans, ({ start }) => (turns.some((turn) => start >= turn.start && start < turn.end) ? 1 : 0))
+}
+
+/** UTF-16 units [start, end) of a text. */
+interface Stretch {
+  readonly start: number
+  readonly end: number
+}
+
+/** A token that holds a part of a character only counts as the whole of it. */
+function tokenSpans(tokenizer: LoadedTokenizer, tokens: Uint32Array, text: string): Stretch[] {
+  const stream = tokenizer.decodeStream()
+  let decoded = ''
+  const spans = Array.from(tokens, (token) => {
+    const start = decoded.length
+    decoded += stream.push(token)
+    return { start, end: Math.max(decoded.length, start + 1) }
+  })
+  if (decoded + stream.end() !== text) throw maskError('the tokens do not decode to the text that they were made of')
+  return spans
+}
+
+const generationTag = /\{%(-?)\s*(end)?generation\s*(-?)%\}/g
+
+/** What stands between `{% generation %}` and `{% endgeneration %}`; undefined where the template has no such tags. */
+function markedStretches(template: ChatTemplate, messages: readonly Message[], text: string, options: ChatOptions): Stretch[] | undefined {
+  if (template.source.search(generationTag) === -1) return undefined
+  const [begin, end] = unusedCharacters(text)
+  // A block in the tag's place takes the same blanks away as the tag, and says where it stands.
+  const source = template.source.replace(
+    generationTag,
+    (_, left: string, isEnd: string | undefined, right: string) =>
+      `{%${left} if true %}{{ '${isEnd === undefined ? begin : end}' }}{% endif ${right}%}`,
+  )
+  const rendered = renderChat({ ...template, source }, messages, options)
+  const stretches: Stretch[] = []
+  let plain = ''
+  let start: number | undefined
+  for (const part of rendered.split(new RegExp(`([${begin}${end}])`))) {
+    if (part === begin) {
+      if (start !== undefined) throw maskError('the template marks a generation within another')
+      start = plain.length
+    } else if (part === end) {
+      if (start === undefined) throw maskError('the template ends a generation that it has not begun')
+      stretches.push({ start, end: plain.length })
+      start = undefined
+    } else plain += part
+  }
+  if (start !== undefined || plain !== text) throw maskError('the template changes what it has marked')
+  return stretches
+}
+
+/** Two characters that Unicode assigns to nobody, and that the text does not have. */
+function unusedCharacters(text: string): [string, string] {
+  const free = Array.from({ length: 32 }, (_, i) => String.fromCharCode(0xfdd0 + i)).filter((character) => !text.includes(character))
+  if (free.length < 2) throw maskError('the text has all characters that could mark it')
+  return [free[0], free[1]]
+}
+
+function assistantTurns(template: ChatTemplate, messages: readonly Message[], text: string, options: ChatOptions): Stretch[] {
+  return messages.flatMap(({ role }, i) => {
     if (role !== 'assistant') return []
     const prompt = renderChat(template, messages.slice(0, i), { ...options, addGenerationPrompt: true })
     const through = renderChat(template, messages.slice(0, i + 1), { ...options, addGenerationPrompt: false })
@@ -109,15 +174,6 @@ export function assistantMask(
       throw maskError('the template renders a turn otherwise once others follow')
     return [{ start: prompt.length, end: through.length }]
   })
-  const stream = tokenizer.decodeStream()
-  let decoded = ''
-  const mask = Uint8Array.from(tokens, (token) => {
-    const start = decoded.length
-    decoded += stream.push(token)
-    return turns.some((turn) => start >= turn.start && start < turn.end) ? 1 : 0
-  })
-  if (decoded + stream.end() !== text) throw maskError('the tokens do not decode to the text that they were made of')
-  return mask
 }
 
 function templateError(message: string, file: string, cause?: unknown): SluiceError {

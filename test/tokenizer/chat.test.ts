@@ -96,6 +96,37 @@ test('the mask covers what the assistant says, its end included, and nothing els
   }
 })
 
+// The masks are those of transformers 5.24, `apply_chat_template(…, return_assistant_tokens_mask=True)`.
+test('where a template marks what the assistant generates, the mask is that of the mark', () => {
+  const turns = [
+    { role: 'user', content: 'Say hello.' },
+    { role: 'assistant', content: 'Hello, wörld! 🦊' },
+    { role: 'user', content: 'x' },
+    { role: 'assistant', content: 'ok' },
+  ]
+  const role = "{% if m.role == 'assistant' %}"
+  const loop = (said: string) => `{%- for m in messages -%}${role}${said}{% else %}U: {{ m.content }};{% endif %}{%- endfor -%}`
+  const cases: [said: string, text: string, learned: string][] = [
+    ['A:{% generation %} {{ m.content }}{% endgeneration %};', 'A: Hello, wörld! 🦊;', ' Hello, wörld! 🦊 ok'],
+    ['A: {%- generation -%}\n {{ m.content }} {%- endgeneration -%}\n ;', 'A:Hello, wörld! 🦊;', 'Hello, wörld! 🦊ok'],
+    ['\n  {% generation %}\n{{ m.content }}.\n  {% endgeneration %}\n', 'Hello, wörld! 🦊.\n', 'Hello, wörld! 🦊.\nok.\n'],
+    // A token that holds both what is marked and what is not is learned from.
+    ['say{% generation %}ing {{ m.content }}{% endgeneration %}', 'saying Hello, wörld! 🦊', 'aying Hello, wörld! 🦊aying ok'],
+  ]
+  for (const [said, text, learned] of cases) {
+    const template = { source: loop(said), specials: {} }
+    const { text: whole, tokens } = applyChatTemplate(tokenizer, template, turns)
+    assert.ok(whole.startsWith(`U: Say hello.;${text}U: x;`), whole)
+    const mask = assistantMask(tokenizer, template, turns, tokens)
+    assert.equal(tokenizer.decode(tokens.filter((_, i) => mask[i] === 1)), learned)
+  }
+  for (const said of ['{% generation %}{{ m.content }}', '{% endgeneration %}{% generation %}']) {
+    const template = { source: loop(said), specials: {} }
+    const { tokens } = applyChatTemplate(tokenizer, template, turns)
+    assert.throws(() => assistantMask(tokenizer, template, turns, tokens), { code: 'SLUICE_CHAT_MASK' })
+  }
+})
+
 test('templates are read from beside the tokenizer, with their special tokens', async () => {
   const path = join(folder, 'tokenizer.json')
   await assert.rejects(loadChatTemplate(path), { code: 'SLUICE_CHAT_TEMPLATE' })

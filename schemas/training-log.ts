@@ -14,8 +14,10 @@ const start = z.looseObject({
   event: z.literal('start'),
   step: z.literal(0),
   shards: z.array(z.string()),
+  /** Where the corpora, or the examples, were: absolute paths and URLs. Logs of earlier versions lack it. */
+  inputs: z.array(z.string()).optional(),
   parameters: z.int(),
-  settings: z.looseObject({ steps: z.int() }),
+  settings: z.looseObject({ steps: z.int(), objective: z.string().optional(), validationShare: z.number().optional() }),
 })
 /** A process goes on from a checkpoint: the lines of later steps were taken back. */
 const resume = z.looseObject({ event: z.literal('resume'), step: z.int() })
@@ -35,7 +37,15 @@ const step = z.looseObject({
 /** On held-out documents. */
 const evaluation = z.looseObject({ event: z.literal('evaluation'), step: z.int(), loss: z.number(), bitsPerByte: z.number().nullable() })
 /** A step that changed no weight. */
-const skip = z.looseObject({ event: z.literal('skip'), step: z.int(), reason: z.string(), documents })
+const skip = z.looseObject({
+  event: z.literal('skip'),
+  step: z.int(),
+  reason: z.string(),
+  loss: z.number().nullable().optional(),
+  gradientNorm: z.number().nullable().optional(),
+  learningRate: z.number().optional(),
+  documents,
+})
 /** The run went back to the checkpoint of step `to` and left out the documents since. */
 const rollback = z.looseObject({ event: z.literal('rollback'), step: z.int(), to: z.int() })
 

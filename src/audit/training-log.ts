@@ -1,8 +1,9 @@
 // What a training log says, for the page of curves. A step that was taken back, by a rollback, is not in it.
 
-import { createReadStream } from 'node:fs'
-import { createInterface } from 'node:readline'
+import { open } from 'node:fs/promises'
 import { type TrainingLogLine, trainingLogLine } from '../../schemas/training-log.ts'
+
+const READ_BYTES = 1 << 20
 
 type Line<E extends TrainingLogLine['event']> = Extract<TrainingLogLine, { event: E }>
 
@@ -16,13 +17,51 @@ export interface TrainingHistory {
 
 /** Reads a log without the documents of its steps, which are most of it. A last line that is not whole yet is left out. */
 export async function readTrainingLog(file: string): Promise<TrainingHistory> {
-  const history: TrainingHistory = { start: undefined, steps: [], evaluations: [], skips: [], rollbacks: [] }
-  for await (const text of createInterface({ input: createReadStream(file, 'utf8'), crlfDelay: Number.POSITIVE_INFINITY })) {
-    const line = parseLine(text)
-    if (line) addLine(history, line)
-  }
-  return history
+  return await new TrainingLogReader(file).read()
 }
+
+/** Follows a log that grows: each reading goes on where the one before ended. */
+export class TrainingLogReader {
+  readonly #file: string
+  #history = emptyHistory()
+  #readBytes = 0
+
+  constructor(file: string) {
+    this.#file = file
+  }
+
+  /** What the log says up to its last whole line. A log that has become shorter, for a run went back, is read anew. */
+  async read(): Promise<TrainingHistory> {
+    await using file = await open(this.#file)
+    const { size } = await file.stat()
+    if (size < this.#readBytes) {
+      this.#history = emptyHistory()
+      this.#readBytes = 0
+    }
+    let rest: Buffer = Buffer.alloc(0)
+    const bytes = Buffer.alloc(READ_BYTES)
+    for (let at = this.#readBytes; at < size; ) {
+      const { bytesRead } = await file.read(bytes, 0, Math.min(READ_BYTES, size - at), at)
+      if (bytesRead === 0) break
+      at += bytesRead
+      rest = this.#addLines(Buffer.concat([rest, bytes.subarray(0, bytesRead)]))
+    }
+    return this.#history
+  }
+
+  /** Takes the whole lines, and returns what is left. */
+  #addLines(bytes: Buffer): Buffer {
+    const end = bytes.lastIndexOf(10) + 1
+    this.#readBytes += end
+    for (const text of bytes.toString('utf8', 0, end).split('\n')) {
+      const line = text === '' ? undefined : parseLine(text)
+      if (line) addLine(this.#history, line)
+    }
+    return bytes.subarray(end)
+  }
+}
+
+const emptyHistory = (): TrainingHistory => ({ start: undefined, steps: [], evaluations: [], skips: [], rollbacks: [] })
 
 function parseLine(text: string): TrainingLogLine | undefined {
   const documents = text.lastIndexOf(',"documents":{')

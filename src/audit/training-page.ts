@@ -52,7 +52,7 @@ ${trouble(history)}
 <main>
 <section aria-label="Curves"><div class="charts">${charts(history, Math.max(planned, last?.step ?? 0))}</div></section>
 </main>
-<footer>Made by sluice ${packageVersion} from log.jsonl beside this file. Across: steps.${!isFinished && ` Loads itself again every ${RELOAD_SECONDS} seconds.`}</footer>
+<footer>Made by sluice ${packageVersion} from the run's log.jsonl. Across: steps.${!isFinished && ` Loads itself again every ${RELOAD_SECONDS} seconds.`}</footer>
 </div>
 </body>
 </html>

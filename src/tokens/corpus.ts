@@ -57,6 +57,7 @@ export interface Corpus {
 
 /** What a row says of its document besides the tokens. */
 export interface Origin {
+  readonly id: string
   readonly url?: string
   readonly subset?: string
   readonly source: string
@@ -238,12 +239,15 @@ async function readRows(input: string | ByteSource, group: RowGroup, vocabularyS
 
 async function readOrigins(input: string | ByteSource, { group }: RowGroup): Promise<Origin[]> {
   const origins: Origin[] = []
-  for await (const { batch } of readParquet(input, { columns: ['url', 'subset', 'source', 'offset'], rowGroups: [group, group + 1] })) {
-    const [urls, subsets, sources] = ['url', 'subset', 'source'].map((name) => utf8Values(columnOf(batch, name)))
+  for await (const { batch } of readParquet(input, {
+    columns: ['id', 'url', 'subset', 'source', 'offset'],
+    rowGroups: [group, group + 1],
+  })) {
+    const [ids, urls, subsets, sources] = ['id', 'url', 'subset', 'source'].map((name) => utf8Values(columnOf(batch, name)))
     const offsets = numberValues(columnOf(batch, 'offset'))
     // Shards of an earlier version have no subsets.
     for (let i = 0; i < batch.numRows; i++)
-      origins.push({ url: urls[i], subset: subsets[i], source: sources[i] ?? '', offset: offsets[i] ?? 0 })
+      origins.push({ id: ids[i] ?? '', url: urls[i], subset: subsets[i], source: sources[i] ?? '', offset: offsets[i] ?? 0 })
   }
   return origins
 }

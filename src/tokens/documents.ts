@@ -21,7 +21,7 @@ export async function* readDocuments(corpus: Corpus): AsyncGenerator<TokenizedDo
 }
 
 async function readGroup(corpus: Corpus, group: RowGroup, vocabulary: Vocabulary): Promise<TokenizedDocument[]> {
-  const { ids, tokens, masks } = await corpus.readRows(group)
+  const { tokens, masks } = await corpus.readRows(group)
   const origins = await corpus.readOrigins(group)
-  return ids.map((id, row) => ({ id, ...origins[row], length: 0, metadata: {}, vocabulary, tokens: tokens[row], mask: masks[row] }))
+  return origins.map((origin, row) => ({ ...origin, length: 0, metadata: {}, vocabulary, tokens: tokens[row], mask: masks[row] }))
 }

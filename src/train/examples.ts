@@ -97,6 +97,21 @@ export async function openExamples(path: string, options: ExampleOptions): Promi
   return { ...encodeAll(raw, path, options), refused }
 }
 
+/** The examples that `selects` admits, as they were read: for a person to see. */
+export async function readExamplesAt(
+  path: string,
+  selects: (example: { readonly ordinal: number; readonly id: string }) => boolean,
+): Promise<{ ordinal: number; id: string; text: string }[]> {
+  const found: { ordinal: number; id: string; text: string }[] = []
+  let ordinal = 0
+  for await (const value of readRecords(path, () => {})) {
+    const example = value && (exampleOf(value, 'pair', ordinal) ?? exampleOf(value, 'label', ordinal))
+    if (example && selects(example)) found.push({ ordinal, id: example.id, text: `${example.source} → ${example.answer}` })
+    ordinal++
+  }
+  return found
+}
+
 function count(counts: Record<string, number>, reason: string): void {
   counts[reason] = (counts[reason] ?? 0) + 1
 }

@@ -3,12 +3,19 @@
 
 import { existsSync } from 'node:fs'
 import { type FileHandle, open, readFile, rename, writeFile } from 'node:fs/promises'
+import { resolve } from 'node:path'
 import { z } from 'zod'
 import type { Json } from '../core/document.ts'
+import { isRemote } from '../io/inputs.ts'
 
 export const LOG_FILE = 'log.jsonl'
 
 const loggedStep = z.looseObject({ step: z.number() })
+
+/** Where a run's data is, as a log keeps it: it can be found from any folder. */
+export function absoluteInput(input: string): string {
+  return isRemote(input) ? input : resolve(input)
+}
 
 export class TrainLog {
   readonly #file: FileHandle

@@ -11,7 +11,7 @@ import type { BatchSource, Delivery } from './batch-source.ts'
 import { CHECKPOINT_FORMAT, type Evaluation, findCheckpoint, restoreCheckpoint, type TrainState } from './checkpoint.ts'
 import { CheckpointWriter, copyCheckpoint } from './checkpoint-write.ts'
 import { evaluateAverage } from './evaluate.ts'
-import { documentsByShard, LOG_FILE, TrainLog } from './log.ts'
+import { absoluteInput, documentsByShard, LOG_FILE, TrainLog } from './log.ts'
 import type { RunData } from './run-data.ts'
 import { learningRateAt } from './schedule.ts'
 import type { TrainSettings } from './settings.ts'
@@ -175,7 +175,11 @@ function firstState({ model, data, settings }: TrainRun): TrainState {
 /** Says what the ordinals in the following lines stand for. */
 function openingLine({ data, settings, model, state }: TrainRun): { [key: string]: Json } {
   if (state) return { event: 'resume', step: state.step }
-  return { event: 'start', step: 0, shards: data.shards, vocabulary: data.vocabulary.hash, parameters: model.parameterCount, settings }
+  const { shards, inputs, vocabulary } = data
+  return {
+    ...{ event: 'start', step: 0, shards, inputs: inputs.map(absoluteInput), vocabulary: vocabulary.hash },
+    ...{ parameters: model.parameterCount, settings },
+  }
 }
 
 /** One update. Undefined where the signal came before it: then nothing has changed. */

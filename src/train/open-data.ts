@@ -89,7 +89,7 @@ export async function openExampleData(inputs: ExampleInputs): Promise<RunData> {
   for (const [reason, count] of Object.entries(examples.refused)) onNotice?.(`${count} records of ${basename(path)} left out: ${reason}`)
   if (examples.cutTokens > 0) onNotice?.(`${examples.cutTokens} tokens of ${basename(path)} cut off: longer than a row`)
   const vocabulary = { hash: tokenizer.hash, size: tokenizer.vocabularySize, endOfText: tokenizer.endOfText }
-  return exampleData({ examples, heldOut, file: basename(path), vocabulary, tokenizerFile })
+  return exampleData({ examples, heldOut, path, vocabulary, tokenizerFile })
 }
 
 function framed({ tokenizer, firstToken, options }: ExampleInputs): (text: string) => number[] {

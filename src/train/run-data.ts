@@ -1,6 +1,7 @@
 // What a run learns from, whatever it is made of: batches to train on from any position, the same batches for every evaluation,
 // and what the log calls their origins.
 
+import { basename } from 'node:path'
 import { tokenCount } from '../model/batch.ts'
 import type { ModelConfig } from '../model/config.ts'
 import type { Corpus } from '../tokens/corpus.ts'
@@ -19,6 +20,8 @@ export interface RunData {
   readonly tokenizerFile: string | undefined
   /** Files by the ordinals that batches name them with. */
   readonly shards: readonly string[]
+  /** Where they are: a corpus each, or the file or folder of examples. */
+  readonly inputs: readonly string[]
   /** Held-out ones included, where they are a share. */
   readonly tokens: number
   readonly documents: number
@@ -45,6 +48,7 @@ export function documentData(corpora: readonly MixedCorpus[], { paths, validatio
     shards: corpora.flatMap(({ corpus }) =>
       corpora.length === 1 ? corpus.shards : corpus.shards.map((name) => `${corpus.folder}/${name}`),
     ),
+    inputs: paths ?? corpora.map(({ corpus }) => corpus.folder),
     tokens: corpora.reduce((sum, { corpus }) => sum + corpus.tokens, 0),
     documents: corpora.reduce((sum, { corpus }) => sum + corpus.documents, 0),
     labels: [],
@@ -85,12 +89,13 @@ export interface ExampleData {
   readonly examples: OpenedExamples
   /** In place of a share of the examples. */
   readonly heldOut: OpenedExamples | undefined
-  readonly file: string
+  /** File or folder. */
+  readonly path: string
   readonly vocabulary: Corpus['vocabulary']
   readonly tokenizerFile: string
 }
 
-export function exampleData({ examples, heldOut, file, vocabulary, tokenizerFile }: ExampleData): RunData {
+export function exampleData({ examples, heldOut, path, vocabulary, tokenizerFile }: ExampleData): RunData {
   const { source, ordinals, labelNames } = examples.examples
   const split = ({ validationShare }: TrainSettings) =>
     heldOut ? { train: examples.examples, validation: heldOut.examples } : splitExamples(examples, validationShare)
@@ -102,7 +107,8 @@ export function exampleData({ examples, heldOut, file, vocabulary, tokenizerFile
     hash: examples.hash,
     vocabulary,
     tokenizerFile,
-    shards: [file],
+    shards: [basename(path)],
+    inputs: [path],
     tokens: source.tokens.length,
     documents: ordinals.length,
     labels: labelNames,

@@ -2,12 +2,12 @@
 
 import assert from 'node:assert/strict'
 import { existsSync } from 'node:fs'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { appendFile, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { pathToFileURL } from 'node:url'
-import { readTrainingLog } from '../../src/audit/training-log.ts'
+import { readTrainingLog, TrainingLogReader } from '../../src/audit/training-log.ts'
 import { trainingPage } from '../../src/audit/training-page.ts'
 
 const executablePath = '/usr/bin/chromium'
@@ -65,6 +65,21 @@ test('a log is read up to a line that is not whole yet, without the steps that w
     history.evaluations.map(({ step }) => step),
     [100, 200, 300, 400, 500, 600, 800, 900, 1000, 1100, 1200],
   )
+})
+
+test('a log that grows is followed by whole lines, one that went back is read anew', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'sluice-log-'))
+  const file = join(folder, 'log.jsonl')
+  const [whole, rest] = [inventLog().slice(0, 60_000), inventLog().slice(60_000)]
+  await writeFile(file, whole)
+  const reader = new TrainingLogReader(file)
+  const before = (await reader.read()).steps.length
+  assert.ok(before > 100 && before < 1199)
+  await appendFile(file, rest)
+  assert.deepEqual(await reader.read(), await readTrainingLog(file))
+  await writeFile(file, whole)
+  assert.equal((await reader.read()).steps.length, before)
+  await rm(folder, { recursive: true })
 })
 
 test('a log without a step makes a page without curves, a finished one no longer loads itself', () => {

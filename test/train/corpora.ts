@@ -48,7 +48,12 @@ export function memoryCorpus(groups: readonly (readonly TestDocument[])[], vocab
         masks: groups[index].map(({ mask }) => mask && Uint8Array.from(mask)),
       }
     },
-    readOrigins: async (group) => groups[rowGroups.indexOf(group)].map((_, row) => ({ source: 'memory', offset: row })),
+    readOrigins: async (group) =>
+      groups[rowGroups.indexOf(group)].map((_, row) => ({
+        id: idOf(before[rowGroups.indexOf(group)] + row),
+        source: 'memory',
+        offset: row,
+      })),
   }
 }
 

@@ -71,7 +71,10 @@ async function partitionsOf(url: string, fields: RecordFields, context: PlanCont
   assertColumns(await readParquetSchema(source), fields, url)
   const { rowGroups } = await readParquetFacts(source)
   const whole = { source: url, bytes: source.size, version: source.version }
-  return rowGroupRanges(rowGroups, context.partitionBytes).map((range) => ({ ...whole, range }))
+  return rowGroupRanges(rowGroups, context.partitionBytes).map((range) => {
+    const rangeBytes = rowGroups.slice(...range).reduce((sum, { bytes }) => sum + bytes, 0)
+    return { ...whole, range, rangeBytes }
+  })
 }
 
 /** @throws SluiceError `SLUICE_PARQUET_COLUMN` where a column that was named is not there, or the text is none */
@@ -135,6 +138,7 @@ async function* readDocuments(
   const toDocument = documentMaker(fields, partition.source, restore)
   const batches = new Batches<Document>(context.batchBytes)
   for (let group = start; group < end; group++) {
+    context.consumed(rowGroups[group].bytes)
     const read = readRows(file, group, neededFields(fields), BATCH_ROWS)
     for await (const part of intact(read, rowGroups, group, context)) {
       const records = recordsOf(part, fields)
@@ -147,7 +151,6 @@ async function* readDocuments(
         if (batches.isFull) yield batches.take()
       }
     }
-    context.consumed(rowGroups[group].bytes)
   }
   if (!batches.isEmpty) yield batches.take()
 }

@@ -136,8 +136,10 @@ export interface Partition {
   readonly bytes?: number
   /** ETag, or size and modification time: changes when the input does. */
   readonly version: string
-  /** Byte range [start, end) or row range of a large input; the record that starts before `end` belongs to it whole. */
+  /** Byte range [start, end) of a large input, or one of rows or files; the record that starts before `end` belongs to it whole. */
   readonly range?: readonly [start: number, end: number]
+  /** Bytes that the range takes, where it counts something else. */
+  readonly rangeBytes?: number
   /** The same range in the decompressed stream, where a compressed input is cut at its frames. */
   readonly decoded?: readonly [start: number, end: number]
   /** Rows [first, end) of a list of records that the plan has made, where only some records of the inputs are read. */

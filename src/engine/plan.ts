@@ -109,7 +109,8 @@ export async function planPartitions(plan: Plan, context: PlanContext): Promise<
 }
 
 /** Bytes that a partition reads; 0 where its input does not say. */
-export function partitionBytes({ range, bytes = 0 }: Partition): number {
+export function partitionBytes({ range, rangeBytes, bytes = 0 }: Partition): number {
+  if (rangeBytes !== undefined) return rangeBytes
   return range ? Math.min(range[1], bytes || range[1]) - range[0] : bytes
 }
 

@@ -100,7 +100,7 @@ async function filePartitions(inputs: readonly Input[], { signal, partitionBytes
     const end = index + 1
     if (end < inputs.length && bytes < partitionBytes && end - first < FILES_PER_PARTITION) continue
     const version = planVersion(inputs.slice(first, end), sources.slice(first, end))
-    partitions.push({ source: inputs[first].url, bytes, version, range: [first, end] })
+    partitions.push({ source: inputs[first].url, bytes, version, range: [first, end], rangeBytes: bytes })
     first = end
     bytes = 0
   }

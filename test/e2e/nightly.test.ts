@@ -65,6 +65,15 @@ test('a second night publishes only what is new, however often it is run, and th
   assert.deepEqual(published(folder, 'wednesday'), [text(6)])
 })
 
+test('a plan’s pilot leaves no trace in the index: the run that follows publishes all', async (t) => {
+  const folder = scratch(t)
+  writeNight(folder, 'monday', [1, 2, 3])
+  const planned = await sluice(['plan', ...words(folder, 'monday').slice(1)].filter((word) => word !== '--json'))
+  assert.match(planned.stdout, /about 3 documents, 100 % kept/)
+  assert.equal((await sluice(words(folder, 'monday'))).code, 0)
+  assert.deepEqual(published(folder, 'monday'), [text(1), text(2), text(3)])
+})
+
 test('killed at any moment, a night run to its end gives what an undisturbed one gives', async (t) => {
   const folder = scratch(t)
   writeNight(folder, 'monday', [1, 2, 3])

@@ -143,7 +143,14 @@ export function damaged(file: string): SluiceError {
   })
 }
 
-export function notAnIndex(folder: string, file: string): SluiceError {
+export function noIndex(folder: string): SluiceError {
+  return new SluiceError('SLUICE_INDEX_MISSING', 'there is no index in this folder', {
+    where: { folder },
+    fix: 'give the folder that minhashDedup or exactDedup has as its option index; it is made when a run publishes',
+  })
+}
+
+function notAnIndex(folder: string, file: string): SluiceError {
   return new SluiceError('SLUICE_INDEX_TAKEN', 'the folder holds files that are no index', {
     where: { folder, file },
     fix: 'give the index an empty folder or a new one',

@@ -8,7 +8,7 @@ import {
   countSection,
   type IndexDefinition,
   type IndexWriter,
-  notAnIndex,
+  noIndex,
   readDefinition,
   writeIndex,
 } from './build-index.ts'
@@ -44,7 +44,7 @@ export async function forgetBuild(folder: string, build: string): Promise<Compac
 
 async function definitionOf(folder: string): Promise<IndexDefinition> {
   const found = await readDefinition(folder)
-  if (!found) throw notAnIndex(folder, 'no index.json')
+  if (!found) throw noIndex(folder)
   return found
 }
 

@@ -207,6 +207,7 @@ test('what an interrupted build left is no segment; what another stage wrote is 
   writeFileSync(join(index, 'wednesday.runs'), 'no header yet')
   assert.deepEqual(await build(stage, 'thursday', [text(1), text(2)]), ['exact_earlier', 'kept'])
   await assert.rejects(build(exactDedup({ index, by: 'url' }), 'friday', [text(1)]), { code: 'SLUICE_INDEX_OTHER' })
+  await assert.rejects(compactIndex(newIndex()), { code: 'SLUICE_INDEX_MISSING' })
   const taken = newIndex()
   await build(exactDedup({ index: taken }), 'monday', [text(1)])
   rmSync(join(taken, 'index.json'))

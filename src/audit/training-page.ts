@@ -2,7 +2,7 @@
 // goes on it loads itself again now and then.
 
 import { packageVersion } from '../core/version.ts'
-import { formatCount, formatNumber, formatShare } from './format.ts'
+import { formatCount, formatNumber, formatSeconds, formatShare } from './format.ts'
 import { Html, html } from './html.ts'
 import { type Line, lineChart, type Point } from './line-chart.ts'
 import { reportStyle } from './report-style.ts'
@@ -65,7 +65,9 @@ function numbers({ steps, evaluations }: TrainingHistory, planned: number): [ter
   const best = evaluations.reduce((lowest, { loss }) => Math.min(lowest, loss), Number.POSITIVE_INFINITY)
   const figures: [string, string, string?][] = []
   if (last) {
-    figures.push(['Step', formatCount(last.step), `of ${formatCount(planned)}, ${formatShare(last.step, planned)}`])
+    const left = secondsLeft(steps, planned)
+    const rest = left > 0 ? `, ${formatSeconds(left)} left` : ''
+    figures.push(['Step', formatCount(last.step), `of ${formatCount(planned)}, ${formatShare(last.step, planned)}${rest}`])
     figures.push(['Training loss', (smooth(steps.map(lossOf)).at(-1)?.y ?? last.loss).toFixed(3), 'nats a target, smoothed'])
   }
   if (evaluation)
@@ -77,6 +79,14 @@ function numbers({ steps, evaluations }: TrainingHistory, planned: number): [ter
     figures.push(['Tokens/s', formatCount(last.tokensPerSecond), use])
   }
   return figures
+}
+
+/** At the pace of the last steps, evaluations and saving left out. */
+function secondsLeft(steps: TrainingHistory['steps'], planned: number): number {
+  const recent = steps.slice(-50)
+  const pace = recent.reduce((sum, { tokensPerSecond }) => sum + 1 / tokensPerSecond, 0) / recent.length
+  const { step, seenTokens } = recent[recent.length - 1]
+  return Math.max(0, planned - step) * (seenTokens / step) * pace
 }
 
 function trouble({ skips, rollbacks }: TrainingHistory): Html | undefined {

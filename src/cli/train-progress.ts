@@ -2,6 +2,7 @@
 
 import { SingleBar } from 'cli-progress'
 import pino from 'pino'
+import { formatBytes, formatSeconds } from '../audit/format.ts'
 import type { Evaluation } from '../train/checkpoint.ts'
 import type { TrainReport } from '../train/loop.ts'
 
@@ -44,11 +45,10 @@ function logLines(): TrainProgress {
 
 function bar(): TrainProgress {
   const view = new SingleBar({
-    format: 'step {value}/{total} {bar} loss {loss} · {validation}{rate} tokens/s{utilization} · ETA {eta_formatted}',
+    format: 'step {value}/{total} {bar} loss {loss} · {validation}{rate} tokens/s{utilization} · {memory} · {left} left',
     stream: process.stderr,
     hideCursor: true,
     barsize: 24,
-    etaBuffer: 50,
     autopadding: false,
   })
   let isShown = false
@@ -67,12 +67,14 @@ function bar(): TrainProgress {
       if (report.event === 'skip') notice(`step ${report.step} left out: ${report.reason}`)
       if (report.event === 'rollback') notice(`back to step ${report.to}, on with the documents after step ${report.step}`)
       if (report.event !== 'step') return
-      const { step, steps, smoothedLoss, tokensPerSecond, utilization } = report
+      const { step, steps, smoothedLoss, tokensPerSecond, utilization, secondsLeft, memoryBytes } = report
       const values = {
         loss: smoothedLoss.toFixed(3),
         validation: evaluation ? `validation ${evaluation.loss.toFixed(3)}${bits(evaluation)} · ` : '',
         rate: Math.round(tokensPerSecond).toLocaleString('en-US'),
         utilization: utilization === undefined ? '' : ` (${(utilization * 100).toFixed(0)} % of peak)`,
+        memory: formatBytes(memoryBytes),
+        left: formatSeconds(secondsLeft),
       }
       if (!isShown) view.start(steps, step - 1, values) // a resumed run's bar begins where it goes on
       isShown = true

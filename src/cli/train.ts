@@ -1,18 +1,15 @@
 // `sluice train`: a model from token shards. Started again after anything, it goes on where its last checkpoint stands.
 
 import { join } from 'node:path'
-import { Command, InvalidArgumentError, Option } from 'commander'
-import { z } from 'zod'
-import { type TrainOptions, type TrainResult, train, trainOptions } from '../train/train.ts'
+import { Command, Option } from 'commander'
+import { measurePeakFlops } from '../tensor/cpu/peak.ts'
+import { type TrainOptions, type TrainResult, train } from '../train/train.ts'
+import { CURVES_FILE, type CurvesFile, curvesFile } from './curves-file.ts'
 import { exitCodes } from './exit-codes.ts'
+import { stopOnInterrupt } from './interrupt.ts'
+import { count, settingFlags } from './train-flags.ts'
 import { trainProgress } from './train-progress.ts'
 import { openTokenizer } from './trainer-tokenizer.ts'
-
-const property = z.looseObject({
-  type: z.string().optional(),
-  enum: z.array(z.string()).optional(),
-  description: z.string().optional(),
-})
 
 export const command = new Command()
   .argument(
@@ -20,7 +17,11 @@ export const command = new Command()
     'folders or URLs of token shards, as parquetShards writes them; several are mixed: web=0.7 code=0.3; or a file of examples',
   )
   .option('--json', 'progress and result as JSON lines on standard output')
-  .addOption(new Option('--peak-gflops <n>', 'what the machine could compute, for the share of it that is used').argParser(count))
+  .addOption(
+    new Option('--peak-gflops <n>', 'what the machine could compute, for the share of it that is used; measured where not given').argParser(
+      count,
+    ),
+  )
   .addHelpText(
     'after',
     `
@@ -40,8 +41,9 @@ Examples:
 Examples are JSON lines or Parquet: {"text": "…", "label": "good"} for an encoder, {"input": "…", "target": "…"} for an
 encoder-decoder.
 
-The output folder gets step-N/ (model.safetensors, optimizer.safetensors, config.json, state.json), latest, tokenizer.json and
-log.jsonl: a line a step with its loss and the rows of the shards that it was made of.
+The output folder gets step-N/ (model.safetensors, optimizer.safetensors, config.json, state.json), latest, tokenizer.json,
+log.jsonl: a line a step with its loss and the rows of the shards that it was made of, and curves.html: open it in a browser
+while the run goes on.
 
 Exit codes: 0 done, 1 failed, 130 interrupted (run the same command to go on).`,
   )
@@ -62,23 +64,25 @@ interface Flags extends Omit<TrainOptions, 'shards'> {
 }
 
 async function run(options: TrainOptions, { isJson, peakGflops }: { isJson: boolean; peakGflops?: number }): Promise<TrainResult> {
-  const controller = new AbortController()
-  const interrupt = () => {
-    if (controller.signal.aborted) process.exit(exitCodes.interrupted) // a second Ctrl-C does not wait for the save
-    controller.abort()
-  }
-  process.on('SIGINT', interrupt).on('SIGTERM', interrupt)
+  using interrupt = stopOnInterrupt()
   using progress = trainProgress(isJson)
+  let curves: CurvesFile | undefined
   try {
     return await train(options, {
       openTokenizer,
-      peakFlops: peakGflops === undefined ? undefined : peakGflops * 1e9,
-      signal: controller.signal,
-      onReport: progress.report,
+      peakFlops: async (threads) => (peakGflops === undefined ? await measurePeakFlops(threads) : peakGflops * 1e9),
+      signal: interrupt.signal,
+      onFolder: (folder) => {
+        curves = curvesFile(folder)
+      },
+      onReport: (report) => {
+        progress.report(report)
+        curves?.refresh()
+      },
       onNotice: progress.notice,
     })
   } finally {
-    process.off('SIGINT', interrupt).off('SIGTERM', interrupt)
+    await curves?.finish().catch((error: Error) => progress.notice(`no page of curves: ${error.message}`))
   }
 }
 
@@ -116,6 +120,7 @@ function describeResult({ checkpoint, folder, state, tokensPerSecond, settings }
       : undefined,
     `checkpoint      ${checkpoint}`,
     `log             ${join(folder, 'log.jsonl')}`,
+    `curves          ${join(folder, CURVES_FILE)}`,
   ]
   if (step >= settings.steps && settings.objective === 'causal')
     lines.push(`next            sluice sample ${folder} --prompt "Once"`, `                ${advice(smoothedLoss, evaluation?.loss)}`)
@@ -128,42 +133,4 @@ function advice(trainingLoss: number | null, validationLoss: number | undefined)
     return 'more documents or a larger --validation-share: some must be held out to see how well it generalizes'
   if (validationLoss - trainingLoss > 0.3) return 'it learns its documents by heart: more documents, fewer --epochs or a smaller --params'
   return 'the losses are close: a larger --params or more --tokens would still lower them'
-}
-
-// ---- flags from the schema ----
-
-function settingFlags(): Option[] {
-  const { properties } = z
-    .looseObject({ properties: z.record(z.string(), property) })
-    .parse(z.toJSONSchema(trainOptions, { io: 'input', unrepresentable: 'any' }))
-  return Object.entries(properties)
-    .filter(([name]) => name !== 'shards')
-    .map(([name, { type, enum: choices, description }]) => {
-      if (type === 'boolean') return new Option(`--${kebab(name)} <yes|no>`, description).choices(['yes', 'no']).argParser(yesNo)
-      const isNumber = type === 'number' || type === 'integer'
-      const flag = `--${kebab(name)}`
-      const option = new Option(
-        `${name === 'learningRate' ? `--lr, ${flag}` : flag} <${isNumber ? 'n' : choices ? 'kind' : name === 'out' ? 'folder' : 'name'}>`,
-        description,
-      )
-      if (choices) return option.choices(choices)
-      return isNumber ? option.argParser(count) : option
-    })
-}
-
-function kebab(name: string): string {
-  return name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)
-}
-
-function yesNo(text: string): boolean {
-  if (text === 'yes' || text === 'no') return text === 'yes'
-  throw new InvalidArgumentError('give yes or no')
-}
-
-/** 3000, 3k, 2.5M, 1B, 1e-3. */
-function count(text: string): number {
-  const match = /^([\d.]+(?:e[+-]?\d+)?)\s*([kmb]?)$/i.exec(text)
-  const value = match ? Number(match[1]) * 1000 ** ['', 'k', 'm', 'b'].indexOf(match[2].toLowerCase()) : Number.NaN
-  if (!Number.isFinite(value)) throw new InvalidArgumentError('give a number, such as 3000, 3k or 2.5M')
-  return Number.isInteger(value) ? value : Number(value.toPrecision(15))
 }

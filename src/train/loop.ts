@@ -35,6 +35,10 @@ export interface StepReport {
   readonly tokensPerSecond: number
   /** Share of the machine's peak arithmetic, where that is known. */
   readonly utilization?: number
+  /** Until the last step, evaluations and saving left out. */
+  readonly secondsLeft: number
+  /** Resident memory of the process. */
+  readonly memoryBytes: number
 }
 export interface EvaluationReport extends Evaluation {
   readonly event: 'evaluation'
@@ -240,7 +244,9 @@ async function trainStep(run: TrainRun, state: TrainState, source: BatchSource, 
     tokensPerSecond,
     ...utilization,
   }
-  run.onReport?.({ event: 'step', steps: settings.steps, smoothedLoss, ...measured })
+  const secondsLeft = ((settings.steps - step) * tokens * clock.seconds) / clock.tokens
+  const memoryBytes = process.memoryUsage.rss()
+  run.onReport?.({ event: 'step', steps: settings.steps, smoothedLoss, ...measured, secondsLeft, memoryBytes })
   return { state: next, line: { event: 'step', ...measured, documents } }
 }
 

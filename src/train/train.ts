@@ -54,11 +54,13 @@ export type TrainOptions = z.input<typeof trainOptions>
 export interface TrainHooks {
   /** Reads a tokenizer.json: without it, no bits per byte and no examples. */
   readonly openTokenizer?: (file: string) => Promise<TextTokenizer>
-  /** Floating-point operations a second that the machine could do: without them, no utilization. */
-  readonly peakFlops?: number
+  /** Floating-point operations a second that so many threads could do: without it, no utilization. */
+  readonly peakFlops?: (threads: number) => Promise<number>
   /** Stops the run, its last whole step saved. */
   readonly signal?: AbortSignal
   readonly onReport?: (report: TrainReport) => void
+  /** The run's folder, once it is this run's alone: its log is there from the first report on. */
+  readonly onFolder?: (folder: string) => void
   /** A line for the person who waits: choices made for them with their reasons, and warnings. */
   readonly onNotice?: (line: string) => void
 }
@@ -95,6 +97,7 @@ export async function train(options: TrainOptions, hooks: TrainHooks = {}): Prom
   try {
     await assertUsable(folder)
     await using _lock = await lock(folder)
+    hooks.onFolder?.(folder)
     await removeCutOffSaves(folder)
     const checkpoint = await checkpointToContinue(folder, hooks)
     if (checkpoint) {
@@ -244,7 +247,8 @@ async function runOrContinue(
     if (checkpoint) await restoreCheckpoint(checkpoint.folder, model)
     else if (start) await startFrom(start, model)
     const tokenBytes = tokenizer?.tokenBytes
-    const outcome = await runLoop({ model, data, validation, settings, folder, state: checkpoint?.state, tokenBytes, ...hooks })
+    const peakFlops = await hooks.peakFlops?.(threads)
+    const outcome = await runLoop({ model, data, validation, settings, folder, state: checkpoint?.state, tokenBytes, ...hooks, peakFlops })
     return { ...outcome, folder, settings }
   } finally {
     await model.dispose()

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
-import { mkdir, writeFile } from 'node:fs/promises'
+import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { before, test } from 'node:test'
+import { after, before, test } from 'node:test'
 import { sluice } from '../e2e/sluice.ts'
 import { temporaryFolder, writeShard } from '../train/corpora.ts'
 
@@ -32,6 +32,7 @@ const model = join(folder.path, 'model')
 const words = ['--steps', '20', '--batch-tokens', '512', '--lr', '0.01', '--validation-share', '0.2', '--threads', '1']
 const options = ['--model', join(folder.path, 'model.json'), '--out', model, ...words]
 
+after(async () => await folder[Symbol.asyncDispose]())
 before(async () => {
   const tokenizer = byteTokenizer()
   const vocabularyHash = createHash('sha256').update(tokenizer).digest('hex')
@@ -51,6 +52,7 @@ test('sluice train ends with losses, bits per byte, and where everything is', as
   assert.match(stdout, /validation loss [\d.]+ nats a token, [\d.]+ bits per byte/)
   assert.match(stdout, /checkpoint +\S+step-20/)
   assert.match(stdout, /sluice sample /)
+  assert.match(await readFile(join(model, 'curves.html'), 'utf8'), /<title>model · training<\/title>[\s\S]*<svg/)
   for (const line of stderr.trim().split('\n')) JSON.parse(line) // no terminal: a log
 })
 
@@ -78,6 +80,53 @@ test('sluice sample streams what --json gives at once, the same for a seed', asy
   assert.ok(tokens.length <= 30)
 })
 
+test('sluice train --json says how each step went: loss, speed, use of the machine, memory, time left', async () => {
+  const out = join(folder.path, 'telling')
+  const { stdout, stderr } = await sluice(['train', shards, '--model', join(folder.path, 'model.json'), '--out', out, ...words, '--json'])
+  const steps = stdout
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line))
+    .filter(({ event }) => event === 'step')
+  assert.equal(steps.length, 20, stderr)
+  for (const name of [
+    'loss',
+    'smoothedLoss',
+    'gradientNorm',
+    'learningRate',
+    'tokensPerSecond',
+    'utilization',
+    'memoryBytes',
+    'seenTokens',
+  ])
+    assert.ok(
+      steps.every((step) => step[name] > 0),
+      name,
+    )
+  assert.ok(steps[0].secondsLeft > 0)
+  assert.equal(steps[19].secondsLeft, 0)
+})
+
+test('sluice curves writes the page where it is told, sluice trace leads from a step to its documents and back', async () => {
+  const page = join(folder.path, 'page.html')
+  const drawn = await sluice(['curves', model, '--out', page])
+  assert.equal(drawn.stdout, `${page}\n`)
+  assert.match(await readFile(page, 'utf8'), /Tokens a second/)
+
+  const { stdout, stderr } = await sluice(['trace', model, '--step', '3', '--characters', '7'])
+  assert.match(stdout, /^step 3, loss [\d.]+, gradient norm [\d.]+, learning rate [\d.]+, \d+ documents?\n/, stderr)
+  assert.match(stdout, /a\.parquet row \d+\n {2}Call me\n/)
+  const traced = JSON.parse((await sluice(['trace', model, '--step', '3', '--json'])).stdout)
+  const back = await sluice(['trace', model, '--document', traced.documents[0].id])
+  assert.match(back.stdout, /\nstep 3, loss/)
+
+  const vain = await sluice(['trace', model])
+  assert.equal(vain.code, 1)
+  assert.match(vain.stderr, /SLUICE_TRACE_QUESTION/)
+  const missing = await sluice(['curves', folder.path])
+  assert.match(missing.stderr, /SLUICE_TRAIN_LOG_MISSING/)
+})
+
 test('mistakes end with advice, never with a stack', async () => {
   const cases: [words: string[], code: number, advice: RegExp][] = [
     [['train', join(folder.path, 'nowhere')], 1, /SLUICE_TRAIN_CORPUS_MISSING/],
@@ -103,5 +152,4 @@ test('mistakes end with advice, never with a stack', async () => {
   await writeFile(join(model, 'tokenizer.json'), byteTokenizer().replace('"version":"1.0"', '"version":"1.1"'))
   const { stderr } = await sluice(['sample', model, '--prompt', 'x'])
   assert.match(stderr, /another tokenizer.*SLUICE_SAMPLE_TOKENIZER/)
-  await folder[Symbol.asyncDispose]()
 })

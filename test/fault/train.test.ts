@@ -60,7 +60,7 @@ async function lossLog(folder: string): Promise<unknown[]> {
     .trim()
     .split('\n')
     .map((line) => JSON.parse(line))
-  return lines.filter(({ event }) => event !== 'resume').map(({ tokensPerSecond: _, ...line }) => line)
+  return lines.filter(({ event }) => event !== 'resume').map(({ tokensPerSecond: _, utilization: __, ...line }) => line)
 }
 
 test('a run killed at random moments, saves included, ends with the bytes and the losses of one that was not', async () => {

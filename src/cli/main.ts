@@ -24,6 +24,7 @@ const commands: Record<string, { summary: string; load: () => Promise<CommandFil
   tokens: { summary: 'inspect, count, verify, shuffle and mix token corpora', load: () => import('./tokens.ts') },
   export: { summary: 'write token corpora in the files of llm.c, Megatron-LM or datatrove', load: () => import('./export.ts') },
   train: { summary: 'train a model on token shards', load: () => import('./train.ts') },
+  scaling: { summary: 'find a learning rate, foretell the loss of larger models from small ones', load: () => import('./scaling.ts') },
   sample: { summary: 'write text with a trained model', load: () => import('./sample.ts') },
   curves: { summary: "show a training run's curves in a browser, also while it runs", load: () => import('./curves.ts') },
   trace: { summary: 'name the documents in a step of a training run, or the steps of a document', load: () => import('./trace.ts') },

@@ -1,0 +1,132 @@
+// A sweep over sizes: each model is trained on as many tokens for each of its parameters, and a law of scale through their
+// losses says what a larger one would reach. A run that is there already is not run again.
+
+import { join } from 'node:path'
+import { SluiceError } from '../core/errors.ts'
+import type { ModelConfig } from '../model/config.ts'
+import { flopsPerToken, modelOfSize, parameterCount } from '../model/size.ts'
+import { chooseModel } from './model-choice.ts'
+import { openMixture } from './open-data.ts'
+import { FEWEST_POINTS, fitPowerLaw, predict } from './power-law.ts'
+import { rowLength } from './settings.ts'
+import { architectureOf } from './start.ts'
+import { type TrainHooks, type TrainOptions, train } from './train.ts'
+
+export interface SizeRun {
+  readonly parameters: number
+  readonly tokens: number
+  /** Floating-point operations of the whole training: what the law is fitted over. */
+  readonly flops: number
+  /** Nats a token on held-out documents. */
+  readonly loss: number
+  readonly bitsPerByte: number | null
+  readonly learningRate: number
+  /** Times that the documents were read, begun ones included. */
+  readonly epochs: number
+  readonly folder: string
+}
+
+export interface SizeForecast {
+  readonly parameters: number
+  readonly tokens: number
+  readonly flops: number
+  /** Nats a token, and its standard error. */
+  readonly loss: number
+  readonly error: number
+}
+
+export interface SizeSweep {
+  /** By size. */
+  readonly runs: readonly SizeRun[]
+  readonly law: { readonly floor: number; readonly exponent: number; readonly misfit: number }
+  readonly forecasts: readonly SizeForecast[]
+}
+
+export interface SizeSweepOptions {
+  /** Parameters of each model. */
+  readonly sizes: readonly number[]
+  /** 20 is where compute is spent best (Hoffmann et al. 2022). */
+  readonly tokensPerParameter: number
+  /** Parameters of the models to say the loss of. */
+  readonly forecast: readonly number[]
+}
+
+/** Of all runs: out is their folder. */
+type SweptOptions = Omit<TrainOptions, 'params' | 'model' | 'init' | 'tokens' | 'steps' | 'epochs'> & { readonly out: string }
+
+/** Held-out tokens that all sizes are measured on: the same ones. */
+const EVALUATION_TOKENS = 200_000
+/** A step that no run has: the last one is measured all the same. */
+const LAST_STEP = 2 ** 31
+
+/**
+ * @param options of the runs, without what the sweep sets
+ * @throws SluiceError SLUICE_TRAIN_SIZES where they are too few, SLUICE_TRAIN_NO_VALIDATION, and those of train; an aborted
+ * signal's reason
+ */
+export async function sweepSizes(
+  { sizes, tokensPerParameter, forecast }: SizeSweepOptions,
+  options: SweptOptions,
+  hooks: TrainHooks & { readonly onRun?: (run: SizeRun) => void } = {},
+): Promise<SizeSweep> {
+  const models = await modelsOf(sizes, options)
+  const runs: SizeRun[] = []
+  for (const config of models) {
+    const run = await runSize(config, tokensPerParameter, options, hooks)
+    runs.push(run)
+    hooks.onRun?.(run)
+  }
+  const points = runs.map(({ flops, loss }) => ({ x: flops, loss }))
+  const { floor, exponent, misfit } = fitPowerLaw(points)
+  const { vocabularySize, contextLength, architecture } = models[0]
+  const forecasts = forecast.map((size) => {
+    const larger = modelOfSize(size, { vocabularySize, contextLength, architecture })
+    const parameters = parameterCount(larger)
+    const tokens = Math.round(parameters * tokensPerParameter)
+    const flops = tokens * flopsPerToken(larger, { length: rowLength(options, contextLength) })
+    return { parameters, tokens, flops, ...predict(points, flops) }
+  })
+  return { runs, law: { floor, exponent, misfit }, forecasts }
+}
+
+/** The models nearest to the sizes, each once. */
+async function modelsOf(sizes: readonly number[], { shards, length, objective = 'causal' }: SweptOptions): Promise<ModelConfig[]> {
+  const { corpora } = await openMixture(typeof shards === 'string' ? [shards] : shards)
+  const needs = { vocabularySize: corpora[0].corpus.vocabulary.size, tokens: 0 }
+  const chosen = await Promise.all(sizes.map((params) => chooseModel({ params, length, architecture: architectureOf(objective) }, needs)))
+  const models = new Map(chosen.map(({ config }) => [parameterCount(config), config]))
+  if (models.size < FEWEST_POINTS)
+    throw new SluiceError(
+      'SLUICE_TRAIN_SIZES',
+      `models of ${[...models.keys()].join(', ')} parameters give no law: it has three numbers, and one more tells its error`,
+      {
+        fix: `give ${FEWEST_POINTS} sizes or more, each about twice the one before`,
+      },
+    )
+  return [...models].sort(([a], [b]) => a - b).map(([, config]) => config)
+}
+
+async function runSize(config: ModelConfig, tokensPerParameter: number, options: SweptOptions, hooks: TrainHooks): Promise<SizeRun> {
+  const params = parameterCount(config)
+  const { state, settings, isInterrupted, folder } = await train(
+    {
+      ...{ keep: 1, keepBest: false, evaluateEvery: LAST_STEP, evaluationTokens: EVALUATION_TOKENS },
+      ...{ ...options, params, tokens: Math.round(params * tokensPerParameter), out: join(options.out, `size-${params}`) },
+    },
+    hooks,
+  )
+  if (isInterrupted) throw hooks.signal?.reason
+  if (!state.evaluation)
+    throw new SluiceError('SLUICE_TRAIN_NO_VALIDATION', 'no document is held out: sizes cannot be compared', {
+      fix: 'give more documents, or a larger --validation-share',
+    })
+  const { loss, bitsPerByte } = state.evaluation
+  return {
+    parameters: state.parameterCount,
+    tokens: state.seenTokens,
+    flops: state.seenTokens * flopsPerToken(config, { length: settings.length }),
+    ...{ loss, bitsPerByte, folder },
+    learningRate: settings.learningRate,
+    epochs: 1 + Math.max(...state.cursors.map(({ epoch }) => epoch)),
+  }
+}

@@ -51,7 +51,7 @@ const validationFile = writeExamples('validation', words.filter((word) => tenth(
 writeFileSync(join(data, 'symbols.json'), JSON.stringify(symbols))
 writeFileSync(
   join(data, 'model.json'),
-  JSON.stringify({ architecture: 'encoder-decoder', contextLength: PLACES, layers: 3, width: 128, heads: 4, tiedEmbeddings: true }),
+  JSON.stringify({ architecture: 'encoder-decoder', contextLength: PLACES, layers: 3, width: 128, heads: 4, tiedEmbeddings: false }),
 )
 
 const start = performance.now()
@@ -60,7 +60,7 @@ const { state, tokensPerSecond, folder } = await train(
     ...{ shards: trainingFile, validation: validationFile, tokenizer: join(data, 'symbols.json'), objective: 'pairs' },
     ...{ model: join(data, 'model.json'), out: values.out, epochs: Number(values.epochs), threads },
     ...{ length: PLACES, targetLength: PLACES, batchTokens: 4096, optimizer: 'muon', schedule: 'linear', finalShare: 0.02 },
-    ...{ learningRate: 2e-3, labelSmoothing: 0.1, evaluationTokens: 1e6 },
+    ...{ learningRate: 2e-3, embeddingRate: 25, headRate: 2, vectorRate: 2, weightDecay: 0.01, labelSmoothing: 0.1, evaluationTokens: 1e6 },
   },
   { openTokenizer: async () => symbolTokenizer(), onNotice: console.error, onReport: reportEvaluation },
 )

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
-import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import { appendFile, mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
-import { sluice } from '../e2e/sluice.ts'
+import { sluice, start as startSluice } from '../e2e/sluice.ts'
 import { temporaryFolder, writeShard } from '../train/corpora.ts'
 
 /** A tokenizer of bytes: no merges, and an end of text. GPT-2 writes a byte without a glyph of its own as U+0100 and up. */
@@ -125,6 +125,26 @@ test('sluice curves writes the page where it is told, sluice trace leads from a 
   assert.match(vain.stderr, /SLUICE_TRACE_QUESTION/)
   const missing = await sluice(['curves', folder.path])
   assert.match(missing.stderr, /SLUICE_TRAIN_LOG_MISSING/)
+})
+
+test('sluice curves --serve draws the page as the log stands, for this machine alone', async () => {
+  const run = join(folder.path, 'served')
+  await mkdir(run)
+  const [start, ...steps] = (await readFile(join(model, 'log.jsonl'), 'utf8')).trim().split('\n')
+  await writeFile(join(run, 'log.jsonl'), `${start}\n${steps[0]}\n`)
+  const port = 20_000 + (process.pid % 20_000)
+  const { child, ended } = startSluice(['curves', run, '--serve', String(port)])
+  const address = await new Promise<string>((resolve) => child.stdout?.once('data', (data) => resolve(String(data).trim())))
+  assert.equal(address, `http://localhost:${port}/`)
+  const stepShown = async () => /<dt>Step<\/dt><dd>(\d+)/.exec(await (await fetch(`http://127.0.0.1:${port}/`)).text())?.[1]
+  assert.equal(await stepShown(), '1')
+  await appendFile(join(run, 'log.jsonl'), `${steps[1]}\n`)
+  assert.equal(await stepShown(), '2')
+  assert.equal((await fetch(`http://127.0.0.1:${port}/log.jsonl`)).status, 404)
+  const taken = await sluice(['curves', run, '--serve', String(port)])
+  assert.match(taken.stderr, /SLUICE_PORT_TAKEN/)
+  child.kill()
+  await ended
 })
 
 test('mistakes end with advice, never with a stack', async () => {

@@ -2,10 +2,10 @@
 // where the model is one, and of its Llama otherwise.
 
 import { Graph, type OpRecord } from '../tensor/graph.ts'
+import * as ops from '../tensor/ops.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { type DecoderConfig, isGated, windowOf } from './config.ts'
 import { AttentionPositions, type Constant, headShape, Layers } from './layers.ts'
-import * as ops from './operations.ts'
 import { Declarations, type Linear, type Norm, type ParameterBlock } from './parameters.ts'
 import type { Trunk } from './trace.ts'
 

@@ -2,10 +2,10 @@
 // Positions are relative: one table of buckets a side, which all blocks share. Scores are not divided by √d.
 
 import { Graph, type OpRecord } from '../tensor/graph.ts'
+import * as ops from '../tensor/ops.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { type EncoderDecoderConfig, isGated } from './config.ts'
 import { headShape, Layers } from './layers.ts'
-import * as ops from './operations.ts'
 import { Declarations, type Linear, type Norm, type ParameterBlock } from './parameters.ts'
 import type { Trunk } from './trace.ts'
 

@@ -2,10 +2,10 @@
 // of their checkpoints. The head looks at picked positions only: it restores masked tokens, or classifies by a first token.
 
 import { Graph } from '../tensor/graph.ts'
+import * as ops from '../tensor/ops.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { type EncoderConfig, GATED, isGated, windowOf } from './config.ts'
 import { AttentionPositions, headShape, Layers } from './layers.ts'
-import * as ops from './operations.ts'
 import { Declarations, type Linear, type Norm, type ParameterBlock } from './parameters.ts'
 import type { Head, Trunk } from './trace.ts'
 

@@ -2,9 +2,9 @@
 // arxiv.org/abs/2002.04745), feed-forward parts, and what attention knows of positions.
 
 import type { Graph } from '../tensor/graph.ts'
+import * as ops from '../tensor/ops.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { GATED, type GatedActivation, isGated, type ModelConfig, type PlainActivation } from './config.ts'
-import * as ops from './operations.ts'
 import type { Linear, Norm } from './parameters.ts'
 import { alibiValues, type RopeScaling, rotaryValues } from './positions.ts'
 

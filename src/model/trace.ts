@@ -1,13 +1,13 @@
 // One tape for each purpose, whatever the architecture: training, up to the losses; and reading, up to logits.
 
 import type { OpRecord } from '../tensor/graph.ts'
+import * as ops from '../tensor/ops.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import type { ModelConfig } from './config.ts'
 import { traceDecoder } from './decoder.ts'
 import { traceEncoder } from './encoder.ts'
 import { traceEncoderDecoder } from './encoder-decoder.ts'
 import type { Tape } from './layers.ts'
-import * as ops from './operations.ts'
 import type { ParameterBlock } from './parameters.ts'
 
 /** The shape of the largest batch. */

@@ -1,5 +1,6 @@
 // The page of a training run's curves, kept up to date as a file beside its log.
 
+import { existsSync } from 'node:fs'
 import { basename, join, resolve } from 'node:path'
 import { TRAINING_LOG_FILE } from '../../schemas/training-log.ts'
 import { TrainingLogReader } from '../audit/training-log.ts'
@@ -20,11 +21,14 @@ export interface CurvesFile {
 
 /** @param run folder that sluice train writes to */
 export function curvesFile(run: string, path = join(run, CURVES_FILE)): CurvesFile {
-  const log = new TrainingLogReader(join(run, TRAINING_LOG_FILE))
+  const logFile = join(run, TRAINING_LOG_FILE)
+  const log = new TrainingLogReader(logFile)
   const name = basename(resolve(run))
   let last = performance.now() - WRITE_MS / 2 // the first page comes soon
   let writing: Promise<void> = Promise.resolve()
-  const write = async () => await writeWhole(path, [Buffer.from(trainingPage(name, await log.read()))])
+  const write = async () => {
+    if (existsSync(logFile)) await writeWhole(path, trainingPage(name, await log.read())) // a run may end before it began
+  }
   return {
     path,
     refresh() {

@@ -36,6 +36,7 @@ const cases: Readonly<Record<string, LossCase>> = {
   'a loss of logits far apart': { factor: 30 },
   'a loss with a bias': { hasBias: true, classes: 131 },
   'a loss of two classes': { hasBias: true, classes: 2 },
+  'a loss of one token among many classes': { tokens: 1, classes: 3001, hasBias: true, labelSmoothing: 0.1 },
   'a loss of capped logits': { softcap: 1.5, factor: 3 },
   'a loss with the square of the denominator': { zLoss: 0.1 },
   'a loss of smoothed targets': { labelSmoothing: 0.2 },

@@ -77,6 +77,8 @@ const cases: Readonly<Record<string, () => Case>> = {
   },
   'normalized heads': () => headNormCase(5, { heads: 3, kvHeads: 3, headSize: 6 }),
   'normalized heads that share keys, of more tokens than parts': () => headNormCase(131, { heads: 4, kvHeads: 2, headSize: 10 }),
+  'normalized heads of an odd size, of one token': () => headNormCase(1, { heads: 1, kvHeads: 1, headSize: 5 }),
+  'normalized heads of one more token than parts': () => headNormCase(65, { heads: 2, kvHeads: 1, headSize: 3 }),
   'normalized heads of queries, keys and values that are used elsewhere': () => {
     const graph = new Graph()
     const qkv = activationOf(graph, [9, 24])
@@ -86,6 +88,7 @@ const cases: Readonly<Record<string, () => Case>> = {
   },
   'a bias of distances in both directions': () => biasCase({ length: 41, keyLength: 41, maxDistance: 20, bidirectional: true }),
   'a bias of distances to what came before': () => biasCase({ length: 70, keyLength: 33, maxDistance: 30, bidirectional: false }),
+  'a bias of one query and one key': () => biasCase({ length: 1, keyLength: 1, maxDistance: 30, bidirectional: true }),
   'a bias of distances from computed weights': () => {
     const graph = new Graph()
     const shape = { length: 17, keyLength: 9, maxDistance: 9, bidirectional: true }

@@ -7,10 +7,14 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
+import { z } from 'zod'
+import { findCheckpoint } from '../../src/train/checkpoint.ts'
 import { markovDocuments, temporaryFolder, writeShard } from '../train/corpora.ts'
 
 const main = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url))
 const STEPS = 60
+const SAVE_EVERY = 2
+const report = z.looseObject({ event: z.string(), step: z.number().optional() })
 
 /** Two shards and a model so small that a run takes a second or two. */
 async function prepare(folder: string): Promise<void> {
@@ -28,7 +32,7 @@ function startTraining(folder: string, out: string): ChildProcess {
     '--batch-tokens',
     '256',
     '--save-every',
-    '2',
+    `${SAVE_EVERY}`,
     '--evaluate-every',
     '10',
     '--validation-share',
@@ -73,14 +77,21 @@ test('a run killed at random moments, saves included, ends with the bytes and th
     const child = startTraining(folder.path, 'parts')
     const exited = once(child, 'exit')
     // The first kills come after a few steps, so that every one finds a run under way.
-    if (kills < 4 && child.stdout) {
-      let reports = 0
-      for await (const _ of createInterface(child.stdout)) if (++reports > 8) break
-      setTimeout(() => child.kill('SIGKILL'), Math.random() * 60)
-      kills++
-    } else child.stdout?.resume()
+    let reports = 0
+    let lastStep = 0
+    const isToBeKilled = kills < 4
+    assert.ok(child.stdout)
+    for await (const line of createInterface(child.stdout)) {
+      const { event, step } = report.parse(JSON.parse(line))
+      if (event === 'step') lastStep = step ?? 0
+      if (isToBeKilled && ++reports === 9) setTimeout(() => child.kill('SIGKILL'), Math.random() * 60)
+    }
+    if (isToBeKilled) kills++
     exitCode = (await exited)[0]
     assert.ok(exitCode === 0 || exitCode === null, `exit code ${exitCode}`)
+    // What a kill costs: the interval, and as much again where it came while the newest was being written.
+    const { checkpoint } = await findCheckpoint(join(folder.path, 'parts'))
+    assert.ok((checkpoint?.state.step ?? 0) >= lastStep - 2 * SAVE_EVERY, `${lastStep} steps, kept ${checkpoint?.state.step}`)
   }
   assert.ok(kills >= 3, `${kills} kills`)
   assert.deepEqual(await lossLog(join(folder.path, 'parts')), await lossLog(join(folder.path, 'whole')))

@@ -8,6 +8,7 @@ import { TOKENIZER_FILE } from '../../schemas/tokens.ts'
 import { formatCount } from '../audit/format.ts'
 import { SluiceError } from '../core/errors.ts'
 import { loadTokenizer } from '../tokenizer/tokenizer.ts'
+import { createDocumentMeter } from '../train/document-loss.ts'
 import { type LoggedStep, type TracedDocument, type TracedStep, type TracedUse, traceDocument, traceStep } from '../train/trace.ts'
 import { printable } from './printable.ts'
 import { wholeNumber } from './run-options.ts'
@@ -17,6 +18,7 @@ interface Flags {
   readonly document?: string
   readonly shards?: readonly string[]
   readonly characters: number
+  readonly losses?: boolean
   readonly json?: boolean
 }
 
@@ -26,6 +28,7 @@ export const command = new Command()
   .option('--document <id>', 'the steps that the document with this id or URL was in')
   .option('--shards <folder...>', 'where the shards are, if not where the run found them; in its order')
   .option('--characters <n>', 'of the text of each document', wholeNumber, 200)
+  .option('--losses', 'what each document costs the model of the last checkpoint before the step, and its worst passage; dearest first')
   .option('--json', 'a line of JSON a step, or a document')
   .addHelpText(
     'after',
@@ -35,18 +38,26 @@ what was in them. After a run has gone back to a checkpoint, a step was there mo
 
 Examples:
   sluice trace models/quickstart --step 700
+  sluice trace models/quickstart --step 700 --losses
   sluice trace models/quickstart --step 700 --json | jq -r '.documents[].url'
   sluice trace models/quickstart --document https://example.org/page`,
   )
-  .action(async (run: string, { step, document, shards, characters, json }: Flags) => {
+  .action(async (run: string, { step, document, shards, characters, losses, json }: Flags) => {
     if ((step === undefined) === (document === undefined))
       throw new SluiceError('SLUICE_TRACE_QUESTION', 'say what to trace: a step or a document', {
         fix: 'give --step with a number, or --document with an id or URL',
       })
-    const options = { inputs: shards, characters, decode: await decoderOf(run) }
-    if (step !== undefined) print(await traceStep(run, step, options), stepText, json)
+    await using meter = losses ? await createDocumentMeter(run, step ?? Number.POSITIVE_INFINITY) : undefined
+    if (meter) process.stderr.write(`measured with step-${meter.step}\n`)
+    const options = { inputs: shards, characters, decode: await decoderOf(run), measure: meter?.measure }
+    if (step !== undefined) print((await traceStep(run, step, options)).map(dearestFirst), stepText, json)
     else if (document !== undefined) print(await traceDocument(run, document, options), useText, json)
   })
+
+/** Where nothing was measured, in the order of the shards. */
+function dearestFirst({ documents, ...step }: TracedStep): TracedStep {
+  return { ...step, documents: documents.toSorted((a, b) => (b.loss ?? 0) - (a.loss ?? 0)) }
+}
 
 /** Without a tokenizer, the tokens themselves. */
 async function decoderOf(run: string): Promise<(tokens: ArrayLike<number>) => string> {
@@ -76,15 +87,18 @@ function stepLine({ step, loss, gradientNorm, learningRate, skipped, isTakenBack
   return [`step ${formatCount(step)}`, ...facts].filter((fact) => fact !== undefined).join(', ')
 }
 
-function documentText({ shard, row, id, url, subset, source, offset, tokens, text }: TracedDocument): string {
+function documentText({ shard, row, id, url, subset, source, offset, tokens, text, loss, worst }: TracedDocument): string {
   const from = source === undefined ? undefined : `${source}${offset === undefined ? '' : ` at ${formatCount(offset)}`}`
   const facts = [subset, from, tokens === undefined ? undefined : `${formatCount(tokens)} tokens`, `${shard} row ${formatCount(row)}`]
-  const shown = printable(text).replace(/\s+/g, ' ').trim()
-  return `${styleText('bold', printable(url ?? id))}
+  const costs = loss === undefined ? '' : `  loss ${loss.toFixed(4)}`
+  const passage = worst === undefined ? '' : `\n  worst passage, ${worst.loss.toFixed(4)}: ${oneLine(worst.text)}`
+  return `${styleText('bold', printable(url ?? id))}${costs}
 ${url === undefined ? '' : `  ${printable(id)}\n`}  ${printable(facts.filter((fact) => fact !== undefined).join(', '))}
-  ${shown}
+  ${oneLine(text)}${passage}
 `
 }
+
+const oneLine = (text: string) => printable(text).replace(/\s+/g, ' ').trim()
 
 function useText({ document, isHeldOut, steps }: TracedUse): string {
   const none = isHeldOut ? 'held out for validation: no step has it' : 'in no step so far'

@@ -9,6 +9,7 @@ import { SluiceError } from '../core/errors.ts'
 import { sampleFraction } from '../core/identity.ts'
 import { isRemote } from '../io/inputs.ts'
 import { type Corpus, openCorpus } from '../tokens/corpus.ts'
+import type { DocumentLoss } from './document-loss.ts'
 import { readExamplesAt } from './examples.ts'
 
 type Line<E extends TrainingLogLine['event']> = Extract<TrainingLogLine, { event: E }>
@@ -26,6 +27,9 @@ export interface TracedDocument {
   readonly tokens?: number
   /** Its first characters. */
   readonly text: string
+  /** Nats a token, and the passage that costs most, where that was measured. */
+  readonly loss?: number
+  readonly worst?: { readonly loss: number; readonly text: string }
 }
 
 /** One run of a step: after a rollback a step runs again, with other documents. */
@@ -48,6 +52,8 @@ export interface TraceOptions {
   readonly decode: (tokens: ArrayLike<number>) => string
   /** Of each document's text. */
   readonly characters: number
+  /** What a document of shards costs a model. */
+  readonly measure?: (tokens: ArrayLike<number>) => DocumentLoss
 }
 
 /**
@@ -235,9 +241,11 @@ async function shardInputs(start: Line<'start'>, inputs: readonly string[], opti
 async function readShard(
   { corpus, name, ordinal }: { readonly corpus: Corpus; readonly name: string; readonly ordinal: number },
   rows: readonly number[],
-  { decode, characters }: TraceOptions,
+  { decode, characters, measure }: TraceOptions,
 ): Promise<TracedDocument[]> {
   const { endOfText } = corpus.vocabulary
+  const textOf = (own: Uint16Array | Uint32Array, from: number, to: number) =>
+    decode(own.subarray(from, to).filter((token) => token !== endOfText))
   const read: TracedDocument[] = []
   for (const group of corpus.rowGroups.filter(({ shard }) => shard === ordinal)) {
     const own = rows.filter((row) => row >= group.firstRow && row < group.firstRow + group.rows)
@@ -246,12 +254,14 @@ async function readShard(
     const origins = await corpus.readOrigins(group)
     for (const row of own) {
       const at = row - group.firstRow
-      const first = tokens[at].subarray(0, characters).filter((token) => token !== endOfText) // enough: hardly a token is less than a character
+      const own = tokens[at]
+      const cost = measure?.(own)
       read.push({
         ...{ shard: name, row, id: ids[at] },
         ...origins[at],
-        tokens: tokens[at].length,
-        text: decode(first).slice(0, characters),
+        tokens: own.length,
+        text: textOf(own, 0, characters).slice(0, characters), // enough: hardly a token is less than a character
+        ...(cost && { loss: cost.loss, worst: { loss: cost.worst.loss, text: textOf(own, cost.worst.from, cost.worst.to) } }),
       })
     }
   }

@@ -10,7 +10,7 @@ import { isRemote } from '../io/inputs.ts'
 
 export const LOG_FILE = 'log.jsonl'
 
-const loggedStep = z.looseObject({ step: z.number() })
+const loggedLine = z.looseObject({ event: z.string(), step: z.number() })
 
 /** Where a run's data is, as a log keeps it: it can be found from any folder. */
 export function absoluteInput(input: string): string {
@@ -27,7 +27,7 @@ export class TrainLog {
   /** Opens the log for what follows `step` (−1: all of it): later lines of an earlier attempt are dropped. */
   static async open(path: string, step: number): Promise<TrainLog> {
     if (existsSync(path)) {
-      const kept = (await readFile(path, 'utf8')).split('\n').filter((line) => isUpTo(line, step))
+      const kept = linesUpTo((await readFile(path, 'utf8')).split('\n'), step)
       await writeFile(`${path}.tmp`, kept.map((line) => `${line}\n`).join(''))
       await rename(`${path}.tmp`, path)
     }
@@ -48,12 +48,24 @@ export class TrainLog {
   }
 }
 
-/** False for later lines and for one that a kill cut off. */
-function isUpTo(line: string, step: number): boolean {
+/**
+ * The lines that a checkpoint of that step stands on: up to the last time that the step was taken, which it was twice where the run
+ * went back in between, and what follows of that step. A line that a kill cut off is none.
+ */
+function linesUpTo(lines: readonly string[], step: number): string[] {
+  const logged = lines.map(parseLine)
+  const last = logged.findLastIndex((line) => line?.event === 'step' && line.step === step)
+  return lines.filter((_, index) => {
+    const line = logged[index]
+    return line !== undefined && (index <= last || line.step <= step)
+  })
+}
+
+function parseLine(line: string): z.output<typeof loggedLine> | undefined {
   try {
-    return loggedStep.parse(JSON.parse(line)).step <= step
+    return loggedLine.parse(JSON.parse(line))
   } catch {
-    return false
+    return undefined
   }
 }
 

@@ -194,6 +194,19 @@ test('steps left out in a row take the run back to its checkpoint, and on with o
   assert.equal(state.cursors[0].rows, (30 * 512) / 32)
 })
 
+test('a run stopped after it went back goes on to the log and the bytes of one that did not stop', async () => {
+  await using whole = await temporaryFolder()
+  await using parts = await temporaryFolder()
+  const isBad = (pass: number) => pass >= 12 && pass < 17
+  await runIn(whole.path, { model: failing(isBad) })
+  // Step 10 is the checkpoint that it goes back to, 18 is after that.
+  const stopped = await runIn(parts.path, { model: failing(isBad), ...stopAfter(18) })
+  assert.deepEqual([stopped.state.step, stopped.state.rollbacks], [18, 1])
+  await runIn(parts.path)
+  assert.deepEqual(await lossLog(parts.path), await lossLog(whole.path))
+  assert.deepEqual(await filesOf(join(parts.path, 'step-24')), await filesOf(join(whole.path, 'step-24')))
+})
+
 test('a run that only goes back ends, and keeps the checkpoint before it', async () => {
   await using folder = await temporaryFolder()
   await assert.rejects(runIn(folder.path, { model: failing((pass) => pass > 12) }), (error) => {

@@ -24,7 +24,7 @@ import { applyEach } from '../src/dedup/apply.ts'
 import { areaUnderCurve, confusionAt, shareFrom, thresholdFor, type Weighted } from '../src/lang/calibrate.ts'
 import { createScore, loadClassifier, type Score } from '../src/lang/classifier.ts'
 import { type Example, exampleLine, mergeSamples, Sampler, writeSamples } from '../src/lang/examples.ts'
-import { saveFastTextModel } from '../src/lang/fasttext-file.ts'
+import { saveFastTextModel } from '../src/lang/write-fasttext.ts'
 import { trainFastText } from '../src/lang/fasttext-train.ts'
 import { checked, trainingFields } from '../src/lang/training-options.ts'
 

@@ -147,6 +147,35 @@ test('sluice curves --serve draws the page as the log stands, for this machine a
   await ended
 })
 
+test('sluice scaling finds a rate and forecasts a loss, the same in the terminal, as JSON and in its file', async () => {
+  const out = join(folder.path, 'rates')
+  const search = ['scaling', 'rates', shards, '--model', join(folder.path, 'model.json'), '--out', out, '--steps', '4', '--lr', '0.01']
+  const more = ['--batch-tokens', '256', '--validation-share', '0.2', '--threads', '1']
+  const told = await sluice([...search, ...more])
+  assert.match(told.stdout, /best +[\d.]+.*\nnext +sluice train … --lr [\d.]+\n$/, told.stderr)
+  const again = JSON.parse((await sluice([...search, ...more, '--json'])).stdout)
+  assert.deepEqual(JSON.parse(await readFile(join(out, 'scaling.json'), 'utf8')), again)
+  assert.ok(again.trials.length >= 5 && told.stdout.includes(`--lr ${again.best}\n`))
+
+  const sweep = [
+    'scaling',
+    'sizes',
+    shards,
+    '--length',
+    '32',
+    '--tokens-per-parameter',
+    '0.002',
+    '--out',
+    join(folder.path, 'sizes'),
+    ...more,
+  ]
+  const sizes = await sluice([...sweep, '--sizes', '50k,200k,500k,800k', '--forecast', '2M', '--lr', '0.001'])
+  assert.match(sizes.stdout, /law +[\d.]+ \+ scale · FLOPs\^−[\d.]+, off by [\d.]+ % on these runs\n.* foretold\n/, sizes.stderr)
+  const few = await sluice([...sweep, '--sizes', '50k,50k,51k,800k'])
+  assert.match(few.stderr, /SLUICE_TRAIN_SIZES/)
+  assert.doesNotMatch(few.stderr, / {4}at /)
+})
+
 test('mistakes end with advice, never with a stack', async () => {
   const cases: [words: string[], code: number, advice: RegExp][] = [
     [['train', join(folder.path, 'nowhere')], 1, /SLUICE_TRAIN_CORPUS_MISSING/],

@@ -35,7 +35,14 @@ const step = z.looseObject({
   documents,
 })
 /** On held-out documents. */
-const evaluation = z.looseObject({ event: z.literal('evaluation'), step: z.int(), loss: z.number(), bitsPerByte: z.number().nullable() })
+const evaluation = z.looseObject({
+  event: z.literal('evaluation'),
+  step: z.int(),
+  loss: z.number(),
+  bitsPerByte: z.number().nullable(),
+  /** Share of the labels that were told right, of a classifier. */
+  accuracy: z.number().nullable().optional(),
+})
 /** A step that changed no weight. */
 const skip = z.looseObject({
   event: z.literal('skip'),

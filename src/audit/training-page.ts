@@ -73,6 +73,7 @@ function numbers({ steps, evaluations }: TrainingHistory, planned: number): [ter
   if (evaluation)
     figures.push(['Validation loss', evaluation.loss.toFixed(3), `step ${formatCount(evaluation.step)}, best ${best.toFixed(3)}`])
   if (evaluation?.bitsPerByte) figures.push(['Bits per byte', evaluation.bitsPerByte.toFixed(3), 'of held-out text'])
+  if (typeof evaluation?.accuracy === 'number') figures.push(['Right', formatShare(evaluation.accuracy, 1), 'of held-out examples'])
   if (last) {
     figures.push(['Tokens', formatCount(last.seenTokens), 'trained on'])
     const use = last.utilization === undefined ? undefined : `${(last.utilization * 100).toFixed(0)} % of what the machine can`
@@ -99,12 +100,17 @@ function trouble({ skips, rollbacks }: TrainingHistory): Html | undefined {
 function charts({ steps, evaluations, skips }: TrainingHistory, end: number): Html[] {
   const options = { end, mayBeLogarithmic: true }
   const marks = skips.map(({ step }) => step)
-  const bits = evaluations.flatMap(({ step, bitsPerByte }) => (bitsPerByte === null ? [] : [{ x: step, y: bitsPerByte }]))
+  const measured = (value: (evaluation: TrainingHistory['evaluations'][number]) => number | null | undefined): Line => ({
+    name: 'validation',
+    kind: 'drops',
+    points: evaluations.map((evaluation) => ({ x: evaluation.step, y: value(evaluation) ?? Number.NaN })),
+    hasDots: true,
+  })
   const of = (value: (step: TrainingHistory['steps'][number]) => number): Point[] => steps.map((step) => ({ x: step.step, y: value(step) }))
-  const validation: Line = { name: 'validation', kind: 'drops', points: evaluations.map(lossOf), hasDots: true }
   const lines: [title: string, lines: Line[], isLinear?: boolean][] = [
-    ['Loss, nats a target', [{ name: 'training', kind: 'keeps', points: steps.map(lossOf) }, validation]],
-    ['Bits per byte of held-out text', [{ name: 'validation', kind: 'drops', points: bits, hasDots: true }], true],
+    ['Loss, nats a target', [{ name: 'training', kind: 'keeps', points: steps.map(lossOf) }, measured(({ loss }) => loss)]],
+    ['Bits per byte of held-out text', [measured(({ bitsPerByte }) => bitsPerByte)], true],
+    ['Share right of held-out examples', [measured(({ accuracy }) => accuracy)], true],
     ['Norm of the gradient, before it is clipped', [{ name: 'norm', kind: 'keeps', points: of(({ gradientNorm }) => gradientNorm) }]],
     ['Learning rate', [{ name: 'rate', kind: 'keeps', points: of(({ learningRate }) => learningRate) }], true],
     ['Tokens a second', [{ name: 'tokens/s', kind: 'keeps', points: of(({ tokensPerSecond }) => tokensPerSecond) }], true],
@@ -124,6 +130,7 @@ function figure(title: string, lines: readonly Line[], chart: Html): Html {
 /** What the chart shows, for who cannot see it. */
 function label(title: string, lines: readonly Line[]): string {
   const ranges = lines
+    .map(({ name, points }) => ({ name, points: points.filter(({ y }) => Number.isFinite(y)) }))
     .filter(({ points }) => points.length > 0)
     .map(({ name, points }) => `${name} from ${formatNumber(points[0].y)} to ${formatNumber(points[points.length - 1].y)}`)
   return `${title}: ${ranges.join(', ')}`

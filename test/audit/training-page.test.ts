@@ -99,6 +99,11 @@ test('a log without a step makes a page without curves, a finished one no longer
     documents: {},
   }
   const start = { event: 'start' as const, step: 0 as const, shards: ['a'], parameters: 9, settings: { steps: 1 } }
+  const evaluation = { event: 'evaluation' as const, step: 1, loss: 1, bitsPerByte: null, accuracy: 0.625 }
+  const classifier = trainingPage('x', { ...empty, start, steps: [step], evaluations: [evaluation] })
+  assert.match(classifier, /<dt>Right<\/dt><dd>62\.5 %/)
+  assert.match(classifier, /Share right of held-out examples/)
+  assert.doesNotMatch(classifier, /Bits per byte|NaN/)
   const finished = trainingPage('x', { ...empty, start, steps: [step] })
   assert.doesNotMatch(finished, /http-equiv="refresh"|NaN|Infinity/)
   assert.match(finished, /<svg/)

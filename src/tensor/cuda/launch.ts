@@ -1,0 +1,69 @@
+// What the CUDA device is told to do, as data: which kernel or matrix product, on what. launches.ts makes it of records;
+// the device turns operands into addresses. Nothing here calls a driver.
+
+import type { Tensor } from '../tensor.ts'
+
+/** f32: everything in f32. bf16: activations and what products read in bf16; sums, losses, weights and moments in f32. */
+export type Precision = 'f32' | 'bf16'
+
+/** f64 and i32 are never operands of products. */
+export type ElementType = 'f32' | 'bf16'
+
+/** Where an operand begins. Offsets are in bytes of the type that lies there. */
+export type Operand =
+  | { readonly kind: 'tensor'; readonly tensor: Tensor; readonly offsetBytes: number }
+  /** The bf16 copy of a tensor that is kept in f32. */
+  | { readonly kind: 'copy'; readonly tensor: Tensor; readonly offsetBytes: number }
+  /** Memory that means nothing before and after a record; one for all of a stream. */
+  | { readonly kind: 'workspace'; readonly offsetBytes: number }
+
+/** Each takes 8 bytes, as kernelParams of cuLaunchKernel wants them pointed at; the lower half for i32 and f32. */
+export type Argument =
+  | Operand
+  | { readonly kind: 'null' }
+  | { readonly kind: 'i32'; readonly value: number }
+  | { readonly kind: 'f32'; readonly value: number }
+
+export type Dimensions = readonly [x: number, y: number, z: number]
+
+export interface KernelLaunch {
+  readonly kind: 'kernel'
+  /** Which of modules.ts has it. */
+  readonly module: string
+  readonly name: string
+  readonly grid: Dimensions
+  readonly block: Dimensions
+  readonly sharedBytes: number
+  readonly arguments: readonly Argument[]
+}
+
+/** Row major: element (i, j) lies at i·stride + j, or at j·stride + i where it is transposed. */
+export interface Matrix {
+  readonly operand: Operand
+  readonly type: ElementType
+  readonly stride: number
+  readonly isTransposed: boolean
+}
+
+/** c[M,N] = a[M,K]·b[K,N] + beta·c (+ bias[N]), summed in f32. c is never transposed; the bias has the type of c. */
+export interface ProductLaunch {
+  readonly kind: 'product'
+  readonly M: number
+  readonly N: number
+  readonly K: number
+  readonly a: Matrix
+  readonly b: Matrix
+  readonly c: Matrix
+  readonly beta: 0 | 1
+  readonly epilogue: 'none' | 'bias'
+  readonly bias?: Operand
+}
+
+/** Zeroes. */
+export interface FillLaunch {
+  readonly kind: 'fill'
+  readonly operand: Operand
+  readonly bytes: number
+}
+
+export type Launch = KernelLaunch | ProductLaunch | FillLaunch

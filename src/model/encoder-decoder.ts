@@ -95,19 +95,21 @@ export function traceEncoderDecoder(
   }
 }
 
-/** Writing step by step: `read` runs once for the source rows, `write` for each token after. One set of parameters. */
+/** Writing step by step: `read` runs once for the source of a row, `write` for a token of each row. One set of parameters. */
 export interface SequenceTape {
   readonly graph: Graph
   readonly parameters: readonly ParameterBlock[]
   readonly read: {
     readonly records: readonly OpRecord[]
     readonly inputs: { readonly ids: Tensor; readonly lo: Tensor; readonly hi: Tensor }
-    /** What reading leaves for writing: each activation and the state that has its memory. */
+    /** What reading leaves for writing: each activation, and the state that it is a row of. */
     readonly memories: readonly { readonly made: Tensor; readonly kept: Tensor }[]
+    /** What reading leaves that is the same for all rows. */
+    readonly bias: { readonly made: Tensor; readonly kept: Tensor }
   }
   readonly write: {
     readonly records: readonly OpRecord[]
-    /** crossLo and crossHi: the tokens of each row's source. */
+    /** crossLo and crossHi: what each row's source has. */
     readonly inputs: { readonly ids: Tensor; readonly positions: Tensor; readonly crossLo: Tensor; readonly crossHi: Tensor }
     /** [rows, vocabulary] */
     readonly logits: Tensor
@@ -124,12 +126,14 @@ export function traceSequences(
   const layers = layersOf(graph, config)
   const heads = { ...headShape(config), scale: 1 }
   const integers = (name: string, count: number) => graph.tensor(name, [count], 'input', 'i32')
-  const source = rows * length
-  const read = { ids: integers('source ids', source), lo: integers('source lo', source), hi: integers('source hi', source) }
+  const read = { ids: integers('source ids', length), lo: integers('source lo', length), hi: integers('source hi', length) }
   const encoded = traceEncoderSide(graph, config, parameters, { ...read, length })
-  const keep = (made: Tensor) => ({ made, kept: graph.tensor(`kept ${made.name}`, made.shape, 'state') })
-  const bias = keep(biasOf(graph, config, parameters.decoder.bias, context, false))
-  const sources = parameters.decoder.layers.map(({ cross }) => keep(layers.linear(encoded, cross.kv)))
+  const keep = (made: Tensor, times: number) => {
+    const [first, ...others] = made.shape
+    return { made, kept: graph.tensor(`kept ${made.name}`, [times * first, ...others], 'state') }
+  }
+  const bias = keep(biasOf(graph, config, parameters.decoder.bias, context, false), 1)
+  const sources = parameters.decoder.layers.map(({ cross }) => keep(layers.linear(encoded, cross.kv), rows))
   const readRecords = graph.records.slice()
 
   const write = {
@@ -158,7 +162,7 @@ export function traceSequences(
   return {
     graph,
     parameters: parameters.blocks,
-    read: { records: readRecords, inputs: read, memories: [bias, ...sources] },
+    read: { records: readRecords, inputs: read, memories: sources, bias },
     write: { records: graph.records.slice(readRecords.length), inputs: write, logits },
   }
 }

@@ -7,6 +7,7 @@ import { z } from 'zod'
 import { SluiceError } from '../core/errors.ts'
 import { uniform } from '../tensor/rng.ts'
 import { createInference, type Inference } from './inference.ts'
+import { createSequenceInference } from './sequence.ts'
 import type { Trainable } from './trainable.ts'
 import type { Weights } from './weights.ts'
 
@@ -32,6 +33,7 @@ export type TextEvent = { readonly text: number; readonly token: number } | { re
 /** A text on its way, in a row of the model's cache. */
 interface Row {
   readonly text: number
+  /** All that the model goes on from: a decoder's prompt, then what was written. */
   readonly tokens: number[]
   /** What the model has not read yet. */
   pending: readonly number[]
@@ -39,9 +41,10 @@ interface Row {
 }
 
 /**
- * The tokens after a prompt, one by one. A text that outgrows the context goes on from its last half.
+ * The tokens after a prompt, one by one; of an encoder-decoder those that it writes from the prompt as its source. A text
+ * that outgrows the context goes on from its last half.
  *
- * @param prompt at least one token; a longer one than the context is cut at its beginning
+ * @param prompt at least one token; one longer than the context is cut at its beginning, a source before its last token
  * @throws SluiceError SLUICE_MODEL_PROMPT where the prompt is empty
  */
 export async function* generate(
@@ -71,12 +74,21 @@ export async function* generateTexts(
   const longest = prompts.reduce((most, prompt) => Math.max(most, prompt.length), 0)
   const { batch, maxTokens, threads } = settings
   const rows = Math.min(batch, prompts.length)
-  const inference = 'next' in model ? model : await createInference(model, { rows, context: longest + maxTokens, threads })
+  const inference = 'next' in model ? model : await openInference(model, { rows, longest, maxTokens, threads })
   try {
     yield* writeTexts(inference, prompts, settings)
   } finally {
     if (inference !== model) await inference.dispose()
   }
+}
+
+function openInference(
+  model: Trainable | Weights,
+  { rows, longest, maxTokens, threads }: { rows: number; longest: number; maxTokens: number; threads: number },
+): Promise<Inference> {
+  if (model.config.architecture === 'encoder-decoder')
+    return createSequenceInference(model, { rows, threads, length: longest, context: 1 + maxTokens })
+  return createInference(model, { rows, threads, context: longest + maxTokens })
 }
 
 async function* writeTexts(
@@ -89,9 +101,9 @@ async function* writeTexts(
   const admit = (row: number): Row | undefined => {
     const next = waiting.next()
     if (next.done) return undefined
-    inference.reset(row)
     const [text, prompt] = next.value
-    return { text, tokens: [...prompt], pending: prompt.slice(-inference.context), written: 0 }
+    const tokens = [...inference.begin(row, prompt)]
+    return { text, tokens, pending: tokens.slice(-inference.context), written: 0 }
   }
   const rows = Array.from({ length: inference.rows }, (_, row) => admit(row))
   while (rows.some((row) => row !== undefined)) {

@@ -5,14 +5,15 @@ import { SluiceError } from '../core/errors.ts'
 import { cpuArenaStart, createCpuDevice } from '../tensor/cpu/cpu-device.ts'
 import { addresses, placeActivations, placePersistent } from '../tensor/plan.ts'
 import type { Tensor } from '../tensor/tensor.ts'
-import type { DecoderConfig } from './config.ts'
+import type { DecoderConfig, EncoderDecoderConfig } from './config.ts'
 import { traceDecoding } from './decoder.ts'
 import { logitSoftcap } from './trace.ts'
 import type { Trainable } from './trainable.ts'
 import { uploadWeights, type Weights } from './weights.ts'
 
+/** A model that writes: `rows` texts at once, each in a row of its own. */
 export interface Inference {
-  readonly config: DecoderConfig
+  readonly config: DecoderConfig | EncoderDecoderConfig
   readonly rows: number
   /** Tokens that a row has room for. */
   readonly context: number
@@ -25,7 +26,14 @@ export interface Inference {
    * @throws SluiceError SLUICE_MODEL_CONTEXT where a row has no room for them, SLUICE_MODEL_TOKEN where the model has no such token
    */
   next(tokens: readonly (readonly number[])[]): Float32Array
-  /** Forgets the tokens of a row. */
+  /**
+   * Empties a row for a new text, and returns the tokens that the text begins with, to be fed first: of a decoder the prompt
+   * itself; an encoder-decoder reads the prompt as its source, and begins with its start token.
+   *
+   * @throws SluiceError SLUICE_MODEL_TOKEN where the model has no such token
+   */
+  begin(row: number, prompt: readonly number[]): readonly number[]
+  /** Forgets the tokens of a row; its source stays. */
   reset(row: number): void
   dispose(): Promise<void>
 }
@@ -69,21 +77,6 @@ export async function createInference(source: Trainable | Weights, options: Infe
   const logits = new Float32Array(rows * V)
   const positions = new Array<number>(rows).fill(0)
 
-  function check(tokens: readonly (readonly number[])[]): void {
-    if (tokens.length !== rows) throw new RangeError(`tokens for ${tokens.length} rows, there are ${rows}`)
-    tokens.forEach((own, row) => {
-      if (positions[row] + own.length > context)
-        throw new SluiceError('SLUICE_MODEL_CONTEXT', `${positions[row] + own.length} tokens exceed the context of ${context}`, {
-          fix: 'reset the row and feed less',
-        })
-      for (const token of own)
-        if (!(token >= 0 && token < V))
-          throw new SluiceError('SLUICE_MODEL_TOKEN', `token ${token} is not in the vocabulary of ${V}`, {
-            fix: 'encode with the tokenizer that the model was trained with',
-          })
-    })
-  }
-
   /** One program over the next tokens of each row, from `fed` on. Padding lies behind a row's end, where nothing looks yet. */
   function advance(tokens: readonly (readonly number[])[], fed: number[], longest: number): void {
     const { length, inputs, program, logitsAt } = programs.find((part) => part.length >= longest) ?? programs[programs.length - 1]
@@ -118,7 +111,7 @@ export async function createInference(source: Trainable | Weights, options: Infe
     context,
     positions,
     next(tokens) {
-      check(tokens)
+      checkTokens(tokens, { positions, context, vocabularySize: V })
       const fed = new Array<number>(rows).fill(0)
       for (;;) {
         const longest = Math.max(...tokens.map((own, row) => own.length - fed[row]))
@@ -126,9 +119,36 @@ export async function createInference(source: Trainable | Weights, options: Infe
         advance(tokens, fed, longest)
       }
     },
+    begin(row, prompt) {
+      positions[row] = 0
+      return prompt
+    },
     reset(row) {
       positions[row] = 0
     },
     dispose: () => device.dispose(),
   }
+}
+
+/** @throws SluiceError SLUICE_MODEL_CONTEXT where a row has no room for its tokens, SLUICE_MODEL_TOKEN */
+export function checkTokens(
+  tokens: readonly (readonly number[])[],
+  { positions, context, vocabularySize }: { positions: readonly number[]; context: number; vocabularySize: number },
+): void {
+  if (tokens.length !== positions.length) throw new RangeError(`tokens for ${tokens.length} rows, there are ${positions.length}`)
+  tokens.forEach((own, row) => {
+    if (positions[row] + own.length > context)
+      throw new SluiceError('SLUICE_MODEL_CONTEXT', `${positions[row] + own.length} tokens exceed the context of ${context}`, {
+        fix: 'reset the row and feed less',
+      })
+    for (const token of own) checkToken(token, vocabularySize)
+  })
+}
+
+/** @throws SluiceError SLUICE_MODEL_TOKEN */
+export function checkToken(token: number, vocabularySize: number): void {
+  if (Number.isInteger(token) && token >= 0 && token < vocabularySize) return
+  throw new SluiceError('SLUICE_MODEL_TOKEN', `token ${token} is not in the vocabulary of ${vocabularySize}`, {
+    fix: 'encode with the tokenizer that the model was trained with',
+  })
 }

@@ -1,125 +1,118 @@
-// Writing with an encoder-decoder: sources are read once, targets written token by token, all rows in step, with keys and
-// values of the earlier tokens kept.
+// Writing with an encoder-decoder: a source is read once, into a row, and its target written token by token with keys and
+// values of the earlier ones kept. To `generate` a source is what a prompt is to a decoder.
 
 import { SluiceError } from '../core/errors.ts'
 import { cpuArenaStart, createCpuDevice } from '../tensor/cpu/cpu-device.ts'
 import { addresses, placeActivations, placePersistent } from '../tensor/plan.ts'
+import { elements } from '../tensor/shape.ts'
 import type { Tensor } from '../tensor/tensor.ts'
-import type { EncoderDecoderConfig } from './config.ts'
 import { traceSequences } from './encoder-decoder.ts'
+import { checkToken, checkTokens, type Inference, type InferenceOptions } from './inference.ts'
 import type { Trainable } from './trainable.ts'
 import { uploadWeights, type Weights } from './weights.ts'
 
-export interface SequenceInference {
-  readonly config: EncoderDecoderConfig
-  readonly rows: number
-  /** Tokens written so far, the start token among them. */
-  readonly position: number
-  /**
-   * Reads one source a row, fewer than rows where there are no more, and forgets what was written.
-   *
-   * @param sources cut to the length planned for
-   * @throws SluiceError SLUICE_MODEL_PROMPT where one is empty, SLUICE_MODEL_TOKEN
-   */
-  read(sources: readonly (readonly number[])[]): void
-  /**
-   * Appends a token to each row and returns the logits of the next ones: f32[rows, vocabulary], borrowed until the next call.
-   * The first token is the configuration's startToken.
-   *
-   * @throws SluiceError SLUICE_MODEL_CONTEXT where the context is full, SLUICE_MODEL_TOKEN where the model has no such token
-   */
-  next(tokens: ArrayLike<number>): Float32Array
-  dispose(): Promise<void>
-}
-
-export interface SequenceOptions {
-  /** Sources that are read at once. */
-  readonly rows?: number
-  /** Tokens of a source that are read; default the model's context. */
+export interface SequenceOptions extends InferenceOptions {
+  /** Tokens of a source that are read, its last one among them; default the model's context. */
   readonly length?: number
-  readonly threads?: number
 }
 
 /** @throws SluiceError SLUICE_MODEL_ARCHITECTURE where the model is no encoder-decoder, SLUICE_MODEL_PARAMETER */
-export async function createSequenceInference(source: Trainable | Weights, options: SequenceOptions = {}): Promise<SequenceInference> {
+export async function createSequenceInference(source: Trainable | Weights, options: SequenceOptions = {}): Promise<Inference> {
   const { config } = source
   if (config.architecture !== 'encoder-decoder')
-    throw new SluiceError('SLUICE_MODEL_ARCHITECTURE', 'this model does not write from a source', { fix: 'give an encoder-decoder' })
-  const { rows = 1, length = config.contextLength, threads = 1 } = options
-  const context = config.contextLength
+    throw new SluiceError('SLUICE_MODEL_ARCHITECTURE', `a model of architecture ${config.architecture} does not write from a source`, {
+      fix: 'give an encoder-decoder',
+    })
+  const { rows = 1, threads = 1 } = options
+  const length = Math.min(options.length ?? config.contextLength, config.contextLength)
+  const context = Math.min(options.context ?? config.contextLength, config.contextLength)
   const { graph, parameters, read, write } = traceSequences(config, { rows, length, context })
   const persistent = placePersistent(graph.tensors, cpuArenaStart)
-  // what reading makes for writing is made in place: the state's memory
-  const kept = addresses(persistent)
-  const handedOver = { offsets: new Map(read.memories.map(({ made, kept: state }) => [made, kept(state)])), endBytes: persistent.endBytes }
   const readPlan = placeActivations(read.records, new Set(), persistent.endBytes)
   const writePlan = placeActivations(write.records, new Set([write.logits]), persistent.endBytes)
   const arenaBytes = Math.max(readPlan.endBytes, writePlan.endBytes) - cpuArenaStart
   const device = await createCpuDevice({ arenaBytes, threads, records: graph.records })
-  const at = addresses(persistent, writePlan)
-  const readProgram = device.compile(read.records, addresses(handedOver, persistent, readPlan))
-  const writeProgram = device.compile(write.records, at)
-  uploadWeights(device, parameters, at, source)
+  const kept = addresses(persistent)
+  uploadWeights(device, parameters, kept, source)
 
-  const arrays = { ids: new Int32Array(rows * length), lo: new Int32Array(rows * length), hi: new Int32Array(rows * length) }
-  const crossHi = new Int32Array(rows)
-  const logits = new Float32Array(rows * config.vocabularySize)
+  /** What reading makes for a row is made in its place in the states. */
+  const programOf = (row: number) => {
+    const places = read.memories.map(({ made, kept: state }): [Tensor, number] => [made, kept(state) + 4 * row * elements(made.shape)])
+    const offsets = new Map([...places, [read.bias.made, kept(read.bias.kept)]])
+    return device.compile(read.records, addresses({ offsets, endBytes: persistent.endBytes }, persistent, readPlan))
+  }
+  const readPrograms = Array.from({ length: rows }, (_, row) => programOf(row))
+  const writeAt = addresses(persistent, writePlan)
+  const writeProgram = device.compile(write.records, writeAt)
+
+  const V = config.vocabularySize
   const send = (tensor: Tensor, values: Int32Array) => device.upload(kept(tensor), values)
+  const made = new Float32Array(rows * V)
+  const logits = new Float32Array(rows * V)
+  const positions = new Array<number>(rows).fill(0)
+  const sourceLengths = new Int32Array(rows).fill(1)
   send(write.inputs.crossLo, new Int32Array(rows))
-  let position = 0
 
-  function check(token: number): void {
-    if (token >= 0 && token < config.vocabularySize) return
-    throw new SluiceError('SLUICE_MODEL_TOKEN', `token ${token} is not in the vocabulary of ${config.vocabularySize}`, {
-      fix: 'encode with the tokenizer that the model was trained with',
+  /** A token for each row that has one, at index `at` of its list; the others write where they will write again. */
+  function advance(tokens: readonly (readonly number[])[], at: number): void {
+    const ids = Int32Array.from(tokens, (own) => own[at] ?? 0)
+    const places = Int32Array.from(positions, (position) => Math.min(position, context - 1))
+    send(write.inputs.ids, ids)
+    send(write.inputs.positions, places)
+    send(write.inputs.crossHi, sourceLengths)
+    device.run(writeProgram)
+    device.download(writeAt(write.logits), made)
+    tokens.forEach((own, row) => {
+      if (at >= own.length) return
+      positions[row]++
+      logits.set(made.subarray(row * V, (row + 1) * V), row * V)
     })
   }
 
   return {
     config,
     rows,
-    get position() {
-      return position
-    },
-    read(sources) {
-      sources.flat().forEach(check)
-      layInto(arrays, sources, length)
-      for (let row = 0; row < rows; row++) crossHi[row] = arrays.hi[row * length]
-      send(read.inputs.ids, arrays.ids)
-      send(read.inputs.lo, arrays.lo)
-      send(read.inputs.hi, arrays.hi)
-      send(write.inputs.crossHi, crossHi)
-      device.run(readProgram)
-      position = 0
-    },
+    context,
+    positions,
     next(tokens) {
-      if (position >= context)
-        throw new SluiceError('SLUICE_MODEL_CONTEXT', `the context of ${context} tokens is full`, { fix: 'write shorter targets' })
-      const ids = Int32Array.from(tokens)
-      ids.forEach(check)
-      send(write.inputs.ids, ids)
-      send(write.inputs.positions, new Int32Array(rows).fill(position))
-      device.run(writeProgram)
-      position++
-      device.download(at(write.logits), logits)
+      checkTokens(tokens, { positions, context, vocabularySize: V })
+      const longest = Math.max(...tokens.map((own) => own.length))
+      for (let at = 0; at < longest; at++) advance(tokens, at)
       return logits
+    },
+    begin(row, prompt) {
+      if (prompt.length === 0)
+        throw new SluiceError('SLUICE_MODEL_PROMPT', 'a source has no tokens', { fix: 'give at least its end token' })
+      for (const token of prompt) checkToken(token, V)
+      const words = cutInside(prompt, length)
+      const count = words.length
+      const eachPosition = (value: (t: number) => number) => Int32Array.from({ length }, (_, t) => value(t))
+      send(
+        read.inputs.ids,
+        eachPosition((t) => words[t] ?? 0),
+      )
+      // a position behind the source sees itself alone, and nobody sees it
+      send(
+        read.inputs.lo,
+        eachPosition((t) => (t < count ? 0 : t)),
+      )
+      send(
+        read.inputs.hi,
+        eachPosition((t) => (t < count ? count : t + 1)),
+      )
+      device.run(readPrograms[row])
+      sourceLengths[row] = count
+      positions[row] = 0
+      return [config.startToken]
+    },
+    reset(row) {
+      positions[row] = 0
     },
     dispose: () => device.dispose(),
   }
 }
 
-/** A source a row; what is left over sees itself alone. */
-function layInto(out: { ids: Int32Array; lo: Int32Array; hi: Int32Array }, sources: readonly (readonly number[])[], length: number): void {
-  out.ids.fill(0)
-  for (let i = 0; i < out.ids.length; i++) {
-    out.lo[i] = i % length
-    out.hi[i] = (i % length) + 1
-  }
-  sources.forEach((source, row) => {
-    const count = Math.min(length, source.length)
-    if (count === 0) throw new SluiceError('SLUICE_MODEL_PROMPT', 'a source has no tokens', { fix: 'give at least its end token' })
-    out.ids.set(source.slice(0, count), row * length)
-    out.lo.fill(0, row * length, row * length + count)
-    out.hi.fill(count, row * length, row * length + count)
-  })
+/** At most `limit` tokens of a text: its first ones and its last one, for that is what closes it. */
+export function cutInside(tokens: readonly number[], limit: number): readonly number[] {
+  return tokens.length > limit ? [...tokens.slice(0, limit - 1), tokens[tokens.length - 1]] : tokens
 }

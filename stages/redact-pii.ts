@@ -4,7 +4,7 @@
 // (0.10), used for FineWeb; the set `dolma` replaces what Dolma's `pii_regex_with_counts_fast_v2` tags, as its recipes do.
 
 import { z } from 'zod'
-import type { Document } from '../src/core/document.ts'
+import type { Document, Json, Metadata } from '../src/core/document.ts'
 import { SluiceError } from '../src/core/errors.ts'
 import { drop, mapStage, type Stage } from '../src/core/stage.ts'
 import { findDolmaPii } from '../src/pii/dolma.ts'
@@ -46,6 +46,11 @@ export const redactPiiOptions = z
       .min(1)
       .optional()
       .describe('surrogate: environment variable with the secret key, of 16 characters or more; it is written nowhere'),
+    fields: z
+      .array(z.enum(['text', 'url', 'metadata']))
+      .min(1)
+      .default(['text'])
+      .describe('what of a document is redacted; metadata: all strings in it'),
     dropAbove: z.int().min(0).optional().describe('a document with more findings than this is dropped'),
     onlyPublicIps: z.boolean().optional().describe('datatrove set: leave private and reserved addresses (true where left out)'),
     emailReplacements: replacements.describe('datatrove set: used in turn, from the first in each document'),
@@ -84,15 +89,41 @@ export function redactPii<T extends Document>(options: RedactPiiOptions = {}, de
     isUserCode: detector !== undefined,
     prepare: () => {
       const redact = redactorOf(resolved, detector)
+      const fields = new Set(resolved.fields)
       return (document, report) => {
-        const { text, counts } = redact(document.text)
+        const counts: Counts = {}
+        const clean = (text: string): string => {
+          const found = redact(text)
+          for (const kind of kinds) if (found.counts[kind] !== undefined) counts[kind] = (counts[kind] ?? 0) + found.counts[kind]
+          return found.text
+        }
+        const text = fields.has('text') ? clean(document.text) : document.text
+        const url = fields.has('url') && document.url !== undefined ? clean(document.url) : document.url
+        const metadata = fields.has('metadata') ? cleanObject(document.metadata, clean) : document.metadata
         report(counts)
         if (resolved.dropAbove !== undefined && total(counts) > resolved.dropAbove) return drop('pii_above_threshold')
-        return text === document.text ? document : { ...document, text }
+        const isSame = text === document.text && url === document.url && metadata === document.metadata
+        return isSame ? document : { ...document, text, url, metadata }
       }
     },
   })
 }
+
+/** The same object where nothing was found in it. */
+function cleanObject(object: Metadata, clean: (text: string) => string): Metadata {
+  const cleaned = Object.entries(object).map(([key, value]) => [key, cleanJson(value, clean)] as const)
+  return cleaned.every(([key, value]) => value === object[key]) ? object : Object.fromEntries(cleaned)
+}
+
+function cleanJson(value: Json, clean: (text: string) => string): Json {
+  if (typeof value === 'string') return clean(value)
+  if (value === null || typeof value !== 'object') return value
+  if (!isList(value)) return cleanObject(value, clean)
+  const cleaned = value.map((part) => cleanJson(part, clean))
+  return cleaned.every((part, i) => part === value[i]) ? value : cleaned
+}
+
+const isList = (value: Metadata | readonly Json[]): value is readonly Json[] => Array.isArray(value)
 
 function total(counts: Counts): number {
   return Object.values(counts).reduce((sum, count) => sum + count, 0)

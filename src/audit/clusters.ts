@@ -85,7 +85,7 @@ export class Clusters {
       for await (const { items, firstRow } of readItemFile(file, READ_BYTES))
         for (const [i, { id, url, source, offset }] of items.entries()) {
           const found = members.get(firstRow + i)
-          if (found) yield { cluster: found.group, size: found.size, fate: found.fate, id, url, source, offset }
+          if (found) yield { cluster: found.group, size: found.size, fate: found.fate, id, url: url && redactText(url), source, offset }
         }
     }
   }
@@ -127,7 +127,7 @@ export class Clusters {
 
 function memberOf(item: Item, { fate }: Place): ClusterMember {
   const { id, url, source, offset } = item
-  return { id, url, source, offset, fate, text: 'text' in item && typeof item.text === 'string' ? item.text : '' }
+  return { id, url: url && redactText(url), source, offset, fate, text: 'text' in item && typeof item.text === 'string' ? item.text : '' }
 }
 
 /** Exact Jaccard similarity of two texts' sets of five-word shingles; 1 for equal texts. */

@@ -25,6 +25,25 @@ test('tags what is found, counts it by kind, and keeps it nowhere', async () => 
   ])
 })
 
+test('addresses and metadata are redacted where asked for, and counted together with the text', async () => {
+  const document: Document = {
+    ...documentsOf(['a@b.org'])[0],
+    url: 'https://bob:hunter2secret@example.com/?to=a@b.org',
+    metadata: { author: 'a@b.org', count: 3, more: { tags: ['x', 'c@d.org', null] } },
+  }
+  const statistics: Statistics[] = []
+  const context = aloneContext({ recorded: (_, measured) => statistics.push(measured) })
+  const clean = async (options: RedactPiiOptions, given = document) => (await (await redactPii(options).open(context)).process([given]))[0]
+  const { text, url, metadata } = await clean({ set: 'strict', fields: ['text', 'url', 'metadata'] })
+  assert.equal(text, '<EMAIL>')
+  assert.doesNotMatch(`${url}`, /hunter2secret|a@b/)
+  assert.deepEqual(metadata, { author: '<EMAIL>', count: 3, more: { tags: ['x', '<EMAIL>', null] } })
+  assert.equal(statistics[0].email, 4)
+  const plain = { ...document, url: 'https://example.com/', text: 'x', metadata: { more: { tags: ['x'] } } }
+  assert.equal(await clean({ fields: ['text', 'url', 'metadata'] }, plain), plain)
+  assert.equal((await clean({})).url, document.url)
+})
+
 test('only the kinds asked for, as mask where asked', async () => {
   const { documents } = await run(['a@b.org 8.8.8.8'], { kinds: ['ip'], mode: 'mask' })
   assert.equal(documents[0].text, 'a@b.org *.*.*.*')

@@ -86,9 +86,8 @@ function loadPicked(batch: PickedBatch, plan: Shape, limits: EncoderLimits, out:
     const type = from < 0 ? 0 : (batch.types?.[from] ?? 0)
     const lo = from < 0 ? t : batch.lo[from]
     const hi = from < 0 ? t + 1 : batch.hi[from]
-    if (
-      !(id >= 0 && id < vocabularySize && type >= 0 && type < Math.max(1, tokenTypes) && lo >= 0 && lo <= t && hi > t && hi <= plan.length)
-    )
+    const isKnown = id >= 0 && id < vocabularySize && type >= 0 && type < Math.max(1, tokenTypes)
+    if (!(isKnown && lo >= 0 && lo <= t && hi > t && (from < 0 || hi <= batch.length)))
       throw refusal(`token ${id}, type ${type} or visible positions ${lo} to ${hi} are out of range`, {
         row,
         position: t,
@@ -134,7 +133,7 @@ function loadPairs(
     const id = from < 0 ? 0 : source.ids[from]
     const lo = from < 0 ? t : source.lo[from]
     const hi = from < 0 ? t + 1 : source.hi[from]
-    if (!(id >= 0 && id < vocabularySize && lo >= 0 && lo <= t && hi > t && hi <= plan.sourceLength))
+    if (!(id >= 0 && id < vocabularySize && lo >= 0 && lo <= t && hi > t && (from < 0 || hi <= source.length)))
       throw refusal(`source token ${id} or visible positions ${lo} to ${hi} are out of range`, { row, position: t, vocabularySize })
     out.sourceIds[to] = id
     out.sourceLo[to] = lo
@@ -149,8 +148,8 @@ function loadPairs(
     const crossHi = from < 0 ? 1 : target.crossHi[from]
     if (!(id >= 0 && id < vocabularySize && wanted < vocabularySize && lo >= 0 && lo <= t))
       throw refusal(`token ${id}, target ${wanted} or first visible position ${lo} is out of range`, { row, position: t, vocabularySize })
-    if (!(crossLo >= 0 && crossLo < crossHi && crossHi <= plan.sourceLength))
-      throw refusal(`source positions ${crossLo} to ${crossHi} are out of range`, { row, position: t, sourceLength: plan.sourceLength })
+    if (!(crossLo >= 0 && crossLo < crossHi && (from < 0 || crossHi <= source.length)))
+      throw refusal(`source positions ${crossLo} to ${crossHi} are out of range`, { row, position: t, sourceLength: source.length })
     out.ids[to] = id
     out.targets[to] = wanted
     out.lo[to] = lo

@@ -65,7 +65,7 @@ function predictRows(reader: Reader, texts: readonly (readonly number[])[], leng
   })
 }
 
-/** A text a row, its first token picked. */
+/** A text a row, its first token picked. Of a text that is cut the last token stays: it is what a text ends with. */
 export function firstTokens(texts: readonly (readonly number[])[], limit: number): PickedBatch {
   if (texts.some((text) => text.length === 0))
     throw new SluiceError('SLUICE_MODEL_PROMPT', 'a text has no tokens', {
@@ -79,6 +79,7 @@ export function firstTokens(texts: readonly (readonly number[])[], limit: number
   texts.forEach((text, row) => {
     const count = Math.min(length, text.length)
     ids.set(text.slice(0, count), row * length)
+    ids[row * length + count - 1] = text[text.length - 1]
     lo.fill(0, row * length, row * length + count)
     hi.fill(count, row * length, row * length + count)
   })

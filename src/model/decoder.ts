@@ -144,7 +144,10 @@ export function isGpt2(config: DecoderConfig): boolean {
     config.tiedEmbeddings &&
     config.kvHeads === config.heads &&
     config.headSize * config.heads === config.width &&
-    !config.qkNorm
+    !config.qkNorm &&
+    config.windows.every((window) => window === 0) &&
+    config.attentionSoftcap === 0 &&
+    config.logitSoftcap === 0
   )
 }
 

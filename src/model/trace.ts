@@ -1,5 +1,6 @@
 // One tape for each purpose, whatever the architecture: training, up to the losses; and reading, up to logits.
 
+import { SluiceError } from '../core/errors.ts'
 import type { OpRecord } from '../tensor/graph.ts'
 import * as ops from '../tensor/ops.ts'
 import type { Tensor } from '../tensor/tensor.ts'
@@ -59,7 +60,15 @@ export interface ReadingTape extends Trunk {
   readonly logits: Tensor
 }
 
+/** @throws SluiceError SLUICE_MODEL_LENGTH where rows are longer than the model's context */
 export function traceTrunk(config: ModelConfig, shape: BatchShape): Trunk {
+  const { length, targetLength = 0 } = shape
+  if (Math.max(length, targetLength) > config.contextLength)
+    throw new SluiceError(
+      'SLUICE_MODEL_LENGTH',
+      `rows of ${Math.max(length, targetLength)} tokens exceed the model's context of ${config.contextLength}`,
+      { fix: `train on rows of at most ${config.contextLength}, or set contextLength` },
+    )
   switch (config.architecture) {
     case 'decoder':
       return traceDecoder(config, shape)

@@ -76,13 +76,7 @@ export interface TrainableOptions extends BatchShape {
 
 /** @throws SluiceError SLUICE_MODEL_LENGTH where rows are longer than the model's context; SLUICE_TENSOR_MEMORY where it does not fit */
 export async function createTrainable(config: ModelConfig, options: TrainableOptions): Promise<Trainable> {
-  const { rows, length, targetLength = 0, threads, seed, loss, groupOf = defaultGroup, keepsAverage = false } = options
-  if (Math.max(length, targetLength) > config.contextLength)
-    throw new SluiceError(
-      'SLUICE_MODEL_LENGTH',
-      `rows of ${Math.max(length, targetLength)} tokens exceed the model's context of ${config.contextLength}`,
-      { fix: `train on rows of at most ${config.contextLength}, or set contextLength` },
-    )
+  const { rows, threads, seed, loss, groupOf = defaultGroup, keepsAverage = false } = options
   const tape = traceTraining(config, options, loss)
   const { graph, losses, evaluation } = tape
   const { records: training, gradients } = differentiate(graph)

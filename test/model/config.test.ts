@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { decoderConfig, modelConfig } from '../../src/model/config.ts'
+import { isGpt2 } from '../../src/model/decoder.ts'
 import { type PresetName, preset, presets } from '../../src/model/presets.ts'
 import { flopsPerToken, modelOfSize, parameterCount } from '../../src/model/size.ts'
 
@@ -72,6 +73,13 @@ for (const architecture of ['decoder', 'encoder', 'encoder-decoder'] as const)
       { numRuns: 20 },
     )
   })
+
+test('a model that GPT-2 cannot be does not carry its names', () => {
+  const gpt2 = preset('nano-gpt2')
+  assert.ok(gpt2.architecture === 'decoder' && isGpt2(gpt2))
+  for (const other of [{ windows: [0, 4] }, { attentionSoftcap: 5 }, { logitSoftcap: 5 }, { qkNorm: true }, { biases: false }])
+    assert.equal(isGpt2(decoderConfig.parse({ ...gpt2, ...other })), false)
+})
 
 test('shapes that do not fit together are refused with the option that is wrong', () => {
   const shape = { vocabularySize: 10, contextLength: 8, layers: 1, width: 12, heads: 2 }

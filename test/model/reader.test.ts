@@ -25,6 +25,12 @@ test('logits are those whose cross entropy training measures, in the order of a 
   await Promise.all([model.dispose(), reader.dispose()])
 })
 
+test('rows longer than the context are refused: positions beyond it have no embedding', async () => {
+  const learned = decoderConfig.parse({ ...config, positions: 'learned', contextLength: 8 })
+  const refused = { code: 'SLUICE_MODEL_LENGTH' }
+  await assert.rejects(createReader({ config: learned, weights: new Map() }, { rows: 1, length: 12 }), refused)
+})
+
 test('weights of another model are refused by the name of the parameter', async () => {
   await assert.rejects(createReader({ config, weights: new Map() }, { rows: 1, length: 4 }), { code: 'SLUICE_MODEL_PARAMETER' })
 })

@@ -123,6 +123,38 @@ test('an encoder-decoder learns to write unseen sources backwards, several rows 
   await Promise.all([inference.dispose(), model.dispose()])
 })
 
+test('a text that is cut keeps the token that ends it', () => {
+  const { length, ids } = firstTokens(
+    [
+      [1, 2, 3, 4, 9],
+      [1, 9],
+    ],
+    4,
+  )
+  assert.deepEqual([length, [...ids]], [4, [1, 2, 3, 9, 1, 9, 0, 0]])
+})
+
+test('positions of a batch see nothing of the padding behind it', async () => {
+  const encoder = encoderConfig.parse({ architecture: 'encoder', vocabularySize: 9, contextLength: 8, layers: 1, width: 8, heads: 1 })
+  const model = await createTrainable(encoder, { rows: 2, length: 8, threads: 1, seed: 1 })
+  const four = { rows: 1, length: 4, ids: new Int32Array(4), lo: new Int32Array(4) }
+  const picked = { kind: 'picked' as const, ...four, picked: Int32Array.of(0), targets: Int32Array.of(1) }
+  assert.ok(model.evaluate({ ...picked, hi: new Int32Array(4).fill(4) }).loss > 0)
+  assert.throws(() => model.evaluate({ ...picked, hi: new Int32Array(4).fill(6) }), { code: 'SLUICE_MODEL_BATCH' })
+  await model.dispose()
+
+  const writer = await createTrainable(translation, { rows: 2, length: 8, threads: 1, seed: 1 })
+  const { source, target } = pairs([[2, 3]])
+  const short = { length: 4, ids: source.ids.slice(0, 4), lo: source.lo.slice(0, 4), hi: source.hi.slice(0, 4) }
+  assert.ok(writer.evaluate({ kind: 'pairs', rows: 1, source: short, target }).loss > 0)
+  const beyond = [
+    { source: { ...short, hi: new Int32Array(4).fill(5) }, target },
+    { source: short, target: { ...target, crossHi: new Int32Array(8).fill(5) } },
+  ]
+  for (const sides of beyond) assert.throws(() => writer.evaluate({ kind: 'pairs', rows: 1, ...sides }), { code: 'SLUICE_MODEL_BATCH' })
+  await writer.dispose()
+})
+
 test('a model of another architecture is refused where labels or sources are needed', async () => {
   const refused = { code: 'SLUICE_MODEL_ARCHITECTURE' }
   const weights = { config: translation, weights: new Map<string, Float32Array>() }

@@ -1,7 +1,7 @@
 // A real sequence-to-sequence task: the pronunciation of English words from their letters, learnt from CMUdict (an npm package;
 // bench/peers/install.sh). A tenth of the words, chosen by hash, is never trained on; stress is left out, as in published results.
 // Scores: share of words without a variant of the dictionary that equals what was written, and edits a phone to the nearest one.
-// node --conditions=source bench/pronunciation.ts [--epochs 8] [--out models/pronunciation] [--threads 2]
+// node --conditions=source bench/pronunciation.ts [--epochs 3] [--out models/pronunciation] [--threads 2]
 
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { mkdir } from 'node:fs/promises'
@@ -17,7 +17,7 @@ import { saveResult } from './harness.ts'
 
 const { values } = parseArgs({
   options: {
-    epochs: { type: 'string', default: '8' },
+    epochs: { type: 'string', default: '3' },
     out: { type: 'string', default: 'models/pronunciation' },
     threads: { type: 'string', default: '2' },
   },
@@ -59,8 +59,8 @@ const { state, tokensPerSecond, folder } = await train(
   {
     ...{ shards: trainingFile, validation: validationFile, tokenizer: join(data, 'symbols.json'), objective: 'pairs' },
     ...{ model: join(data, 'model.json'), out: values.out, epochs: Number(values.epochs), threads },
-    ...{ length: PLACES, targetLength: PLACES, batchTokens: 4096, optimizer: 'muon', schedule: 'linear', finalShare: 0.02 },
-    ...{ learningRate: 2e-3, embeddingRate: 25, headRate: 2, vectorRate: 2, weightDecay: 0.01, labelSmoothing: 0.1, evaluationTokens: 1e6 },
+    ...{ length: PLACES, targetLength: PLACES, batchTokens: 1024, optimizer: 'muon', schedule: 'linear', finalShare: 0.02 },
+    ...{ learningRate: 5e-4, embeddingRate: 25, headRate: 2, vectorRate: 2, weightDecay: 0.01, labelSmoothing: 0.1, evaluationTokens: 1e6 },
   },
   { openTokenizer: async () => symbolTokenizer(), onNotice: console.error, onReport: reportEvaluation },
 )

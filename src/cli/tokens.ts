@@ -2,8 +2,8 @@
 
 import { existsSync } from 'node:fs'
 import { mkdir, readdir, rename, rm } from 'node:fs/promises'
-import { basename, join } from 'node:path'
-import { Command, InvalidArgumentError } from 'commander'
+import { basename, join, resolve } from 'node:path'
+import { Command } from 'commander'
 import { parquetShards } from '../../stages/parquet-shards.ts'
 import { formatBytes, formatCount, formatShare } from '../audit/format.ts'
 import { SluiceError } from '../core/errors.ts'
@@ -14,7 +14,7 @@ import { loadTokenizer } from '../tokenizer/tokenizer.ts'
 import { type Corpus, openCorpus } from '../tokens/corpus.ts'
 import { readDocuments } from '../tokens/documents.ts'
 import { type Part, shuffled } from '../tokens/shuffle.ts'
-import { measureCorpus, verifyCorpus } from '../tokens/statistics.ts'
+import { digestOf, measureCorpus, verifyCorpus } from '../tokens/statistics.ts'
 import { exitCodes } from './exit-codes.ts'
 import { printable } from './printable.ts'
 import { memorySize, wholeNumber } from './run-options.ts'
@@ -77,7 +77,7 @@ command
   .addHelpText('after', '\nExit codes: 0 all is well, 1 a shard is not.')
   .action(async (path: string, flags: { json?: boolean }) => {
     let damaged = 0
-    for await (const check of verifyCorpus(await openCorpus(path))) {
+    for await (const check of verifyCorpus(path)) {
       if (check.problem !== undefined) damaged++
       const verdict = check.problem === undefined ? 'ok' : `DAMAGED: ${check.problem}`
       process.stdout.write(
@@ -122,7 +122,8 @@ for (const [name, description, argument] of [
 function parsePart(text: string): { text: string; weight: number } {
   const match = /^(.+)=(\d+(?:\.\d+)?)$/.exec(text)
   if (!match) return { text, weight: 1 }
-  if (Number(match[2]) === 0) throw new InvalidArgumentError(`the weight of ${match[1]} is 0: leave it out`)
+  if (Number(match[2]) === 0)
+    throw new SluiceError('SLUICE_CLI_OPTIONS', `the weight of ${match[1]} is 0`, { fix: 'leave the corpus out, or give it a weight' })
   return { text: match[1], weight: Number(match[2]) }
 }
 
@@ -130,7 +131,8 @@ async function openPart({ text, weight }: { text: string; weight: number }): Pro
   return { text, weight, corpus: await openCorpus(text) }
 }
 
-async function shuffleInto(parts: readonly (Part & { text: string })[], { output, seed, memory }: ShuffleFlags): Promise<void> {
+async function shuffleInto(parts: readonly (Part & { text: string })[], { seed, memory, ...flags }: ShuffleFlags): Promise<void> {
+  const output = resolve(flags.output) // without a slash at its end, or what is beside it would be in it
   if (existsSync(output) && (await readdir(output)).length > 0)
     throw new SluiceError('SLUICE_OUTPUT_TAKEN', 'the output folder is not empty', { where: { folder: output }, fix: 'give a new folder' })
   const working = `${output}.working`
@@ -159,7 +161,8 @@ async function shuffleInto(parts: readonly (Part & { text: string })[], { output
       progress: (pass, documents) => report(documents, pass === 'scatter' ? 'scattered' : 'written'),
     })
     for await (const documents of order) await sink.write(documents)
-    const shards = await sink.close()
+    const written = await sink.close()
+    const shards = await Promise.all(written.map(async (shard) => ({ ...shard, sha256: await digestOf(join(working, shard.name)) })))
     const manifest = { shuffled: inputs, seed, planHash, sluice: packageVersion, shards }
     await writeWhole(join(working, 'manifest.json'), JSON.stringify(manifest, undefined, 2))
     await rm(output, { recursive: true, force: true }) // empty

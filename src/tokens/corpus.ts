@@ -98,6 +98,12 @@ export async function openCorpus(path: string): Promise<Corpus> {
   }
 }
 
+/** Where the shards of a corpus are, each a corpus by itself. */
+export async function listShards(path: string): Promise<{ folder: string; shards: { name: string; path: string }[] }> {
+  const { folder, inputs } = isRemote(path) ? await remoteShards(path) : await localShards(path)
+  return { folder, shards: inputs.map(({ name, input }) => ({ name, path: typeof input === 'string' ? input : input.url })) }
+}
+
 interface ShardInputs {
   readonly folder: string
   readonly inputs: readonly { readonly name: string; readonly input: string | { readonly url: string } }[]

@@ -1,12 +1,12 @@
 // What a token corpus holds, counted; and whether it holds what its shards promise.
 
 import { createHash } from 'node:crypto'
-import { createReadStream, existsSync } from 'node:fs'
+import { createReadStream, existsSync, statSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { z } from 'zod'
 import { SluiceError } from '../core/errors.ts'
-import type { Corpus } from './corpus.ts'
+import { type Corpus, listShards, openCorpus } from './corpus.ts'
 
 export interface CorpusStatistics {
   readonly documents: number
@@ -72,40 +72,66 @@ export interface ShardCheck {
 
 const manifest = z.looseObject({ shards: z.array(z.object({ name: z.string(), sha256: z.string().optional() })) })
 
-/** Reads every row of every shard, and compares digests with the manifest where there is one. */
-export async function* verifyCorpus(corpus: Corpus): AsyncGenerator<ShardCheck> {
-  const digests = await manifestDigests(corpus.folder)
-  for (const [shard, name] of corpus.shards.entries()) {
-    const groups = corpus.rowGroups.filter((group) => group.shard === shard)
-    let [rows, tokens] = [0, 0]
-    let problem: string | undefined
-    try {
-      for (const group of groups) {
-        const read = await corpus.readRows(group)
-        rows += read.ids.length
-        tokens += read.tokens.reduce((sum, { length }) => sum + length, 0)
-      }
-      const promised = groups.reduce((sum, group) => sum + group.rows, 0)
-      if (rows !== promised) problem = `it holds ${rows} rows, its footer says ${promised}`
-      else if (tokens !== corpus.shardTokens[shard]) problem = `it holds ${tokens} tokens, its metadata says ${corpus.shardTokens[shard]}`
-      else if (digests.has(name) && digests.get(name) !== (await digestOf(join(corpus.folder, name))))
-        problem = 'its digest is not that of the manifest'
-    } catch (error) {
-      if (!(error instanceof SluiceError)) throw error
-      problem = error.message
+/**
+ * Reads every row of every shard, and compares with the manifest where there is one: digests, and what shards there are. A
+ * damaged shard does not keep the others from being read.
+ */
+export async function* verifyCorpus(path: string): AsyncGenerator<ShardCheck> {
+  const { folder, shards } = await listShards(path)
+  const isFolder = existsSync(path) && statSync(path).isDirectory()
+  const promised = isFolder ? await manifestDigests(folder) : new Map<string, string | undefined>()
+  for (const { name, path } of shards) {
+    yield { shard: name, ...(await checkShard(path, promised.get(name))) }
+    promised.delete(name)
+  }
+  for (const name of promised.keys()) yield { shard: name, rows: 0, tokens: 0, problem: 'the manifest names it, and it is not there' }
+}
+
+/** @param digest undefined where none is known */
+async function checkShard(path: string, digest: string | undefined): Promise<Omit<ShardCheck, 'shard'>> {
+  let [rows, tokens] = [0, 0]
+  try {
+    const corpus = await openCorpus(path)
+    for (const group of corpus.rowGroups) {
+      const read = await corpus.readRows(group)
+      rows += read.ids.length
+      tokens += read.tokens.reduce((sum, { length }) => sum + length, 0)
     }
-    yield { shard: name, rows, tokens, problem }
+    const counts = { rows, tokens }
+    if (rows !== corpus.documents) return { ...counts, problem: `it holds ${rows} rows, its footer says ${corpus.documents}` }
+    if (tokens !== corpus.tokens) return { ...counts, problem: `it holds ${tokens} tokens, its metadata says ${corpus.tokens}` }
+    const isOther = digest !== undefined && digest !== (await digestOf(path))
+    return { ...counts, problem: isOther ? 'its digest is not that of the manifest' : undefined }
+  } catch (error) {
+    if (!(error instanceof SluiceError)) throw error
+    return { rows, tokens, problem: error.message }
   }
 }
 
-async function manifestDigests(folder: string): Promise<Map<string, string>> {
+/** By the names of shards. */
+async function manifestDigests(folder: string): Promise<Map<string, string | undefined>> {
   const file = join(folder, 'manifest.json')
-  const parsed = existsSync(file) ? manifest.safeParse(JSON.parse(await readFile(file, 'utf8'))) : undefined
-  const shards = parsed?.data?.shards ?? []
-  return new Map(shards.flatMap(({ name, sha256 }) => (sha256 === undefined ? [] : [[name, sha256] as const])))
+  if (!existsSync(file)) return new Map()
+  const parsed = manifest.safeParse(parsedJson(await readFile(file, 'utf8')))
+  if (!parsed.success)
+    throw new SluiceError('SLUICE_TOKENS_MANIFEST', 'the manifest of the corpus is damaged', {
+      where: { file },
+      fix: 'remove it to read the shards alone, or make the corpus again',
+    })
+  const shards = parsed.data.shards.filter(({ name }) => name.endsWith('.parquet'))
+  return new Map(shards.map(({ name, sha256 }) => [name, sha256]))
 }
 
-async function digestOf(path: string): Promise<string> {
+function parsedJson(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
+}
+
+/** SHA-256, as manifests have it. */
+export async function digestOf(path: string): Promise<string> {
   const hash = createHash('sha256')
   for await (const chunk of createReadStream(path)) hash.update(chunk)
   return hash.digest('hex')

@@ -36,7 +36,7 @@ test('shards of a pipeline are inspected, verified, shuffled, mixed and exported
   assert.equal(verified.stdout.match(/ ok$/gm)?.length, 2)
 
   for (const name of ['once', 'twice']) {
-    const { code, stderr } = await sluice(['tokens', 'shuffle', corpus, '-o', join(folder, name), '--seed', '7'])
+    const { code, stderr } = await sluice(['tokens', 'shuffle', corpus, '-o', `${join(folder, name)}/`, '--seed', '7'])
     assert.equal(code, 0, stderr)
   }
   assert.deepEqual(contents(join(folder, 'once')), contents(join(folder, 'twice')))
@@ -50,6 +50,8 @@ test('shards of a pipeline are inspected, verified, shuffled, mixed and exported
   const mixed = await sluice(['tokens', 'mix', `${corpus}=2`, '-o', join(folder, 'mixed')])
   assert.equal(mixed.code, 0, mixed.stderr)
   assert.equal((await stats('mixed')).tokens, 2 * before.tokens)
+  const weightless = await sluice(['tokens', 'mix', `${corpus}=0`, '-o', join(folder, 'none')])
+  assert.match(weightless.stderr, /weight of .* is 0 \[SLUICE_CLI_OPTIONS\]/)
   const taken = await sluice(['tokens', 'shuffle', corpus, '-o', join(folder, 'once')])
   assert.match(taken.stderr, /SLUICE_OUTPUT_TAKEN/)
 

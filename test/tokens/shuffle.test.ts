@@ -101,20 +101,25 @@ test('counts are those of a plain count; damage is found shard by shard', async 
   const all = documents.flatMap(({ tokens }) => tokens)
   assert.deepEqual([statistics.documents, statistics.tokens, statistics.usedIds], [60, all.length, new Set(all).size])
   assert.equal(statistics.length.max, Math.max(...documents.map(({ tokens }) => tokens.length)))
-  const good = await Array.fromAsync(verifyCorpus(corpus))
+  const path = join(folder.path, 'corpus')
+  const good = await Array.fromAsync(verifyCorpus(path))
   assert.deepEqual(
     good.map(({ problem }) => problem),
     [undefined, undefined, undefined],
   )
-  const file = join(folder.path, 'corpus', '001.parquet')
+  const shards = ['000', '001', '002', '003'].map((name) => ({ name: `${name}.parquet` }))
+  writeFileSync(join(path, 'manifest.json'), JSON.stringify({ shards }))
+  const isBad = async () => (await Array.fromAsync(verifyCorpus(path))).map(({ problem }) => problem !== undefined)
+  assert.deepEqual(await isBad(), [false, false, false, true], 'a shard that is not there')
+  const file = join(path, '001.parquet')
   const bytes = readFileSync(file)
+  writeFileSync(file, bytes.subarray(0, bytes.length - 9))
+  assert.deepEqual(await isBad(), [false, true, false, true], 'a shard without its end')
   bytes.fill(0, 40, 400)
   writeFileSync(file, bytes)
-  const bad = await Array.fromAsync(verifyCorpus(corpus))
-  assert.deepEqual(
-    bad.map(({ problem }) => problem !== undefined),
-    [false, true, false],
-  )
+  assert.deepEqual(await isBad(), [false, true, false, true])
+  const [one] = await Array.fromAsync(verifyCorpus(join(path, '000.parquet')))
+  assert.equal(one.problem, undefined)
 })
 
 const someDocuments = fc.array(fc.array(fc.integer({ min: 1, max: 63 }), { maxLength: 9 }), { minLength: 1, maxLength: 12 })

@@ -8,7 +8,7 @@ import { join } from 'node:path'
 import { z } from 'zod'
 import type { Document, Json } from '../src/core/document.ts'
 import { SluiceError } from '../src/core/errors.ts'
-import { hash128, sampleFraction } from '../src/core/identity.ts'
+import { hash128, sampleFraction, sourceName } from '../src/core/identity.ts'
 import {
   type ApplyContext,
   type Barrier,
@@ -18,15 +18,16 @@ import {
   type MergeContext,
   type MergeStep,
   named,
+  type PlanContext,
   type Source,
 } from '../src/core/stage.ts'
 import { applyEach } from '../src/dedup/apply.ts'
 import { areaUnderCurve, confusionAt, shareFrom, thresholdFor, type Weighted } from '../src/lang/calibrate.ts'
 import { createScore, loadClassifier, type Score } from '../src/lang/classifier.ts'
 import { type Example, exampleLine, mergeSamples, Sampler, writeSamples } from '../src/lang/examples.ts'
-import { saveFastTextModel } from '../src/lang/write-fasttext.ts'
 import { trainFastText } from '../src/lang/fasttext-train.ts'
 import { checked, trainingFields } from '../src/lang/training-options.ts'
+import { saveFastTextModel } from '../src/lang/write-fasttext.ts'
 
 const { lr, dim, epoch, minCount, wordNgrams, bucket, minn, maxn, seed } = trainingFields
 
@@ -80,10 +81,17 @@ export function trainedClassifier(recipe: Recipe): Barrier<Document> {
   return {
     kind: 'barrier',
     ...named(recipe.name, { options: recipe.options }),
+    reads: async (context) => [await versionsOf(recipe.positives, context), await versionsOf(recipe.negatives, context)],
     collect: async (context) => collect(context, recipe),
     merges: [{ name: 'train', tasks: 1, run: (context) => learn(context, recipe) }] satisfies [MergeStep],
     apply: async (context) => apply(context, recipe),
   }
+}
+
+/** Of the examples' inputs. */
+async function versionsOf(source: Source<Document> | undefined, context: PlanContext): Promise<Json> {
+  if (source === undefined) return null
+  return (await source.partitions(context)).map(({ source, version, range = null }) => [sourceName(source), version, range])
 }
 
 // ---- collect ----

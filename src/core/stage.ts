@@ -244,6 +244,8 @@ export interface Barrier<T> extends Named {
   readonly kind: 'barrier'
   /** It would take repeated documents for duplicates. */
   readonly dropsDuplicates?: boolean
+  /** Versions of what it reads besides its documents, asked when the plan is made: other ones are another plan. */
+  readonly reads?: (context: PlanContext) => Promise<Json>
   readonly collect: (context: CollectContext) => Promise<CollectRun<T>>
   readonly merges: readonly [MergeStep, ...MergeStep[]]
   readonly apply: (context: ApplyContext) => Promise<ApplyRun<T>>

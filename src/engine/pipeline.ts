@@ -59,6 +59,7 @@ export interface ErasedBarrier extends ErasedPart {
   collect(context: CollectContext): Promise<ErasedCollectRun>
   readonly merges: readonly MergeStep[]
   apply(context: ApplyContext): Promise<ErasedRowRun>
+  readonly reads?: (context: PlanContext) => Promise<Json>
   readonly publish?: (context: PublishContext) => Promise<void>
 }
 export interface ErasedSinkRun {

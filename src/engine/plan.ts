@@ -42,8 +42,11 @@ export async function makePlan(
   const needsModule =
     pipeline.steps.some((step) => step.kind !== 'checkpoint' && step.isUserCode) || pipeline.sources.some((source) => source.isUserCode)
   const userCode = needsModule ? await moduleHash(file) : ''
-  const describe = (part: ErasedStage | ErasedBarrier | ErasedSink | ErasedSource) =>
-    [part.kind, part.name, part.version, part.options, part.isUserCode ? userCode : ''] as const
+  const reads = await readByBarriers(pipeline)
+  const describe = (part: ErasedStage | ErasedBarrier | ErasedSink | ErasedSource): Json[] => {
+    const described = [part.kind, part.name, part.version, part.options, part.isUserCode ? userCode : '']
+    return part.kind === 'barrier' && reads.has(part) ? [...described, reads.get(part) ?? null] : described
+  }
 
   let definition = hash128(JSON.stringify([RUN_FORMAT, pipeline.name, pipeline.seed, choices, pipeline.sources.map(describe)]))
   const phases: Phase[] = []
@@ -63,6 +66,14 @@ export async function makePlan(
   }
   close(pipeline.sink)
   return { pipeline, file, arguments: values, choices, phases, hash: definition }
+}
+
+/** Versions of what barriers read besides their documents: examples to learn from, for one. */
+async function readByBarriers({ steps }: Pipeline): Promise<Map<ErasedBarrier, Json>> {
+  const context = { signal: new AbortController().signal, partitionBytes: Number.MAX_SAFE_INTEGER }
+  const reads = new Map<ErasedBarrier, Json>()
+  for (const step of steps) if (step.kind === 'barrier' && step.reads) reads.set(step, await step.reads(context))
+  return reads
 }
 
 function uniqueName(name: string, uses: Map<string, number>): string {

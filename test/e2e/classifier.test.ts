@@ -31,4 +31,9 @@ test('a run trains a classifier, keeps the share asked for whatever the number o
   }
   const data = (all: Record<string, string>) => Object.entries(all).filter(([name]) => !name.endsWith('manifest.json'))
   assert.deepEqual(data(shards[0]), data(shards[1]))
+  // Other examples, the same command: the run learns from them, and does not go on with what it has.
+  writeFileSync(join(folder, 'in', 'good.jsonl'), good.slice(good.length / 3).join('\n'))
+  const again = await sluice(runWords(file, folder, '--threads', '2'))
+  assert.equal(again.code, 0, again.stderr)
+  assert.notDeepEqual(data(contents(join(folder, 'out'))), data(shards[1]))
 })

@@ -15,7 +15,7 @@ export type Operand =
   /** The bf16 copy of a tensor that is kept in f32. */
   | { readonly kind: 'copy'; readonly tensor: Tensor; readonly offsetBytes: number }
   /** Memory that means nothing before and after a record; one for all of a stream. */
-  | { readonly kind: 'workspace'; readonly offsetBytes: number }
+  | { readonly kind: 'workspace'; readonly offsetBytes: number; readonly bytes: number }
 
 /** Each takes 8 bytes, as kernelParams of cuLaunchKernel wants them pointed at; the lower half for i32 and f32. */
 export type Argument =

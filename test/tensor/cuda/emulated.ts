@@ -1,0 +1,206 @@
+// Runs records as the CUDA device would, with kernels in the emulator and matrix products as plain loops, and compares what they
+// leave with the f64 reference.
+
+import assert from 'node:assert/strict'
+import koffi from 'koffi'
+import type { Argument, KernelLaunch, Launch, Matrix, Operand, Precision, ProductLaunch } from '../../../src/tensor/cuda/launch.ts'
+import { createLowering, elementBytes, type Lowering } from '../../../src/tensor/cuda/launches.ts'
+import type { Graph, OpRecord } from '../../../src/tensor/graph.ts'
+import { elements } from '../../../src/tensor/shape.ts'
+import { storageOf, type Tensor } from '../../../src/tensor/tensor.ts'
+import { type Inputs, layOut, noise, type Run, runOn } from '../harness.ts'
+import { emulatorOf } from './emulator.ts'
+
+const bits = new DataView(new ArrayBuffer(8))
+
+export function toBf16(value: number): number {
+  bits.setFloat32(0, value)
+  const word = bits.getUint32(0)
+  return Number.isNaN(value) ? 0x7fff : ((word + 0x7fff + ((word >>> 16) & 1)) >>> 16) & 0xffff
+}
+
+export function fromBf16(half: number): number {
+  bits.setUint32(0, (half << 16) >>> 0)
+  return bits.getFloat32(0)
+}
+
+export const roundBf16 = (values: Float32Array): Float32Array => values.map((value) => fromBf16(toBf16(value)))
+
+/** No kernel may write here: between any two tensors, and filled with a pattern. */
+const GUARD_BYTES = 256
+const GUARD = 0x7b
+
+/** One arena in the memory of this process. Everything begins as NaN. */
+class Memory {
+  readonly bytes: Uint8Array
+  readonly base: bigint
+  readonly #guards: number[] = []
+  readonly #places = new Map<string, number>()
+
+  constructor(graph: Graph, lowering: Lowering) {
+    let end = GUARD_BYTES
+    const place = (key: string, size: number) => {
+      this.#places.set(key, end)
+      end += Math.ceil(size / 64) * 64
+      this.#guards.push(end)
+      end = Math.ceil((end + GUARD_BYTES) / 256) * 256
+    }
+    for (const tensor of graph.tensors) {
+      const type = tensor.dtype === 'i32' ? 'f32' : lowering.typeOf(tensor)
+      if (!tensor.storage) place(`tensor ${tensor.id}`, elements(tensor.shape) * elementBytes(type))
+    }
+    for (const tensor of lowering.copies) place(`copy ${tensor.id}`, elements(tensor.shape) * 2)
+    place('workspace', lowering.workspaceBytes)
+    const pointer = koffi.alloc('uint8_t', end + 256)
+    const start = koffi.address(pointer)
+    const skipped = Number((256n - (start % 256n)) % 256n)
+    this.base = start + BigInt(skipped)
+    this.bytes = new Uint8Array(koffi.view(pointer, end + 256), skipped, end)
+    this.bytes.fill(0xff)
+    for (const from of this.#guards) this.bytes.fill(GUARD, from, from + GUARD_BYTES)
+  }
+
+  offsetOf(operand: Operand): number {
+    const key = operand.kind === 'workspace' ? 'workspace' : `${operand.kind} ${storageOf(operand.tensor).id}`
+    const place = this.#places.get(key)
+    if (place === undefined) throw new RangeError(`nothing is placed at ${key}`)
+    return place + operand.offsetBytes
+  }
+
+  halves(offset: number, count: number): Uint16Array {
+    return new Uint16Array(this.bytes.buffer, this.bytes.byteOffset + offset, count)
+  }
+
+  floats(offset: number, count: number): Float32Array {
+    return new Float32Array(this.bytes.buffer, this.bytes.byteOffset + offset, count)
+  }
+
+  integers(offset: number, count: number): Int32Array {
+    return new Int32Array(this.bytes.buffer, this.bytes.byteOffset + offset, count)
+  }
+
+  checkGuards(what: string): void {
+    for (const from of this.#guards)
+      assert.ok(
+        this.bytes.subarray(from, from + GUARD_BYTES).every((byte) => byte === GUARD),
+        `${what} wrote past the end of a tensor`,
+      )
+  }
+}
+
+const slot = new DataView(new ArrayBuffer(8))
+
+function slotOf(argument: Argument, memory: Memory): bigint {
+  slot.setBigUint64(0, 0n, true)
+  if (argument.kind === 'i32') slot.setInt32(0, argument.value, true)
+  else if (argument.kind === 'f32') slot.setFloat32(0, argument.value, true)
+  else if (argument.kind !== 'null') slot.setBigUint64(0, memory.base + BigInt(memory.offsetOf(argument)), true)
+  return slot.getBigUint64(0, true)
+}
+
+function runKernel(launch: KernelLaunch, memory: Memory, precision: Precision): void {
+  emulatorOf(launch.module, precision)(
+    launch,
+    BigUint64Array.from(launch.arguments, (argument) => slotOf(argument, memory)),
+  )
+  memory.checkGuards(launch.name)
+}
+
+/** The matrix as rows of numbers. */
+function readMatrix({ operand, type, stride, isTransposed }: Matrix, rows: number, columns: number, memory: Memory): Float64Array {
+  const count = isTransposed ? (columns - 1) * stride + rows : (rows - 1) * stride + columns
+  const offset = memory.offsetOf(operand)
+  const stored = type === 'bf16' ? Float32Array.from(memory.halves(offset, count), fromBf16) : memory.floats(offset, count)
+  const values = new Float64Array(rows * columns)
+  for (let i = 0; i < rows; i++)
+    for (let j = 0; j < columns; j++) values[i * columns + j] = stored[isTransposed ? j * stride + i : i * stride + j]
+  return values
+}
+
+function runProduct({ M, N, K, a, b, c, beta, bias }: ProductLaunch, memory: Memory): void {
+  const left = readMatrix(a, M, K, memory)
+  const right = readMatrix(b, K, N, memory)
+  const sums = beta === 1 ? readMatrix(c, M, N, memory) : new Float64Array(M * N)
+  const added = bias && readMatrix({ ...c, operand: bias }, 1, N, memory)
+  for (let i = 0; i < M; i++) for (let k = 0; k < K; k++) for (let j = 0; j < N; j++) sums[i * N + j] += left[i * K + k] * right[k * N + j]
+  const offset = memory.offsetOf(c.operand)
+  for (let i = 0; i < M; i++)
+    for (let j = 0; j < N; j++) {
+      const value = sums[i * N + j] + (added ? added[j] : 0)
+      if (c.type === 'bf16') memory.halves(offset, M * c.stride)[i * c.stride + j] = toBf16(value)
+      else memory.floats(offset, M * c.stride)[i * c.stride + j] = value
+    }
+}
+
+function runLaunch(launch: Launch, memory: Memory, precision: Precision): void {
+  if (launch.kind === 'kernel') runKernel(launch, memory, precision)
+  else if (launch.kind === 'product') runProduct(launch, memory)
+  else {
+    const from = memory.offsetOf(launch.operand)
+    memory.bytes.fill(0, from, from + launch.bytes)
+  }
+}
+
+/** What is missing from the inputs, as harness.ts's fill makes it, and all rounded as the precision asks. */
+export function completed(graph: Graph, inputs: Inputs, precision: Precision): Inputs {
+  const all = new Map<Tensor, Float32Array | Int32Array>()
+  for (const tensor of graph.tensors) {
+    if (tensor.role === 'activation' || tensor.storage) continue
+    const count = elements(tensor.shape)
+    const free = tensor.role === 'gradient' ? new Float32Array(count) : noise(count, tensor.id + 1)
+    const values = inputs.get(tensor) ?? (tensor.dtype === 'i32' ? new Int32Array(count) : free)
+    all.set(tensor, values instanceof Float32Array && precision === 'bf16' ? roundBf16(values) : values)
+  }
+  return all
+}
+
+/** What the records leave in every tensor. */
+export function runEmulated(graph: Graph, records: readonly OpRecord[], inputs: Inputs, precision: Precision): Run {
+  const lowering = createLowering(records, precision)
+  const memory = new Memory(graph, lowering)
+  for (const [tensor, values] of inputs) {
+    const offset = memory.offsetOf({ kind: 'tensor', tensor, offsetBytes: 0 })
+    if (values instanceof Int32Array) memory.integers(offset, values.length).set(values)
+    else memory.floats(offset, values.length).set(values)
+    for (const launch of lowering.refresh(tensor)) runLaunch(launch, memory, precision)
+  }
+  for (const record of records) for (const launch of lowering.launchesOf(record)) runLaunch(launch, memory, precision)
+  return {
+    values(tensor) {
+      const offset = memory.offsetOf({ kind: 'tensor', tensor, offsetBytes: 0 })
+      const count = elements(tensor.shape)
+      return lowering.typeOf(tensor) === 'bf16'
+        ? Float32Array.from(memory.halves(offset, count), fromBf16)
+        : memory.floats(offset, count).slice()
+    },
+  }
+}
+
+/** |a − b| / |b|, infinite where one is not a number. */
+export function relativeError(a: ArrayLike<number>, b: ArrayLike<number>): number {
+  let [difference, size] = [0, 0]
+  for (let i = 0; i < b.length; i++) {
+    difference += (a[i] - b[i]) ** 2
+    size += b[i] ** 2
+  }
+  if (Number.isNaN(difference)) return Infinity
+  return difference === 0 ? 0 : Math.sqrt(difference / Math.max(size, 1e-30))
+}
+
+/** Relative L2. A chain of bf16 results is rounded several times, each by up to 2^-9. */
+export const tolerance: Readonly<Record<Precision, number>> = { f32: 1e-5, bf16: 5e-3 }
+
+/** Compares everything that records leave with what they leave on the reference. */
+export async function assertEmulated(graph: Graph, records: readonly OpRecord[], given: Inputs, precision: Precision): Promise<void> {
+  const inputs = completed(graph, given, precision)
+  const emulated = runEmulated(graph, records, inputs, precision)
+  const reference = await runOn('reference', graph, layOut(graph, records), inputs)
+  const scratch = new Set(records.flatMap((record) => Object.values(record.scratch)))
+  const touched = new Set(records.flatMap(({ reads, writes }) => [...Object.values(reads), ...Object.values(writes)]))
+  for (const tensor of touched) {
+    if (tensor.dtype === 'i32' || scratch.has(tensor)) continue
+    const error = relativeError(emulated.values(tensor), reference.values(tensor))
+    if (process.env.SHOW_ERRORS) console.log(precision, tensor.name, error.toExponential(1))
+    assert.ok(error < tolerance[precision], `${tensor.name} is off by ${error}`)
+  }
+}

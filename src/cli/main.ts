@@ -26,6 +26,7 @@ const commands: Record<string, { summary: string; load: () => Promise<CommandFil
   train: { summary: 'train a model on token shards', load: () => import('./train.ts') },
   scaling: { summary: 'find a learning rate, foretell the loss of larger models from small ones', load: () => import('./scaling.ts') },
   sample: { summary: 'write text with a trained model', load: () => import('./sample.ts') },
+  predict: { summary: 'label texts with a trained classifier', load: () => import('./predict.ts') },
   curves: { summary: "show a training run's curves in a browser, also while it runs", load: () => import('./curves.ts') },
   trace: { summary: 'name the documents in a step of a training run, or the steps of a document', load: () => import('./trace.ts') },
   audit: { summary: 'what a run kept, dropped and why: table on the terminal, report in HTML', load: () => import('./audit.ts') },

@@ -1,15 +1,13 @@
 // `sluice sample`: texts from a trained model, printed as they come.
 
-import { existsSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
-import { dirname, join, resolve } from 'node:path'
 import { Command, InvalidArgumentError } from 'commander'
 import type { z } from 'zod'
-import { TOKENIZER_FILE } from '../../schemas/tokens.ts'
-import { SluiceError } from '../core/errors.ts'
-import { generateOptions, generateTexts } from '../model/generate.ts'
-import { loadTokenizer, type Tokenizer } from '../tokenizer/tokenizer.ts'
+import { generateOptions, generateTexts, type TextEvent } from '../model/generate.ts'
+import type { LoadedTokenizer, TokenStream } from '../tokenizer/tokenizer.ts'
+import { exampleFrame } from '../train/open-data.ts'
 import { type LoadedModel, loadModel } from '../train/sample.ts'
+import { tokenizerOf } from './model-tokenizer.ts'
 
 interface Flags {
   readonly prompt: readonly string[]
@@ -31,6 +29,8 @@ interface Flags {
 interface Text {
   readonly prompt: string
   readonly tokens: number[]
+  readonly stream: TokenStream
+  written: string
   end?: 'stop' | 'length'
 }
 
@@ -38,7 +38,7 @@ const { maxTokens, temperature, topK, topP, minP, repetitionPenalty, seed, batch
 
 export const command = new Command()
   .argument('<model>', 'folder that sluice train wrote to, or one step-N folder in it')
-  .option('--prompt <text...>', 'text to go on from, or several; nothing begins a new document', [''])
+  .option('--prompt <text...>', 'text to go on from, or to write from, or several; nothing begins a new document', [''])
   .option('--samples <n>', 'texts for each prompt', number('a whole number from 1', maxTokens), 1)
   .option('--tokens <n>', 'tokens to write at most', number('a whole number from 1', maxTokens), 200)
   .option('--temperature <t>', '0 takes the likeliest token, 1 samples as the model says', number('a number from 0', temperature), 0.8)
@@ -65,7 +65,8 @@ export const command = new Command()
     'after',
     `
 A text ends where the model ends its document, or after --tokens. Several texts are written at once, and printed in the
-order of their prompts with a line of --- between them.
+order of their prompts with a line of --- between them. An encoder-decoder reads the prompt, and what it writes is printed
+alone.
 
 Examples:
   sluice sample models/quickstart --prompt "Call me"
@@ -75,45 +76,63 @@ Examples:
   .action(async (folder: string, flags: Flags) => {
     const model = await loadModel(folder)
     const tokenizer = await tokenizerOf(model, flags.tokenizer)
-    const texts = flags.prompt.flatMap((prompt) => Array.from({ length: flags.samples }, (): Text => ({ prompt, tokens: [] })))
-    const print = flags.json ? jsonPrinter(model, tokenizer, texts) : textPrinter(tokenizer, texts)
+    const begun = (prompt: string): Text => ({ prompt, tokens: [], stream: streamOf(model, tokenizer), written: '' })
+    const texts = flags.prompt.flatMap((prompt) => Array.from({ length: flags.samples }, () => begun(prompt)))
+    const print = flags.json ? jsonPrinter(model, texts) : textPrinter(model, texts)
     const begin = performance.now()
     for await (const event of eventsOf(model, tokenizer, texts, flags)) {
-      const text = texts[event.text]
-      if ('token' in event) text.tokens.push(event.token)
-      else text.end = event.end
+      take(texts[event.text], event)
       print()
     }
     report(texts, performance.now() - begin, flags)
   })
 
+function take(text: Text, event: TextEvent): void {
+  if ('token' in event) {
+    text.tokens.push(event.token)
+    text.written += text.stream.push(event.token)
+  } else {
+    text.written += text.stream.end()
+    text.end = event.end
+  }
+}
+
+/** Text of tokens as they come; ids beyond the tokenizer's are shown, sentinels by the names that T5 has for them. */
+function streamOf({ state: { settings } }: LoadedModel, tokenizer: LoadedTokenizer): TokenStream {
+  let stream = tokenizer.decodeStream()
+  return {
+    push(token) {
+      if (token < tokenizer.vocabularySize) return stream.push(token)
+      const before = stream.end()
+      stream = tokenizer.decodeStream()
+      return `${before}<${settings.objective === 'spans' ? `extra_id_${settings.sentinel - token}` : token}>`
+    },
+    end: () => stream.end(),
+  }
+}
+
 /** Prints the first text that is not complete as it grows, and then those that are. */
-function textPrinter(tokenizer: Tokenizer, texts: readonly Text[]): () => void {
+function textPrinter({ config }: LoadedModel, texts: readonly Text[]): () => void {
   let at = 0
-  let printed = -1 // tokens of texts[at]; −1: not the prompt either
-  let decoder = new TextDecoder('utf-8', { ignoreBOM: true })
+  let printed = 0 // characters of texts[at]
   return () => {
     for (; at < texts.length; at++) {
-      const { prompt, tokens, end } = texts[at]
-      if (printed < 0) process.stdout.write(`${at > 0 ? '---\n' : ''}${prompt}`)
-      printed = Math.max(printed, 0)
-      process.stdout.write(decoder.decode(tokenizer.decodeBytes(tokens.slice(printed)), { stream: true }))
-      printed = tokens.length
+      const { prompt, written, end } = texts[at]
+      const shown = `${at > 0 ? '---\n' : ''}${config.architecture === 'decoder' ? prompt : ''}${written}${end ? '\n' : ''}`
+      process.stdout.write(shown.slice(printed))
+      printed = end ? 0 : shown.length
       if (!end) return
-      process.stdout.write(`${decoder.decode()}\n`)
-      decoder = new TextDecoder('utf-8', { ignoreBOM: true })
-      printed = -1
     }
   }
 }
 
 /** Prints each text as soon as it and those before it are complete. */
-function jsonPrinter({ folder }: LoadedModel, tokenizer: Tokenizer, texts: readonly Text[]): () => void {
+function jsonPrinter({ folder }: LoadedModel, texts: readonly Text[]): () => void {
   let at = 0
   return () => {
     for (; at < texts.length && texts[at].end; at++) {
-      const { prompt, tokens, end } = texts[at]
-      process.stdout.write(`${JSON.stringify({ checkpoint: folder, prompt, text: tokenizer.decode(tokens), tokens, end })}\n`)
+      const { prompt, tokens, written, end } = texts[at]
+      process.stdout.write(`${JSON.stringify({ checkpoint: folder, prompt, text: written, tokens, end })}\n`)
     }
   }
 }
@@ -128,30 +147,19 @@ function report(texts: readonly Text[], ms: number, flags: Flags): void {
 /** Where the draw decides nothing. */
 const isGreedy = ({ temperature, topK }: Flags) => temperature === 0 || topK === 1
 
-function eventsOf(model: LoadedModel, tokenizer: Tokenizer, texts: readonly Text[], flags: Flags) {
-  const { contextLength } = model.config
-  const prompts = texts.map(({ prompt }) => (prompt === '' ? [tokenizer.endOfText] : [...tokenizer.encode(prompt)]))
+function eventsOf(model: LoadedModel, tokenizer: LoadedTokenizer, texts: readonly Text[], flags: Flags) {
+  const { contextLength, architecture } = model.config
+  const isDecoder = architecture === 'decoder'
+  const { before, after } = isDecoder ? { before: [], after: [] } : exampleFrame(tokenizer, 'pair', 0)
+  const prompts = texts.map(({ prompt }) =>
+    isDecoder && prompt === '' ? [tokenizer.endOfText] : [...before, ...tokenizer.encode(prompt), ...after],
+  )
   const longest = prompts.reduce((most, { length }) => Math.max(most, length), 0)
-  if (longest > contextLength) process.stderr.write(`a prompt has ${longest} tokens: the model sees the last ${contextLength} of them\n`)
+  if (longest > contextLength)
+    process.stderr.write(`a prompt has ${longest} tokens: the model sees the ${isDecoder ? 'last' : 'first'} ${contextLength} of them\n`)
   const { tokens, temperature, topK, topP, minP, repetitionPenalty, seed, batch, threads } = flags
-  const choice = { temperature, topK, topP, minP, repetitionPenalty, seed, stop: [tokenizer.endOfText] }
+  const choice = { temperature, topK, topP, minP, repetitionPenalty, seed, stop: [tokenizer.endOfText, ...after.slice(-1)] }
   return generateTexts(model, prompts, { maxTokens: tokens, batch, threads, ...choice })
-}
-/** The tokenizer beside the checkpoints, which must be the one that the model was trained with. */
-async function tokenizerOf({ folder, state }: LoadedModel, given: string | undefined): Promise<Tokenizer> {
-  const places = [join(folder, TOKENIZER_FILE), join(dirname(resolve(folder)), TOKENIZER_FILE)]
-  const file = given ?? places.find((place) => existsSync(place))
-  if (file === undefined)
-    throw new SluiceError('SLUICE_SAMPLE_TOKENIZER', 'no tokenizer.json beside the model', {
-      where: { folder },
-      fix: 'give the one that made its shards with --tokenizer',
-    })
-  const tokenizer = await loadTokenizer(file)
-  if (tokenizer.hash === state.vocabularyHash) return tokenizer
-  throw new SluiceError('SLUICE_SAMPLE_TOKENIZER', 'the model was trained with another tokenizer: its ids would not mean the same', {
-    where: { file, hash: tokenizer.hash.slice(0, 12), expected: state.vocabularyHash.slice(0, 12) },
-    fix: 'give the tokenizer.json that made its shards with --tokenizer',
-  })
 }
 
 function number(what: string, schema: z.ZodType): (text: string) => number {

@@ -54,7 +54,7 @@ export async function createInference(source: Trainable | Weights, options: Infe
   const { config } = source
   if (config.architecture !== 'decoder')
     throw new SluiceError('SLUICE_MODEL_ARCHITECTURE', `a model of architecture ${config.architecture} does not go on with a text`, {
-      fix: 'give a decoder',
+      fix: 'give a decoder or an encoder-decoder; what an encoder knows of texts, sluice predict tells',
     })
   const { rows = 1, threads = 1 } = options
   const context = Math.min(options.context ?? config.contextLength, config.contextLength)

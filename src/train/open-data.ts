@@ -93,9 +93,16 @@ export async function openExampleData(inputs: ExampleInputs): Promise<RunData> {
 }
 
 function framed({ tokenizer, firstToken, options }: ExampleInputs): (text: string) => number[] {
-  const { frame, endOfText, encode } = tokenizer
-  const hasOwn = frame.before.length + frame.after.length > 0
-  const before = hasOwn ? frame.before : options.kind === 'label' ? [firstToken] : []
-  const after = hasOwn ? frame.after : [endOfText]
-  return (text) => [...before, ...Array.from(encode(text)), ...after]
+  const { before, after } = exampleFrame(tokenizer, options.kind, firstToken)
+  return (text) => [...before, ...Array.from(tokenizer.encode(text)), ...after]
+}
+
+/** What stands around a text of an example: what the tokenizer itself puts there, or else an end, and a place that labels are read from. */
+export function exampleFrame(
+  { frame, endOfText }: Pick<TextTokenizer, 'frame' | 'endOfText'>,
+  kind: ExampleOptions['kind'],
+  firstToken: number,
+): TextTokenizer['frame'] {
+  if (frame.before.length + frame.after.length > 0) return frame
+  return { before: kind === 'label' ? [firstToken] : [], after: [endOfText] }
 }

@@ -1,0 +1,29 @@
+// The tokenizer of a trained model.
+
+import { existsSync } from 'node:fs'
+import { dirname, join, resolve } from 'node:path'
+import { TOKENIZER_FILE } from '../../schemas/tokens.ts'
+import { SluiceError } from '../core/errors.ts'
+import { type LoadedTokenizer, loadTokenizer } from '../tokenizer/tokenizer.ts'
+import type { LoadedModel } from '../train/sample.ts'
+
+/**
+ * The tokenizer beside the checkpoints, or the one that is given; it must be the one that the model was trained with.
+ *
+ * @throws SluiceError SLUICE_SAMPLE_TOKENIZER
+ */
+export async function tokenizerOf({ folder, state }: LoadedModel, given: string | undefined): Promise<LoadedTokenizer> {
+  const places = [join(folder, TOKENIZER_FILE), join(dirname(resolve(folder)), TOKENIZER_FILE)]
+  const file = given ?? places.find((place) => existsSync(place))
+  if (file === undefined)
+    throw new SluiceError('SLUICE_SAMPLE_TOKENIZER', 'no tokenizer.json beside the model', {
+      where: { folder },
+      fix: 'give the one that made its shards with --tokenizer',
+    })
+  const tokenizer = await loadTokenizer(file)
+  if (tokenizer.hash === state.vocabularyHash) return tokenizer
+  throw new SluiceError('SLUICE_SAMPLE_TOKENIZER', 'the model was trained with another tokenizer: its ids would not mean the same', {
+    where: { file, hash: tokenizer.hash.slice(0, 12), expected: state.vocabularyHash.slice(0, 12) },
+    fix: 'give the tokenizer.json that made its shards with --tokenizer',
+  })
+}

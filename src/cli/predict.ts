@@ -1,0 +1,95 @@
+// `sluice predict`: labels of texts by an encoder that was fine-tuned on labelled ones.
+
+import { availableParallelism } from 'node:os'
+import { Command } from 'commander'
+import { z } from 'zod'
+import { SluiceError } from '../core/errors.ts'
+import { type Classifier, createClassifier } from '../model/classify.ts'
+import { exampleFrame } from '../train/open-data.ts'
+import { type LoadedModel, loadModel } from '../train/sample.ts'
+import { tokenizerOf } from './model-tokenizer.ts'
+import { jsonLines, jsonLinesOf, lineId, print } from './text-input.ts'
+import { count } from './train-flags.ts'
+
+interface Flags {
+  readonly text?: readonly string[]
+  readonly all?: boolean
+  readonly batch: number
+  readonly threads: number
+  readonly tokenizer?: string
+}
+
+const line = z.object({ id: lineId, text: z.string(), label: z.union([z.string(), z.number(), z.boolean()]).optional() })
+type Line = z.output<typeof line>
+
+export const command = new Command()
+  .argument('<model>', 'folder that sluice train wrote to, or one step-N folder in it')
+  .argument('[files...]', 'JSON lines with "text", compressed or not; standard input where there is none')
+  .option('--text <text...>', 'texts, instead of files')
+  .option('--all', 'the probability of each label, not of the likeliest alone')
+  .option('--batch <n>', 'texts that are read at once', count, 16)
+  .option('--threads <n>', 'threads that compute', count, availableParallelism())
+  .option('--tokenizer <file>', 'tokenizer.json, where it does not lie beside the model')
+  .addHelpText(
+    'after',
+    `
+Prints a line of JSON a text: id where there is one, label, probability. Where lines have a "label", the share of right ones
+is said at the end. A text longer than the rows that the model was trained on is cut before its end.
+
+Examples:
+  sluice predict models/reviews --text "A film to see twice." "I want my evening back."
+  sluice predict models/reviews test.jsonl > predicted.jsonl`,
+  )
+  .action(async (folder: string, files: readonly string[], flags: Flags) => {
+    const model = await loadModel(folder)
+    const { labels, settings } = model.state
+    const encode = await encoderOf(model, flags.tokenizer)
+    const { batch: rows, threads } = flags
+    await using classifier = await open(model, { rows, threads, length: Math.min(settings.length, model.config.contextLength) })
+    let [known, right] = [0, 0]
+    for await (const batch of batchesOf(linesOf(files, flags.text), rows)) {
+      const predictions = classifier.predict(batch.map(({ text }) => encode(text)))
+      for (const [i, { label, probabilities }] of predictions.entries()) {
+        const { id, label: given } = batch[i]
+        const name = (index: number) => labels[index] ?? String(index)
+        const shown = flags.all
+          ? { probabilities: Object.fromEntries([...probabilities].map((probability, index) => [name(index), probability])) }
+          : { probability: probabilities[label] }
+        await print({ ...(id === undefined || id === null ? {} : { id }), label: name(label), ...shown })
+        if (given === undefined) continue
+        known++
+        if (String(given) === name(label)) right++
+      }
+    }
+    if (known > 0) process.stderr.write(`${right} of ${known} labels are right, ${((100 * right) / known).toFixed(2)} %\n`)
+  })
+
+async function open(model: LoadedModel, options: { rows: number; threads: number; length: number }): Promise<Classifier & AsyncDisposable> {
+  const classifier = await createClassifier(model, options)
+  return { ...classifier, [Symbol.asyncDispose]: () => classifier.dispose() }
+}
+
+/** Tokens of a text with what stood around it in training. */
+async function encoderOf(model: LoadedModel, given: string | undefined): Promise<(text: string) => number[]> {
+  const tokenizer = await tokenizerOf(model, given)
+  const { before, after } = exampleFrame(tokenizer, 'label', model.state.settings.maskToken)
+  return (text) => [...before, ...tokenizer.encode(text), ...after]
+}
+
+async function* linesOf(files: readonly string[], texts: readonly string[] | undefined): AsyncGenerator<Line> {
+  if (texts && files.length > 0)
+    throw new SluiceError('SLUICE_PREDICT_INPUT', 'texts and files are both given', { fix: 'give one of them' })
+  if (texts) for (const text of texts) yield { text }
+  else if (files.length === 0) for await (const { value } of jsonLines(process.stdin, 'standard input', line)) yield value
+  for (const file of files) for await (const { value } of jsonLinesOf(file, line)) yield value
+}
+
+async function* batchesOf<T>(items: AsyncIterable<T>, size: number): AsyncGenerator<T[]> {
+  let batch: T[] = []
+  for await (const item of items) {
+    if (batch.push(item) < size) continue
+    yield batch
+    batch = []
+  }
+  if (batch.length > 0) yield batch
+}

@@ -1,0 +1,175 @@
+// Models of transformers: what they compute against transformers itself, and round trips. The fixtures are made by
+// bench/peers/model_fixtures.py.
+
+import assert from 'node:assert/strict'
+import { cp, readdir, readFile, rename, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { fileURLToPath } from 'node:url'
+import { z } from 'zod'
+import { SluiceError } from '../../src/core/errors.ts'
+import type { Batch } from '../../src/model/batch.ts'
+import { createReader } from '../../src/model/reader.ts'
+import { createTrainable } from '../../src/model/trainable.ts'
+import { isPretrained, readPretrained, writePretrained } from '../../src/train/pretrained.ts'
+import { SafetensorsFile, writeSafetensors } from '../../src/train/safetensors.ts'
+import { referenceOf } from '../model/whole-model.ts'
+import { temporaryFolder } from './corpora.ts'
+
+const fixtures = fileURLToPath(new URL('../../fixtures/models/', import.meta.url))
+const names = (await readdir(fixtures)).sort()
+
+const rows = z.array(z.array(z.int()))
+const expectedSchema = z.object({
+  inputs: z.object({ input_ids: rows, labels: z.union([rows, z.array(z.int())]), token_type_ids: rows.optional() }),
+  loss: z.number(),
+  logits: z.array(z.number()),
+  gradients: z.record(z.string(), z.number()),
+})
+type Expected = z.output<typeof expectedSchema>
+
+async function expectedOf(name: string): Promise<Expected> {
+  return expectedSchema.parse(JSON.parse(await readFile(join(fixtures, name, 'expected.json'), 'utf8')))
+}
+
+const isMatrix = (labels: Expected['inputs']['labels']): labels is number[][] => Array.isArray(labels[0])
+const flat = (values: readonly (readonly number[])[]) => Int32Array.from(values.flat())
+const filled = (length: number, value: (i: number) => number) => Int32Array.from({ length }, (_, i) => value(i))
+
+/** The fixture's inputs as a batch here, and where its targets' logits stand among all logits. */
+function batchOf(architecture: string, { inputs }: Expected): { batch: Batch; targets: number; logitsAt: number[] } {
+  const ids = flat(inputs.input_ids)
+  const length = inputs.input_ids[0].length
+  const all = (count: number) => Array.from({ length: count }, (_, i) => i)
+  const lo = new Int32Array(ids.length)
+  const hi = filled(ids.length, () => length)
+  if (architecture === 'decoder') {
+    const targets = filled(ids.length, (i) => (i % length === length - 1 ? -1 : ids[i + 1]))
+    return { batch: { kind: 'tokens', rows: 2, length, ids, targets, lo }, targets: 2 * (length - 1), logitsAt: all(ids.length) }
+  }
+  if (architecture === 'encoder') {
+    const labels = isMatrix(inputs.labels) ? inputs.labels.flat() : undefined
+    const picked = labels ? labels.flatMap((label, i) => (label >= 0 ? [i] : [])) : [0, length]
+    const targets = labels ? picked.map((i) => labels[i]) : inputs.labels.flat()
+    const types = inputs.token_type_ids && flat(inputs.token_type_ids)
+    const common = { kind: 'picked' as const, rows: 2, length, ids, lo, hi, ...(types && { types }) }
+    const batch = { ...common, picked: Int32Array.from(picked), targets: Int32Array.from(targets) }
+    return { batch, targets: picked.length, logitsAt: labels ? picked : [0, 1] }
+  }
+  assert.ok(isMatrix(inputs.labels))
+  const targets = flat(inputs.labels)
+  const width = inputs.labels[0].length
+  const target = {
+    length: width,
+    ids: filled(targets.length, (i) => (i % width === 0 ? 0 : targets[i - 1])),
+    targets,
+    lo: new Int32Array(targets.length),
+    crossLo: new Int32Array(targets.length),
+    crossHi: filled(targets.length, () => length),
+  }
+  return {
+    batch: { kind: 'pairs', rows: 2, source: { length, ids, lo, hi }, target },
+    targets: targets.length,
+    logitsAt: all(targets.length),
+  }
+}
+
+for (const name of names) {
+  test(`${name}: logits, loss and gradients are those of transformers`, async () => {
+    const expected = await expectedOf(name)
+    assert.ok(await isPretrained(join(fixtures, name)))
+    const model = await readPretrained(join(fixtures, name))
+    const { batch, targets, logitsAt } = batchOf(model.config.architecture, expected)
+    const shape = { rows: 2, length: 12, targetLength: 7, picks: 4 }
+    const reader = await createReader(model, shape)
+    const logits = reader.logits(batch)
+    await reader.dispose()
+    const width = logits.length / logitsAt.length
+    logitsAt.forEach((at, i) => {
+      for (let v = 0; v < width; v++) {
+        const difference = Math.abs(logits[i * width + v] - expected.logits[at * width + v])
+        assert.ok(difference < 1e-4, `logit ${v} of ${at} is off by ${difference}`)
+      }
+    })
+
+    const trainable = await createTrainable(model.config, { ...shape, threads: 1, seed: 1 })
+    for (const [parameter, values] of model.weights) trainable.write('weights', parameter, values)
+    const { loss } = trainable.evaluate(batch)
+    assert.ok(Math.abs(loss - expected.loss) < 1e-5 * (1 + expected.loss), `loss ${loss}, ${expected.loss} there`)
+    const reference = referenceOf(trainable, batch, shape, targets)
+    for (const [parameter, norm] of Object.entries(expected.gradients)) {
+      const own = Math.hypot(...reference.parts(parameter).gradient)
+      assert.ok(Math.abs(own - norm) < 1e-4 * (1 + norm), `gradient of ${parameter} has norm ${own}, ${norm} there`)
+    }
+    await trainable.dispose()
+  })
+
+  test(`${name}: written back, the weights have the bytes that transformers wrote, and the model is the same`, async () => {
+    await using folder = await temporaryFolder()
+    const out = join(folder.path, 'out')
+    const model = await readPretrained(join(fixtures, name))
+    await writePretrained(out, model, model.labels)
+    assert.deepEqual(await readFile(join(out, 'model.safetensors')), await readFile(join(fixtures, name, 'model.safetensors')))
+    const again = await readPretrained(out)
+    assert.deepEqual([again.config, again.labels], [model.config, model.labels])
+    await assert.rejects(writePretrained(out, model), code('SLUICE_MODEL_FOLDER'))
+  })
+}
+
+const code = (wanted: string) => (error: unknown) => error instanceof SluiceError && error.code === wanted
+
+/** A copy of a fixture with other fields in its config.json. */
+async function changed(name: string, path: string, fields: object): Promise<string> {
+  const out = join(path, `${name}-${Object.keys(fields).join('-')}`)
+  await cp(join(fixtures, name), out, { recursive: true })
+  const config = JSON.parse(await readFile(join(out, 'config.json'), 'utf8'))
+  await writeFile(join(out, 'config.json'), JSON.stringify({ ...config, ...fields }))
+  return out
+}
+
+test('weights in several files, without the prefix of the family or under names of early versions, are the same model', async () => {
+  await using folder = await temporaryFolder()
+  const whole = await readPretrained(join(fixtures, 'gpt2'))
+  const out = await changed('gpt2', folder.path, {})
+  await rename(join(out, 'model.safetensors'), join(out, 'old'))
+  await using file = await SafetensorsFile.open(join(out, 'old'))
+  const map: Record<string, string> = {}
+  for (const [part, first] of [0, 1].entries()) {
+    const own = [...file.tensors].filter((_, i) => i % 2 === first)
+    const tensors = await Promise.all(own.map(async ([name, { shape }]) => ({ name, shape, data: await file.read(name) })))
+    const path = `model-${part}.safetensors`
+    const named = tensors.map(({ name, shape, data }) => ({ name: name.replace('transformer.', ''), shape, values: () => data }))
+    for (const { name } of named) map[name] = path
+    await writeSafetensors(join(out, path), named)
+  }
+  await writeFile(join(out, 'model.safetensors.index.json'), JSON.stringify({ metadata: {}, weight_map: map }))
+  assert.deepEqual((await readPretrained(out)).weights, whole.weights)
+})
+
+test('what would be computed otherwise is refused by its name', async () => {
+  await using folder = await temporaryFolder()
+  const cases: [name: string, fields: object, message: RegExp][] = [
+    ['llama', { attention_bias: true }, /attention_bias/],
+    ['llama', { rope_parameters: { rope_type: 'yarn', factor: 2 } }, /rope_type "yarn"/],
+    ['llama', { partial_rotary_factor: 0.5 }, /partial_rotary_factor/],
+    ['llama', { hidden_act: 'mish' }, /hidden_act "mish"/],
+    ['llama', { model_type: 'gemma' }, /family gemma/],
+    ['qwen2', { use_sliding_window: true, sliding_window: 4 }, /use_sliding_window/],
+    ['gpt2', { scale_attn_by_inverse_layer_idx: true }, /scale_attn_by_inverse_layer_idx/],
+    ['gpt2', { n_layer: null }, /n_layer/],
+    ['bert', { position_embedding_type: 'relative_key' }, /position_embedding_type/],
+    ['modernbert-classifier', { classifier_pooling: 'mean' }, /classifier_pooling "mean"/],
+    ['modernbert', { mlp_bias: true }, /norm_bias/],
+    ['t5', { feed_forward_proj: 'gated-mish' }, /feed_forward_proj/],
+  ]
+  for (const [name, fields, message] of cases)
+    await assert.rejects(readPretrained(await changed(name, folder.path, fields)), (error) => {
+      assert.ok(error instanceof SluiceError && error.code === 'SLUICE_MODEL_FAMILY', String(error))
+      assert.match(error.message, message)
+      return true
+    })
+  const wrong = code('SLUICE_MODEL_WEIGHTS')
+  await assert.rejects(readPretrained(await changed('llama', folder.path, { intermediate_size: 24 })), wrong)
+  await assert.rejects(readPretrained(await changed('llama', folder.path, { num_hidden_layers: 3 })), wrong)
+  await assert.rejects(readPretrained(await changed('llama', folder.path, { num_hidden_layers: 1 })), wrong)
+})

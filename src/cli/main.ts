@@ -25,6 +25,7 @@ const commands: Record<string, { summary: string; load: () => Promise<CommandFil
   export: { summary: 'write token corpora in the files of llm.c, Megatron-LM or datatrove', load: () => import('./export.ts') },
   train: { summary: 'train a model on token shards', load: () => import('./train.ts') },
   scaling: { summary: 'find a learning rate, foretell the loss of larger models from small ones', load: () => import('./scaling.ts') },
+  model: { summary: 'say what a model is, export it for transformers', load: () => import('./model.ts') },
   sample: { summary: 'write text with a trained model', load: () => import('./sample.ts') },
   predict: { summary: 'label texts with a trained classifier', load: () => import('./predict.ts') },
   curves: { summary: "show a training run's curves in a browser, also while it runs", load: () => import('./curves.ts') },

@@ -20,6 +20,9 @@ const INDEX_FILE = 'model.safetensors.index.json'
 const index = z.looseObject({ weight_map: z.record(z.string(), z.string()) })
 const labelled = z.looseObject({ id2label: z.record(z.string(), z.string()).optional() })
 
+/** An encoder may come without its head: fine-tuning adds one, and what reads it says that it lacks. */
+const ENCODER_HEAD = /^(cls|classifier|head|decoder|bert\.pooler)\./
+
 export interface Pretrained extends Weights {
   readonly folder: string
   /** Of a classifier, in the order of its outputs. */
@@ -57,7 +60,8 @@ export async function readPretrained(folder: string): Promise<Pretrained> {
   // a head without the scale of a tied one is a head of its own, also where its matrix is the embedding's
   const shared = weights.get('shared.weight')
   if (shared && wanted.has('lm_head.weight') && !weights.has('lm_head.weight')) weights.set('lm_head.weight', shared)
-  const missing = [...wanted.keys()].filter((name) => !weights.has(name))
+  const isHead = config.architecture === 'encoder' ? ENCODER_HEAD : /^$/
+  const missing = [...wanted.keys()].filter((name) => !weights.has(name) && !isHead.test(name))
   if (missing.length > 0) throw wrongWeights(folder, `there is no ${missing.slice(0, 3).join(', ')}${missing.length > 3 ? ', …' : ''}`)
   const names = labelled.parse(json).id2label ?? {}
   const labels = config.architecture === 'encoder' ? Array.from({ length: config.labels }, (_, i) => names[i] ?? String(i)) : []

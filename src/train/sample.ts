@@ -6,7 +6,9 @@ import { z } from 'zod'
 import { generate, generateOptions } from '../model/generate.ts'
 import type { Weights } from '../model/weights.ts'
 import { CONFIG_FILE, openCheckpoint, type TrainState, weightsFile } from './checkpoint.ts'
+import { loadPretrained } from './load-pretrained.ts'
 import { parseModel } from './model-choice.ts'
+import { isPretrained } from './pretrained.ts'
 import { SafetensorsFile } from './safetensors.ts'
 
 export const sampleOptions = z.strictObject({
@@ -23,11 +25,13 @@ export interface LoadedModel extends Weights {
 }
 
 /**
- * The weights of a checkpoint, or of the newest one of a model folder: their average, where one was kept.
+ * The weights of a checkpoint, or of the newest one of a model folder: their average, where one was kept; or a model of
+ * Hugging Face's transformers.
  *
- * @throws SluiceError `SLUICE_TRAIN_MODEL_MISSING`, `SLUICE_TRAIN_CHECKPOINT_DAMAGED`
+ * @throws SluiceError `SLUICE_TRAIN_MODEL_MISSING`, `SLUICE_TRAIN_CHECKPOINT_DAMAGED`, and those of `readPretrained`
  */
 export async function loadModel(path: string): Promise<LoadedModel> {
+  if (await isPretrained(path)) return await loadPretrained(path)
   const { folder, state } = await openCheckpoint(path)
   const file = join(folder, CONFIG_FILE)
   const config = parseModel(await readFile(file, 'utf8'), file)

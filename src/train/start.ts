@@ -1,6 +1,7 @@
 // The model that a run starts from: one that was trained before, with its head changed where it learns something else; or a new
 // one (src/train/model-choice.ts).
 
+import { createHash } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
@@ -10,6 +11,7 @@ import { type ModelConfig, modelConfig } from '../model/config.ts'
 import type { Trainable } from '../model/trainable.ts'
 import { CONFIG_FILE, openCheckpoint, weightsFile } from './checkpoint.ts'
 import { parseModel } from './model-choice.ts'
+import { isPretrained, readPretrained } from './pretrained.ts'
 import { SafetensorsFile } from './safetensors.ts'
 import type { Objective } from './settings.ts'
 
@@ -21,15 +23,26 @@ export interface StartModel {
   readonly tokenizerFile: string | undefined
   /** Of a classifier, in the order of its outputs. */
   readonly labels: readonly string[]
+  /** Of a model of transformers, which is no checkpoint. */
+  readonly weights?: ReadonlyMap<string, Float32Array>
 }
 
-/** @throws SluiceError as `openCheckpoint` */
+/** @throws SluiceError as `openCheckpoint`, and for a model of transformers as `readPretrained` */
 export async function openStart(path: string): Promise<StartModel> {
+  if (await isPretrained(path)) return await openPretrained(path)
   const { folder, state } = await openCheckpoint(path)
   const file = join(folder, CONFIG_FILE)
   const tokenizerFile = [folder, dirname(resolve(folder))].map((place) => join(place, TOKENIZER_FILE)).find((name) => existsSync(name))
   const { vocabularyHash, labels } = state
   return { folder, config: parseModel(await readFile(file, 'utf8'), file), vocabularyHash, tokenizerFile, labels }
+}
+
+async function openPretrained(folder: string): Promise<StartModel> {
+  const { config, weights, labels } = await readPretrained(folder)
+  const file = join(folder, TOKENIZER_FILE)
+  const tokenizerFile = existsSync(file) ? file : undefined
+  const bytes = tokenizerFile === undefined ? '' : await readFile(tokenizerFile)
+  return { folder, config, weights, labels, tokenizerFile, vocabularyHash: createHash('sha256').update(bytes).digest('hex') }
 }
 
 /** A configuration whose head tells so many labels apart; any other head is what it was. */
@@ -73,7 +86,8 @@ export function assertLearns({ architecture }: ModelConfig, objective: Objective
  *
  * @throws SluiceError `SLUICE_TRAIN_SHAPE`
  */
-export async function startFrom({ folder }: StartModel, model: Trainable): Promise<void> {
+export async function startFrom({ folder, weights }: StartModel, model: Trainable): Promise<void> {
+  if (weights) return startFromWeights(folder, weights, model)
   const path = weightsFile(folder)
   await using file = await SafetensorsFile.open(path)
   for (const { name, shape } of model.parameters) {
@@ -86,6 +100,22 @@ export async function startFrom({ folder }: StartModel, model: Trainable): Promi
         `tensor ${name} is ${stored?.join('×') ?? 'missing'}, the model wants ${shape.join('×')}`,
         {
           where: { file: path },
+          fix: 'start from a model of the same architecture and size',
+        },
+      )
+  }
+}
+
+function startFromWeights(folder: string, weights: ReadonlyMap<string, Float32Array>, model: Trainable): void {
+  for (const { name, shape } of model.parameters) {
+    const values = weights.get(name)
+    if (values && values.length === shape.reduce((product, size) => product * size, 1)) model.write('weights', name, values)
+    else if (!isHead(name))
+      throw new SluiceError(
+        'SLUICE_TRAIN_SHAPE',
+        `tensor ${name} is ${values ? `of ${values.length} values` : 'missing'}, the model wants ${shape.join('×')}`,
+        {
+          where: { folder },
           fix: 'start from a model of the same architecture and size',
         },
       )

@@ -2,7 +2,8 @@
 // bench/peers/model_fixtures.py.
 
 import assert from 'node:assert/strict'
-import { cp, readdir, readFile, rename, writeFile } from 'node:fs/promises'
+import { createHash } from 'node:crypto'
+import { cp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
@@ -13,8 +14,11 @@ import { createReader } from '../../src/model/reader.ts'
 import { createTrainable } from '../../src/model/trainable.ts'
 import { isPretrained, readPretrained, writePretrained } from '../../src/train/pretrained.ts'
 import { SafetensorsFile, writeSafetensors } from '../../src/train/safetensors.ts'
+import { loadModel, sample } from '../../src/train/sample.ts'
+import { openStart, startFrom } from '../../src/train/start.ts'
+import { train } from '../../src/train/train.ts'
 import { referenceOf } from '../model/whole-model.ts'
-import { temporaryFolder } from './corpora.ts'
+import { markovDocuments, temporaryFolder, writeShard } from './corpora.ts'
 
 const fixtures = fileURLToPath(new URL('../../fixtures/models/', import.meta.url))
 const names = (await readdir(fixtures)).sort()
@@ -144,6 +148,59 @@ test('weights in several files, without the prefix of the family or under names 
   }
   await writeFile(join(out, 'model.safetensors.index.json'), JSON.stringify({ metadata: {}, weight_map: map }))
   assert.deepEqual((await readPretrained(out)).weights, whole.weights)
+})
+
+test('a model of transformers writes, and training goes on from it to a model that is exported again', async () => {
+  await using folder = await temporaryFolder()
+  const start = await changed('smollm2', folder.path, {})
+  await writeFile(join(start, 'tokenizer.json'), '{}') // read by its hash alone
+  const vocabularyHash = createHash('sha256').update('{}').digest('hex')
+  const shards = join(folder.path, 'a.parquet')
+  await writeShard(shards, markovDocuments(60, 48, 1), { vocabularyHash, vocabularySize: 48 })
+
+  const loaded = await loadModel(start)
+  const written: number[] = []
+  for await (const token of sample({ model: start, prompt: [3, 5], maxTokens: 8, temperature: 0 })) written.push(token)
+  const reader = await createReader(loaded, { rows: 1, length: 10 })
+  const ids = Int32Array.from([3, 5, ...written])
+  const logits = reader.logits({ kind: 'tokens', rows: 1, length: 10, ids, targets: new Int32Array(10), lo: new Int32Array(10) })
+  await reader.dispose()
+  written.forEach((token, i) => {
+    const own = logits.subarray((i + 1) * 48, (i + 2) * 48)
+    assert.equal(own.indexOf(Math.max(...own)), token)
+  })
+
+  const out = join(folder.path, 'run')
+  const { state } = await train({ shards, init: start, out, steps: 20, batchTokens: 128, length: 16, learningRate: 5e-3, threads: 1 })
+  assert.equal(state.step, 20)
+  const trained = await loadModel(out)
+  await writePretrained(join(folder.path, 'exported'), trained)
+  const again = await readPretrained(join(folder.path, 'exported'))
+  assert.deepEqual(again.config, loaded.config)
+  const name = 'model.layers.0.mlp.up_proj.weight'
+  assert.deepEqual(again.weights.get(name), trained.weights.get(name))
+  assert.notDeepEqual(again.weights.get(name), loaded.weights.get(name))
+})
+
+test('an encoder without a head is fine-tuned, and does not restore masked tokens', async () => {
+  await using folder = await temporaryFolder()
+  const out = await changed('bert', folder.path, {})
+  await using whole = await SafetensorsFile.open(join(fixtures, 'bert', 'model.safetensors'))
+  const body = [...whole.tensors].filter(([name]) => !name.startsWith('cls.'))
+  const data = new Map(await Promise.all(body.map(async ([name]) => [name, await whole.read(name)] as const)))
+  await rm(join(out, 'model.safetensors'))
+  const tensors = body.map(([name, { shape }]) => ({ name: name.slice(5), shape, values: () => data.get(name) ?? assert.fail() }))
+  await writeSafetensors(join(out, 'model.safetensors'), tensors)
+  const bare = await readPretrained(out)
+  assert.deepEqual(bare.weights.get('bert.embeddings.word_embeddings.weight'), data.get('bert.embeddings.word_embeddings.weight'))
+  await assert.rejects(createReader(bare, { rows: 1, length: 4 }), code('SLUICE_MODEL_PARAMETER'))
+  const model = await createTrainable(
+    { ...(await readPretrained(join(fixtures, 'bert-classifier'))).config },
+    { rows: 1, length: 4, threads: 1, seed: 1 },
+  )
+  await startFrom(await openStart(out), model)
+  assert.deepEqual(model.read('weights', 'bert.encoder.layer.0.output.dense.weight'), data.get('bert.encoder.layer.0.output.dense.weight'))
+  await model.dispose()
 })
 
 test('what would be computed otherwise is refused by its name', async () => {

@@ -1,0 +1,64 @@
+// `sluice model`: what a model is, and models for Hugging Face's transformers.
+
+import { existsSync } from 'node:fs'
+import { copyFile } from 'node:fs/promises'
+import { dirname, join, resolve } from 'node:path'
+import { Command } from 'commander'
+import { TOKENIZER_FILE } from '../../schemas/tokens.ts'
+import { formatCount } from '../audit/format.ts'
+import { flopsPerToken, parameterCount } from '../model/size.ts'
+import { writePretrained } from '../train/pretrained.ts'
+import { loadModel } from '../train/sample.ts'
+
+export const command = new Command().addHelpText(
+  'after',
+  `
+A model is a folder that sluice train wrote to, one checkpoint in it, or a folder of Hugging Face's transformers (config.json and
+model.safetensors) of the families gpt2, llama (SmolLM too), mistral, qwen2, qwen3, bert, modernbert and t5. All three do for
+sluice sample, sluice predict and sluice train --init as well; the tokenizer.json lies beside.
+
+Examples:
+  $ sluice model inspect models/quickstart
+  $ sluice model export models/quickstart --out exported        # AutoModelForCausalLM.from_pretrained("exported")
+  $ sluice sample SmolLM2-135M --prompt "Gravity is"
+  $ sluice train corpora/mine --init SmolLM2-135M --out models/mine`,
+)
+
+command
+  .command('inspect')
+  .description('architecture, sizes, and what a token costs')
+  .argument('<model>', 'folder of the model')
+  .option('--json', 'as JSON')
+  .action(async (folder: string, { json }: { readonly json?: boolean }) => {
+    const { config, state, folder: found } = await loadModel(folder)
+    const length = state.settings.length
+    const facts = {
+      folder: found,
+      parameters: parameterCount(config),
+      flopsPerToken: Math.round(flopsPerToken(config, { length })),
+      labels: state.labels,
+      config,
+    }
+    if (json) return void process.stdout.write(`${JSON.stringify(facts)}\n`)
+    const lines = [
+      `parameters      ${formatCount(facts.parameters)}`,
+      `training costs  ${formatCount(facts.flopsPerToken)} floating-point operations a token, in rows of ${formatCount(length)}`,
+      ...(facts.labels.length > 0 ? [`labels          ${facts.labels.join(', ')}`] : []),
+      ...Object.entries(config).map(([name, value]) => `${name.padEnd(15)} ${typeof value === 'string' ? value : JSON.stringify(value)}`),
+    ]
+    process.stdout.write(`${lines.join('\n')}\n`)
+  })
+
+command
+  .command('export')
+  .description("a folder that Hugging Face's transformers loads")
+  .argument('<model>', 'folder of the model')
+  .requiredOption('--out <folder>', 'new folder for config.json, model.safetensors and tokenizer.json')
+  .action(async (model: string, { out }: { readonly out: string }) => {
+    const loaded = await loadModel(model)
+    await writePretrained(out, loaded, loaded.state.labels)
+    const places = [loaded.folder, dirname(resolve(loaded.folder))].map((folder) => join(folder, TOKENIZER_FILE))
+    const tokenizer = places.find((place) => existsSync(place))
+    if (tokenizer) await copyFile(tokenizer, join(out, TOKENIZER_FILE))
+    process.stdout.write(`${out}\n`)
+  })

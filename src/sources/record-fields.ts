@@ -224,14 +224,24 @@ function lastName(path: string): string {
 
 // ---- for messages ----
 
+const MOST_CHARACTERS = 60
 const MOST_NAMES = 30
 
 /** Says what there is instead, and which of it may have been meant. */
 export function missingField(wanted: readonly string[], names: readonly string[]): string {
   const others = names.length > MOST_NAMES ? `, and ${names.length - MOST_NAMES} more` : ''
   const meant = names.find((name) => wanted.some((path) => isSimilar(name, path)))
-  const hint = meant === undefined ? '' : `; did you mean ${meant}?`
-  return `there is no field ${wanted.join(' or ')}: there are ${names.slice(0, MOST_NAMES).join(', ') || 'none'}${others}${hint}`
+  const hint = meant === undefined ? '' : `; did you mean ${shown(meant)}?`
+  return `there is no field ${wanted.join(' or ')}: there are ${names.slice(0, MOST_NAMES).map(shown).join(', ') || 'none'}${others}${hint}`
+}
+
+/** A file that is no table has bytes of any kind where names should be. */
+function shown(name: string): string {
+  const readable = name
+    .slice(0, MOST_CHARACTERS)
+    .replaceAll(/[^\p{L}\p{M}\p{N}\p{P}\p{S} ]/gu, '�')
+    .toWellFormed()
+  return name.length > MOST_CHARACTERS ? `${readable}…` : readable
 }
 
 /** The same but for case and marks, one within the other, or one or two edits apart. */

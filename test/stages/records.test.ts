@@ -9,6 +9,7 @@ import { gzipSync, zstdCompressSync } from 'node:zlib'
 import { DuckDBInstance } from '@duckdb/node-api'
 import fc from 'fast-check'
 import type { Document } from '../../src/core/document.ts'
+import { missingField } from '../../src/sources/record-fields.ts'
 import { c4, dolma, fineWeb, redPajama, redPajama2, shards } from '../../stages/corpora.ts'
 import { csvFiles } from '../../stages/csv-files.ts'
 import { jsonl } from '../../stages/jsonl.ts'
@@ -409,4 +410,9 @@ test('a compressed CSV that is cut short gives its whole rows, then says so', as
     damages.map(({ code }) => code),
     ['SLUICE_STREAM_TRUNCATED'],
   )
+})
+
+test('names of fields are told short and readable, whatever stands in their place', () => {
+  const message = missingField(['text'], ['x\u0007y', 'z'.repeat(5000)])
+  assert.equal(message, `there is no field text: there are x�y, ${'z'.repeat(60)}…`)
 })

@@ -1,5 +1,5 @@
-// Shards and exported files read by the tools of others: PyArrow, Polars, DuckDB, Hugging Face's datasets; Megatron-LM's and
-// datatrove's layouts, llm.c's file. Fails where one reads other documents, tokens or text than another.
+// Shards and exported files read by the tools of others: PyArrow, Polars, DuckDB, Hugging Face's datasets; and what was exported
+// by Megatron-Core, datatrove and llm.c's train_gpt2.py. Fails where one reads other documents, tokens or text than another.
 //
 //   bench/peers/install.sh && make quickstart && npm run bench readers [-- <folder with documents and tokens>]
 
@@ -12,13 +12,14 @@ import { saveResult } from './harness.ts'
 
 const [, , corpus = 'quickstart'] = process.argv
 const python = 'bench/peers/installed/text-dedup/bin/python'
-const counts = z.record(z.string(), z.union([z.string(), z.number()])).nullable()
+const counts = z.record(z.string(), z.union([z.string(), z.number()]))
 const reading = z.object({
   tokens: z.record(z.string(), counts),
   documents: z.record(z.string(), counts),
   exported: z.record(z.string(), counts),
   versions: z.record(z.string(), z.string()),
 })
+const ownReading = z.object({ versions: z.record(z.string(), z.string()) }).catchall(counts)
 
 const scratch = mkdtempSync(join(tmpdir(), 'sluice-bench-'))
 try {
@@ -32,12 +33,24 @@ try {
     stdio: ['ignore', 'pipe', 'ignore'],
   })
   const read = reading.parse(JSON.parse(output.trimEnd().split('\n').at(-1) ?? ''))
+  const ownReaders = execFileSync(
+    'bench/peers/installed/models/bin/python',
+    ['bench/peers/exported.py', scratch, 'bench/peers/installed/llmc'],
+    {
+      encoding: 'utf8',
+      stdio: ['ignore', 'pipe', 'ignore'],
+    },
+  )
+  const { versions, ...own } = ownReading.parse(JSON.parse(ownReaders.trimEnd().split('\n').at(-1) ?? ''))
   const { megatron, datatrove, llmc } = read.exported
   assertEqual('token shards', { ...read.tokens, megatron, datatrove })
   assertEqual('document shards', read.documents)
+  assertEqual('Megatron-LM', { 'megatron-core': own['megatron-core'], megatron })
+  assertEqual('llm.c', { 'train_gpt2.py': own['train_gpt2.py'], llmc })
+  assertEqual('datatrove', { 'its own': own['datatrove windows'], ours: read.exported['datatrove windows'] })
   // one stream, its ends of text in front: the same number of tokens in another order
-  assertEqual('tokens of llm.c', { llmc: { tokens: llmc?.tokens ?? 0 }, megatron: { tokens: megatron?.tokens ?? 0 } })
-  saveResult('readers', read)
+  assertEqual('tokens of llm.c', { llmc: { tokens: llmc.tokens }, megatron: { tokens: megatron.tokens } })
+  saveResult('readers', { ...read, own, versions: { ...read.versions, ...versions } })
 } finally {
   rmSync(scratch, { recursive: true })
 }

@@ -50,15 +50,6 @@ def megatron():
     return (data[p // dtype().itemsize :][:n] for p, n in zip(pointers, lengths))
 
 
-def megatron_core():
-    try:
-        from megatron.core.datasets.indexed_dataset import IndexedDataset
-    except ImportError:
-        return None
-    dataset = IndexedDataset(glob.glob(exported + "/megatron/*.idx")[0][:-4])
-    return summary(dataset[i] for i in range(len(dataset)))
-
-
 def llmc():
     for path in sorted(glob.glob(exported + "/llmc/*.bin")):
         head = np.fromfile(path, dtype=np.int32, count=256)
@@ -74,6 +65,12 @@ def datatrove():
     ids = np.fromfile(path, dtype=np.uint16)
     starts = np.concatenate([[0], ends[:-1]]).astype(np.int64)
     return (ids[start:end] for start, end in zip(starts, ends.astype(np.int64)))
+
+
+def datatrove_windows(size=1024):
+    """The stream as datatrove's own dataset cuts it, documents apart from windows."""
+    ids = np.fromfile(glob.glob(exported + "/datatrove/*.ds")[0], dtype=np.uint16)
+    return (ids[start : start + size] for start in range(0, len(ids) - size + 1, size))
 
 
 shards = sorted(glob.glob(tokens + "/*.parquet"))
@@ -96,9 +93,9 @@ result = {
     },
     "exported": {
         "megatron": summary(megatron()),
-        "megatron-core": megatron_core(),
         "llmc": summary(llmc()),
         "datatrove": summary(datatrove()),
+        "datatrove windows": summary(datatrove_windows()),
     },
     "versions": {m.__name__: m.__version__ for m in (polars, duckdb, datasets)} | {"pyarrow": parquet.__version__ if hasattr(parquet, "__version__") else __import__("pyarrow").__version__},
 }

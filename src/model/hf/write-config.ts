@@ -157,6 +157,8 @@ function modernBert(config: EncoderConfig): Json {
     classifier_bias: config.biases,
     classifier_pooling: 'cls',
     local_attention: 2 * (local - 1),
+    // the family's own ids lie beyond small vocabularies, where transformers refuses them
+    ...{ pad_token_id: null, bos_token_id: null, eos_token_id: null, cls_token_id: null, sep_token_id: null },
     layer_types: types,
     global_rope_theta: config.ropeTheta,
     local_rope_theta: localTheta,

@@ -87,7 +87,7 @@ export async function writePretrained(folder: string, source: Weights, labels: r
 }
 
 /** The shape of each parameter of a model. */
-function parameterShapes({ config }: Pick<Weights, 'config'>): Map<string, readonly number[]> {
+export function parameterShapes({ config }: Pick<Weights, 'config'>): Map<string, readonly number[]> {
   const { parameters } = traceTrunk(config, { rows: 1, length: 1 })
   return new Map(parameters.flatMap(({ parts }) => parts.map(({ name, shape }) => [name, shape])))
 }

@@ -83,7 +83,7 @@ function loadPicked(batch: PickedBatch, plan: Shape, limits: EncoderLimits, out:
   const { vocabularySize, tokenTypes, outputs } = limits
   eachPosition(batch, plan, (to, from, t, row) => {
     const id = from < 0 ? 0 : batch.ids[from]
-    const type = from < 0 ? 0 : (batch.types?.[from] ?? 0)
+    const type = from < 0 || !batch.types ? 0 : batch.types[from]
     const lo = from < 0 ? t : batch.lo[from]
     const hi = from < 0 ? t + 1 : batch.hi[from]
     const isKnown = id >= 0 && id < vocabularySize && type >= 0 && type < Math.max(1, tokenTypes)

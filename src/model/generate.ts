@@ -145,42 +145,50 @@ export function sample(logits: Float32Array, { temperature, ...limits }: Choice,
   let best = 0
   for (let i = 1; i < logits.length; i++) if (logits[i] > logits[best]) best = i
   if (temperature === 0) return best
-  const weights = Float64Array.from(logits, (logit) => Math.exp((logit - logits[best]) / temperature))
-  const tokens = candidates(weights, limits)
-  let left = draw * sumOf(weights, tokens)
-  for (const token of tokens) {
-    left -= weights[token]
-    if (left < 0) return token
+  const weights = new Float64Array(logits.length)
+  for (let i = 0; i < weights.length; i++) weights[i] = Math.exp((logits[i] - logits[best]) / temperature)
+  leaveOut(weights, limits)
+  let left = draw * sumOf(weights)
+  for (let i = 0; i < weights.length; i++) {
+    left -= weights[i]
+    if (left < 0) return i
   }
-  return tokens[tokens.length - 1]
+  return best
 }
 
 /**
- * The tokens that may be drawn, likeliest first; all, as they are, where none is left out.
+ * Zeroes what may not be drawn. Of tokens that are equally likely the first ones stay.
  *
  * @param weights f64[V], probabilities as shares of the largest
  */
-function candidates(weights: Float64Array, { topK, topP, minP }: Omit<Choice, 'temperature'>): Uint32Array {
-  const all = Uint32Array.from(weights.keys())
-  if (topK === 0 && topP === 1 && minP === 0) return all
-  const most = topK === 0 ? all.length : Math.min(topK, all.length)
-  const total = sumOf(weights, all)
-  // Sorting a whole vocabulary would cost more than a small model's token: what is rare is sorted only where it may be drawn.
-  for (const floor of [1e-3, 0]) {
-    const order = all.filter((token) => weights[token] >= floor).sort((a, b) => weights[b] - weights[a] || a - b)
-    const isEnough = order.length >= most || (most === all.length && (minP >= floor || sumOf(weights, order) >= topP * total))
-    if (!isEnough && floor > 0) continue
-    const likeliest = order.subarray(0, most)
-    const nucleus = topP === 1 ? Number.POSITIVE_INFINITY : topP * (most === all.length ? total : sumOf(weights, likeliest))
-    let kept = 0
-    for (let sum = 0; kept < likeliest.length && sum < nucleus && weights[likeliest[kept]] >= minP; kept++) sum += weights[likeliest[kept]]
-    return likeliest.subarray(0, kept)
-  }
-  return all
+function leaveOut(weights: Float64Array, { topK, topP, minP }: Omit<Choice, 'temperature'>): void {
+  const isCounted = topK > 0 || topP < 1
+  const { least, ties } = isCounted ? leastLikely(weights, { topK, topP, minP }) : { least: minP, ties: weights.length }
+  for (let i = 0, left = ties; i < weights.length; i++) if (weights[i] < least || (weights[i] === least && left-- <= 0)) weights[i] = 0
 }
 
-function sumOf(weights: Float64Array, tokens: Uint32Array): number {
+/** The weight of the least likely token that may be drawn, and how many of this weight may be. */
+function leastLikely(weights: Float64Array, { topK, topP, minP }: Omit<Choice, 'temperature'>): { least: number; ties: number } {
+  const most = topK === 0 ? weights.length : Math.min(topK, weights.length)
+  const isWhole = most === weights.length
+  const sorted = new Float64Array(weights.length)
+  // Sorting a whole vocabulary would cost more than a small model's token: what is rare is sorted only where it may be drawn.
+  for (const floor of [1e-2, 1e-4, 0]) {
+    let count = 0
+    for (let i = 0; i < weights.length; i++) if (weights[i] >= floor) sorted[count++] = weights[i]
+    const likeliest = sorted.subarray(0, count).sort().reverse().subarray(0, most)
+    const nucleus = topP === 1 ? Number.POSITIVE_INFINITY : topP * sumOf(isWhole ? weights : likeliest)
+    let kept = 0
+    for (let sum = 0; kept < likeliest.length && sum < nucleus && likeliest[kept] >= minP; kept++) sum += likeliest[kept]
+    if (floor > 0 && count < most && !(isWhole && (kept < count || minP >= floor))) continue
+    const least = likeliest[kept - 1]
+    return { least, ties: kept - likeliest.indexOf(least) }
+  }
+  return { least: 0, ties: weights.length }
+}
+
+function sumOf(weights: Float64Array): number {
   let sum = 0
-  for (const token of tokens) sum += weights[token]
+  for (let i = 0; i < weights.length; i++) sum += weights[i]
   return sum
 }

@@ -57,6 +57,7 @@ export async function createInference(source: Trainable | Weights, options: Infe
       fix: 'give a decoder or an encoder-decoder; what an encoder knows of texts, sluice predict tells',
     })
   const { rows = 1, threads = 1 } = options
+  assertRows(rows)
   const context = Math.min(options.context ?? config.contextLength, config.contextLength)
   const { graph, parameters, constants, parts } = traceDecoding(config, { rows, context, lengths: LENGTHS })
   const persistent = placePersistent(graph.tensors, cpuArenaStart)
@@ -120,6 +121,7 @@ export async function createInference(source: Trainable | Weights, options: Infe
       }
     },
     begin(row, prompt) {
+      if (!(row in positions)) throw new RangeError(`no row ${row} among ${rows}`)
       positions[row] = 0
       return prompt
     },
@@ -128,6 +130,10 @@ export async function createInference(source: Trainable | Weights, options: Infe
     },
     dispose: () => device.dispose(),
   }
+}
+
+export function assertRows(rows: number): void {
+  if (!(Number.isInteger(rows) && rows >= 1)) throw new RangeError(`a model writes a whole number of rows from 1, got ${rows}`)
 }
 
 /** @throws SluiceError SLUICE_MODEL_CONTEXT where a row has no room for its tokens, SLUICE_MODEL_TOKEN */

@@ -7,7 +7,7 @@ import { addresses, placeActivations, placePersistent } from '../tensor/plan.ts'
 import { elements } from '../tensor/shape.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { traceSequences } from './encoder-decoder.ts'
-import { checkToken, checkTokens, type Inference, type InferenceOptions } from './inference.ts'
+import { assertRows, checkToken, checkTokens, type Inference, type InferenceOptions } from './inference.ts'
 import type { Trainable } from './trainable.ts'
 import { uploadWeights, type Weights } from './weights.ts'
 
@@ -24,24 +24,21 @@ export async function createSequenceInference(source: Trainable | Weights, optio
       fix: 'give an encoder-decoder',
     })
   const { rows = 1, threads = 1 } = options
+  assertRows(rows)
   const length = Math.min(options.length ?? config.contextLength, config.contextLength)
   const context = Math.min(options.context ?? config.contextLength, config.contextLength)
   const { graph, parameters, read, write } = traceSequences(config, { rows, length, context })
   const persistent = placePersistent(graph.tensors, cpuArenaStart)
-  const readPlan = placeActivations(read.records, new Set(), persistent.endBytes)
+  const handedOver = [...read.memories, read.bias]
+  const readPlan = placeActivations(read.records, new Set(handedOver.map(({ made }) => made)), persistent.endBytes)
   const writePlan = placeActivations(write.records, new Set([write.logits]), persistent.endBytes)
   const arenaBytes = Math.max(readPlan.endBytes, writePlan.endBytes) - cpuArenaStart
   const device = await createCpuDevice({ arenaBytes, threads, records: graph.records })
   const kept = addresses(persistent)
   uploadWeights(device, parameters, kept, source)
 
-  /** What reading makes for a row is made in its place in the states. */
-  const programOf = (row: number) => {
-    const places = read.memories.map(({ made, kept: state }): [Tensor, number] => [made, kept(state) + 4 * row * elements(made.shape)])
-    const offsets = new Map([...places, [read.bias.made, kept(read.bias.kept)]])
-    return device.compile(read.records, addresses({ offsets, endBytes: persistent.endBytes }, persistent, readPlan))
-  }
-  const readPrograms = Array.from({ length: rows }, (_, row) => programOf(row))
+  const readAt = addresses(persistent, readPlan)
+  const readProgram = device.compile(read.records, readAt)
   const writeAt = addresses(persistent, writePlan)
   const writeProgram = device.compile(write.records, writeAt)
 
@@ -52,6 +49,13 @@ export async function createSequenceInference(source: Trainable | Weights, optio
   const positions = new Array<number>(rows).fill(0)
   const sourceLengths = new Int32Array(rows).fill(1)
   send(write.inputs.crossLo, new Int32Array(rows))
+
+  /** Copies what reading made to the place of a row: a program of its own for each row would do without, and would fill the device's list. */
+  function keep({ made, kept: state }: { readonly made: Tensor; readonly kept: Tensor }, row: number): void {
+    const values = new Float32Array(elements(made.shape))
+    device.download(readAt(made), values)
+    device.upload(kept(state) + 4 * row * values.length, values)
+  }
 
   /** A token for each row that has one, at index `at` of its list; the others write where they will write again. */
   function advance(tokens: readonly (readonly number[])[], at: number): void {
@@ -81,6 +85,7 @@ export async function createSequenceInference(source: Trainable | Weights, optio
       return logits
     },
     begin(row, prompt) {
+      if (!(row in positions)) throw new RangeError(`no row ${row} among ${rows}`)
       if (prompt.length === 0)
         throw new SluiceError('SLUICE_MODEL_PROMPT', 'a source has no tokens', { fix: 'give at least its end token' })
       for (const token of prompt) checkToken(token, V)
@@ -100,7 +105,9 @@ export async function createSequenceInference(source: Trainable | Weights, optio
         read.inputs.hi,
         eachPosition((t) => (t < count ? count : t + 1)),
       )
-      device.run(readPrograms[row])
+      device.run(readProgram)
+      for (const memory of read.memories) keep(memory, row)
+      keep(read.bias, 0)
       sourceLengths[row] = count
       positions[row] = 0
       return [config.startToken]

@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { type DecoderConfig, decoderConfig } from '../../src/model/config.ts'
+import { type DecoderConfig, decoderConfig, encoderDecoderConfig, modelConfig } from '../../src/model/config.ts'
 import { generate, generateTexts, sample } from '../../src/model/generate.ts'
 import { createInference } from '../../src/model/inference.ts'
 import { createReader } from '../../src/model/reader.ts'
+import { createSequenceInference } from '../../src/model/sequence.ts'
 import { createTrainable, type Trainable } from '../../src/model/trainable.ts'
 import { distance } from '../tensor/harness.ts'
 import { adamw, noiseBatch } from './batches.ts'
@@ -44,6 +45,7 @@ const features = {
     windows: [0, 5],
     attentionSoftcap: 2,
   }),
+  'qwen3 with capped logits': decoderConfig.parse({ ...shape, kvHeads: 2, headSize: 6, qkNorm: true, logitSoftcap: 1.5 }),
 }
 
 for (const [name, config] of Object.entries(features))
@@ -68,6 +70,53 @@ for (const [name, config] of Object.entries(features))
       assert.throws(() => inference.next([[], [1], []]), { code: 'SLUICE_MODEL_CONTEXT' })
     }
     await Promise.all([inference.dispose(), reader.dispose(), model.dispose()])
+  })
+
+for (const activation of ['relu', 'geglu_tanh'] as const)
+  test(`an encoder-decoder with ${activation}: logits token by token are those of the whole pair, whatever the other row does`, async () => {
+    const size = { ...shape, headSize: 6, buckets: 8, maxDistance: 6, activation, tiedEmbeddings: activation === 'relu' }
+    const config = encoderDecoderConfig.parse({ architecture: 'encoder-decoder', ...size })
+    const model = await createTrainable(config, { rows: 1, length: 16, threads: 1, seed: 1 })
+    const reader = await createReader(model, { rows: 1, length: 16, targetLength: 16 })
+    const inference = await createSequenceInference(model, { rows: 2, length: 12, context: 10 })
+    const words = [...noiseBatch(1, 16, 41, 2).ids]
+    const read = (source: readonly number[], target: readonly number[]) => {
+      const ones = (length: number, value: number) => new Int32Array(length).fill(value)
+      const [S, T] = [source.length, target.length]
+      return reader.logits({
+        kind: 'pairs',
+        rows: 1,
+        source: { length: S, ids: Int32Array.from(source), lo: ones(S, 0), hi: ones(S, S) },
+        target: { length: T, ids: Int32Array.from(target), targets: ones(T, -1), lo: ones(T, 0), crossLo: ones(T, 0), crossHi: ones(T, S) },
+      })
+    }
+    const last = (logits: Float32Array) => logits.subarray(logits.length - 41)
+    // of a longer source its first tokens and its last one are read
+    const sources = [words, words.slice(0, 5)]
+    const seen = [[...words.slice(0, 11), words[15]], sources[1]]
+    const targets = sources.map((source, row) => [...inference.begin(row, source)])
+    inference.next([[0], []])
+    for (const [i, token] of words.slice(3, 12).entries()) {
+      const logits = inference.next(i === 0 ? [[token], [0, token]] : [[token], i === 4 ? [] : [token]])
+      targets.forEach((target, row) => {
+        if (i !== 4 || row === 0) target.push(token)
+        const expected = last(read(seen[row], target))
+        assert.ok(distance(logits.subarray(row * 41, (row + 1) * 41), expected) < 1e-4, `row ${row} after ${target.length} tokens`)
+      })
+    }
+    assert.deepEqual(inference.positions, [10, 9])
+    assert.throws(() => inference.next([[1], []]), { code: 'SLUICE_MODEL_CONTEXT' })
+    await Promise.all([inference.dispose(), reader.dispose(), model.dispose()])
+  })
+
+for (const architecture of ['decoder', 'encoder-decoder'] as const)
+  test(`a ${architecture} with a context of one token writes, and three hundred rows at once`, async () => {
+    const config = modelConfig.parse({ architecture, vocabularySize: 41, contextLength: 1, layers: 6, width: 8, heads: 2 })
+    const model = await createTrainable(config, { rows: 1, length: 1, threads: 1, seed: 1 })
+    const prompts = Array.from({ length: 310 }, (_, i) => [i % 41, 3])
+    const events = await Array.fromAsync(generateTexts(model, prompts, { maxTokens: 3, batch: 300 }))
+    assert.equal(events.length, 310 * 4)
+    await model.dispose()
   })
 
 test('a prompt of several passes has the logits of the full forward pass', async () => {
@@ -196,6 +245,8 @@ test('an empty prompt, unknown tokens and weights of another model are refused',
   const model: Trainable = await train()
   await assert.rejects(collect(generate(model, [])), { code: 'SLUICE_MODEL_PROMPT' })
   await assert.rejects(collect(generate(model, [41])), { code: 'SLUICE_MODEL_TOKEN' })
+  await assert.rejects(collect(generate(model, [1.5])), { code: 'SLUICE_MODEL_TOKEN' })
+  await assert.rejects(createInference(model, { rows: 0 }), RangeError)
   await assert.rejects(collect(generate({ config: gpt2, weights: new Map() }, [1])), { code: 'SLUICE_MODEL_PARAMETER' })
   await model.dispose()
 })

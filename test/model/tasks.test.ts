@@ -141,6 +141,9 @@ test('positions of a batch see nothing of the padding behind it', async () => {
   const picked = { kind: 'picked' as const, ...four, picked: Int32Array.of(0), targets: Int32Array.of(1) }
   assert.ok(model.evaluate({ ...picked, hi: new Int32Array(4).fill(4) }).loss > 0)
   assert.throws(() => model.evaluate({ ...picked, hi: new Int32Array(4).fill(6) }), { code: 'SLUICE_MODEL_BATCH' })
+  assert.throws(() => model.evaluate({ ...picked, hi: new Int32Array(4).fill(4), types: new Int32Array(3) }), {
+    code: 'SLUICE_MODEL_BATCH',
+  })
   await model.dispose()
 
   const writer = await createTrainable(translation, { rows: 2, length: 8, threads: 1, seed: 1 })

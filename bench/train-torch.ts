@@ -32,10 +32,10 @@ const rounds = Number(values.rounds)
 const steps = Number(values.steps)
 const threads = Number(values.threads)
 
-const python = fileURLToPath(new URL('peers/installed/torch/bin/python', import.meta.url))
+const python = fileURLToPath(new URL('peers/installed/models/bin/python', import.meta.url))
 const script = fileURLToPath(new URL('peers/train_torch.py', import.meta.url))
 if (!existsSync(python)) {
-  console.error('PyTorch is not installed: run bench/peers/install.sh torch (Python 3.11 or newer, 6 GB)')
+  console.error('PyTorch is not installed: run bench/peers/install.sh (Python 3.11 or newer)')
   process.exit(1)
 }
 

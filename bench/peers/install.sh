@@ -39,8 +39,3 @@ npm install --silent --prefix installed/cmudict --no-audit --no-fund --ignore-sc
 python3 -m venv installed/models
 installed/models/bin/pip install --quiet --disable-pip-version-check torch==2.15.0 transformers==5.24.0 fsspec rich
 installed/models/bin/pip install --quiet --disable-pip-version-check --no-deps megatron-core==0.16.1 datatrove==0.10.1 loguru humanize
-# The trainer's peer, only where asked for: with the CUDA libraries that its wheel wants, 6 GB.
-if [ "${1:-}" = torch ]; then
-  python3 -m venv installed/torch
-  installed/torch/bin/pip install --quiet --disable-pip-version-check torch==2.15.0 numpy
-fi

@@ -3,6 +3,7 @@
 
 import { SluiceError } from '../core/errors.ts'
 import { cpuArenaStart, createCpuDevice } from '../tensor/cpu/cpu-device.ts'
+import type { Precision } from '../tensor/cpu/native/gemm-code.ts'
 import { differentiate } from '../tensor/differentiate.ts'
 import { addresses, placeActivations, placePersistent } from '../tensor/plan.ts'
 import { elements } from '../tensor/shape.ts'
@@ -67,6 +68,8 @@ export interface Trainable {
 export interface TrainableOptions extends BatchShape {
   readonly threads: number
   readonly seed: number
+  /** What operands of matrix products are rounded to; weights, gradients and sums stay f32. Default f32. */
+  readonly precision?: Precision
   readonly loss?: LossOptions
   /** The group of each parameter; `defaultGroup` where absent. */
   readonly groupOf?: GroupOf
@@ -76,7 +79,7 @@ export interface TrainableOptions extends BatchShape {
 
 /** @throws SluiceError SLUICE_MODEL_LENGTH where rows are longer than the model's context; SLUICE_TENSOR_MEMORY where it does not fit */
 export async function createTrainable(config: ModelConfig, options: TrainableOptions): Promise<Trainable> {
-  const { rows, threads, seed, loss, groupOf = defaultGroup, keepsAverage = false } = options
+  const { rows, threads, seed, precision, loss, groupOf = defaultGroup, keepsAverage = false } = options
   const tape = traceTraining(config, options, loss)
   const { graph, losses, evaluation } = tape
   const { records: training, gradients } = differentiate(graph)
@@ -86,7 +89,7 @@ export async function createTrainable(config: ModelConfig, options: TrainableOpt
   const forwardPlan = placeActivations(evaluation.records, new Set([evaluation.losses]), persistent.endBytes)
   const updatePlan = placeActivations(updateRecords, new Set(), persistent.endBytes)
   const arenaBytes = Math.max(trainingPlan.endBytes, forwardPlan.endBytes, updatePlan.endBytes) - cpuArenaStart
-  const device = await createCpuDevice({ arenaBytes, threads, records: [...training, ...updateRecords] })
+  const device = await createCpuDevice({ arenaBytes, threads, records: [...training, ...updateRecords], precision })
 
   const at = addresses(persistent)
   const trainingAt = addresses(persistent, trainingPlan)

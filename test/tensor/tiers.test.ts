@@ -6,7 +6,7 @@ import { after, before, test } from 'node:test'
 import fc from 'fast-check'
 import { createCpuDevice } from '../../src/tensor/cpu/cpu-device.ts'
 import { Assembler, r11, rax, rdi, rsi } from '../../src/tensor/cpu/native/assembler.ts'
-import { type CpuTier, cpuTiers, isAvailable } from '../../src/tensor/cpu/native/tier.ts'
+import { type CpuTier, cpuTiers, hasBf16, isAvailable } from '../../src/tensor/cpu/native/tier.ts'
 import type { Device } from '../../src/tensor/device.ts'
 import type { OpRecord } from '../../src/tensor/graph.ts'
 import type { Tensor } from '../../src/tensor/tensor.ts'
@@ -23,6 +23,11 @@ test('instructions are encoded as other assemblers encode them', () => {
   avx512.broadcast(18, rsi, 4) // vbroadcastss zmm18, [rsi+4]
   avx512.zero(31) // vpxord zmm31, zmm31, zmm31
   assert.equal(hex(avx512), '62f27548b8c2' + '62e26d40b8cb' + '62e27d48189604000000' + '62010540efff')
+  const bf16 = new Assembler('avx512')
+  bf16.multiplyAddPairs(17, 18, 3) // vdpbf16ps zmm17, zmm18, zmm3
+  bf16.roundPairs(0, 17, 2) // vcvtne2ps2bf16 zmm0, zmm17, zmm2
+  bf16.permuteWords(20, 31, 4) // vpermw zmm20, zmm31, zmm4
+  assert.equal(hex(bf16), '62e26e4052cb' + '62f2774072c2' + '62e285408de4')
   const avx2 = new Assembler('avx2')
   avx2.multiplyAdd(0, 1, 2) // vfmadd231ps ymm0, ymm1, ymm2
   avx2.loadVector(12, r11, 32) // vmovups ymm12, [r11+32]
@@ -54,22 +59,81 @@ for (const tier of tiers)
   }, () => {
     fc.assert(
       fc.property(size, size, size, fc.boolean(), fc.boolean(), (N, K, M, adds, isInOut) => {
-        const shapes = { x: [N, K], w: isInOut ? [K, M] : [M, K], b: [M], y: [N, M], dx: [N, K], dw: isInOut ? [K, M] : [M, K], db: [M] }
-        const tensors = Object.fromEntries(
-          Object.entries(shapes).map(([name, shape], id): [string, Tensor] => [name, { id, name, shape, dtype: 'f32', role: 'state' }]),
-        )
-        const { x, w, b, y, dx, dw, db } = tensors
-        const common = { adds: adds ? ['dx', 'dw'] : [], scratch: {}, attributes: { inOut: Number(isInOut) } }
-        const records: OpRecord[] = [
-          { kernel: 'linear', reads: { x, w, b }, writes: { y }, ...common },
-          { kernel: 'linear_backward', reads: { x, w, dy: y }, writes: { dx, dw, db }, ...common },
-        ]
+        const { tensors, records } = productsOf(N, K, M, adds, isInOut)
         const results = ['wasm' as const, tier].map((name) => resultsOn(devices.get(name), Object.values(tensors), records))
         assert.deepEqual(results[1], results[0])
       }),
       { numRuns: 25 },
     )
   })
+
+/** A linear layer of N rows, forward and backward. */
+function productsOf(N: number, K: number, M: number, adds: boolean, isInOut: boolean) {
+  const shapes = { x: [N, K], w: isInOut ? [K, M] : [M, K], b: [M], y: [N, M], dx: [N, K], dw: isInOut ? [K, M] : [M, K], db: [M] }
+  const tensor = (name: keyof typeof shapes, id: number): Tensor => ({ id, name, shape: shapes[name], dtype: 'f32', role: 'state' })
+  const tensors = {
+    x: tensor('x', 0),
+    w: tensor('w', 1),
+    b: tensor('b', 2),
+    y: tensor('y', 3),
+    dx: tensor('dx', 4),
+    dw: tensor('dw', 5),
+    db: tensor('db', 6),
+  }
+  const { x, w, b, y, dx, dw, db } = tensors
+  const common = { adds: adds ? ['dx', 'dw'] : [], scratch: {}, attributes: { inOut: Number(isInOut) } }
+  const records: OpRecord[] = [
+    { kernel: 'linear', reads: { x, w, b }, writes: { y }, ...common },
+    { kernel: 'linear_backward', reads: { x, w, dy: y }, writes: { dx, dw, db }, ...common },
+  ]
+  return { tensors, records }
+}
+
+test('bf16: products are those of operands rounded to the nearest even, for any number of threads', {
+  skip: hasBf16() ? false : 'no AVX-512 BF16 here',
+}, async () => {
+  const create = (threads: number) => createCpuDevice({ arenaBytes: ARENA, threads, records: [], precision: 'bf16' })
+  const [one, two] = await Promise.all([create(1), create(2)])
+  fc.assert(
+    fc.property(size, size, size, fc.boolean(), fc.boolean(), (N, K, M, adds, isInOut) => {
+      const { tensors, records } = productsOf(N, K, M, adds, isInOut)
+      const all = Object.values(tensors)
+      const results = resultsOn(one, all, records)
+      assert.deepEqual(resultsOn(two, all, records), results)
+      const [x, w] = [noise(N * K, 1), noise(K * M, 2)].map((values) => values.map(roundToBf16))
+      const b = noise(M, 3)
+      const y = results[tensors.y.id]
+      for (let i = 0; i < 20; i++) {
+        const [row, column] = [(i * 31) % N, (i * 17) % M]
+        let [sum, sizes] = [b[column], Math.abs(b[column])]
+        for (let k = 0; k < K; k++) {
+          const product = x[row * K + k] * w[isInOut ? k * M + column : column * K + k]
+          sum += product
+          sizes += Math.abs(product)
+        }
+        assert.ok(Math.abs(y[row * M + column] - sum) <= 1e-5 * sizes, `y[${row},${column}] of ${N}×${K}×${M}`)
+      }
+    }),
+    { numRuns: 25 },
+  )
+  await Promise.all([one.dispose(), two.dispose()])
+})
+
+const floatBits = new DataView(new ArrayBuffer(4))
+
+/** As the hardware: the nearest bf16, of two the even one. */
+function roundToBf16(value: number): number {
+  floatBits.setFloat32(0, value)
+  const bits = floatBits.getUint32(0)
+  floatBits.setUint32(0, ((bits + 0x7fff + ((bits >>> 16) & 1)) & 0xffff0000) >>> 0)
+  return floatBits.getFloat32(0)
+}
+
+test('bf16 is refused where the tier cannot multiply it', async () => {
+  await assert.rejects(createCpuDevice({ arenaBytes: ARENA, threads: 1, records: [], tier: 'wasm', precision: 'bf16' }), {
+    code: 'SLUICE_CPU_PRECISION',
+  })
+})
 
 /** What the records leave in all tensors, which were noise before. */
 function resultsOn(device: Device | undefined, tensors: readonly Tensor[], records: readonly OpRecord[]): Float32Array[] {

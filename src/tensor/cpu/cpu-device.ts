@@ -11,8 +11,8 @@ import type { Device, Program } from '../device.ts'
 import { elements, rowCount } from '../shape.ts'
 import { type Launch, launchesOf, wasmTile } from './launches.ts'
 import { nativeScratchFloats } from './native/gemm.ts'
-import { tileOf } from './native/gemm-code.ts'
-import { type CpuTier, chooseTier } from './native/tier.ts'
+import { type Precision, tileOf } from './native/gemm-code.ts'
+import { type CpuTier, chooseTier, requirePrecision } from './native/tier.ts'
 import { CONTROL_WORDS, COUNT, FIRST, joinTeam, LAUNCH_WORDS, RUN, type TeamSetup, writeLaunches } from './team.ts'
 
 /** Below this the kernels keep data of their own. */
@@ -37,19 +37,23 @@ export interface CpuDeviceOptions {
   readonly records: Program['records']
   /** What multiplies matrices; the fastest that the machine has where left out. */
   readonly tier?: CpuTier
+  /** What operands of matrix products are rounded to; default f32: as they are. */
+  readonly precision?: Precision
 }
 
 export const cpuArenaStart = ARENA_START
 
 const tierNames: Readonly<Record<CpuTier, string>> = { wasm: 'WASM SIMD', avx2: 'AVX2', avx512: 'AVX-512' }
 
-/** @throws SluiceError SLUICE_TENSOR_MEMORY where the arena does not fit a WASM memory of 4 GiB */
+/** @throws SluiceError SLUICE_TENSOR_MEMORY where the arena does not fit a WASM memory of 4 GiB; SLUICE_CPU_PRECISION without bf16 */
 export async function createCpuDevice({
   arenaBytes,
   threads,
   records,
   tier = chooseTier(),
+  precision = 'f32',
 }: CpuDeviceOptions): Promise<Device<CpuProgram>> {
+  requirePrecision(precision, tier)
   const module = loadKernel('tensor')
   const scratchBytes = Math.ceil((4 * Math.max(scratchFloats(module, records), tier === 'wasm' ? 0 : nativeScratchFloats)) / 64) * 64
   const arenaEnd = ARENA_START + arenaBytes
@@ -64,7 +68,15 @@ export async function createCpuDevice({
     )
   const memory = new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true })
   const control = new Int32Array(new SharedArrayBuffer(CONTROL_WORDS * 4))
-  const setupOf = (thread: number): TeamSetup => ({ module, memory, control, threads, tier, scratch: scratchStart + thread * scratchBytes })
+  const setupOf = (thread: number): TeamSetup => ({
+    module,
+    memory,
+    control,
+    threads,
+    tier,
+    precision,
+    scratch: scratchStart + thread * scratchBytes,
+  })
   const workers = await Promise.all(Array.from({ length: threads - 1 }, (_, i) => startWorker(setupOf(i + 1))))
   const main = joinTeam(setupOf(0))
   const words = new Int32Array(memory.buffer)
@@ -106,7 +118,7 @@ export async function createCpuDevice({
 
   return {
     kind: 'cpu',
-    name: `cpu, ${tierNames[tier]}, ${threads} ${threads === 1 ? 'thread' : 'threads'}`,
+    name: `cpu, ${tierNames[tier]}${precision === 'bf16' ? ' bf16' : ''}, ${threads} ${threads === 1 ? 'thread' : 'threads'}`,
     arenaStart: ARENA_START,
     arenaEnd,
     compile,

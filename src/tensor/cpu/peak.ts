@@ -4,19 +4,20 @@ import { Graph } from '../graph.ts'
 import { linear } from '../ops.ts'
 import { addresses, placeActivations, placePersistent } from '../plan.ts'
 import { cpuArenaStart, createCpuDevice } from './cpu-device.ts'
+import type { Precision } from './native/gemm-code.ts'
 
 const SIDE = 768
 const RUNS = 8
 
 /** Floating-point operations a second: the best of a few runs, some tenths of a second together. */
-export async function measurePeakFlops(threads: number): Promise<number> {
+export async function measurePeakFlops(threads: number, precision: Precision = 'f32'): Promise<number> {
   const graph = new Graph()
   const [x, w] = ['x', 'w'].map((name) => graph.tensor(name, [SIDE, SIDE], 'input'))
   const y = linear(graph, x, w)
   const persistent = placePersistent(graph.tensors, cpuArenaStart)
   const activations = placeActivations(graph.records, new Set([y]), persistent.endBytes)
   const { records } = graph
-  const device = await createCpuDevice({ arenaBytes: activations.endBytes - cpuArenaStart, threads, records })
+  const device = await createCpuDevice({ arenaBytes: activations.endBytes - cpuArenaStart, threads, records, precision })
   const program = device.compile(records, addresses(persistent, activations))
   let best = Number.POSITIVE_INFINITY
   for (let run = 0; run < RUNS; run++) {

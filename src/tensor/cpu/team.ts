@@ -4,6 +4,7 @@
 
 import { KERNELS, type Launch, type WasmKernel } from './launches.ts'
 import { nativeGemm } from './native/gemm.ts'
+import type { Precision } from './native/gemm-code.ts'
 import type { CpuTier } from './native/tier.ts'
 
 /** Control words, an Int32Array over a SharedArrayBuffer. */
@@ -31,6 +32,7 @@ export interface TeamSetup {
   readonly threads: number
   /** What multiplies matrices. */
   readonly tier: CpuTier
+  readonly precision: Precision
   /** Byte address of this thread's scratch. */
   readonly scratch: number
 }
@@ -88,7 +90,7 @@ export function joinTeam(setup: TeamSetup): Member {
   return { walk }
 }
 
-function kernelsOf({ module, memory, tier }: TeamSetup): Kernel[] {
+function kernelsOf({ module, memory, tier, precision }: TeamSetup): Kernel[] {
   const { exports } = new WebAssembly.Instance(module, { env: { memory } })
   const native: Partial<Record<WasmKernel, Kernel>> = {}
   if (tier !== 'wasm') {
@@ -97,7 +99,7 @@ function kernelsOf({ module, memory, tier }: TeamSetup): Kernel[] {
       fetchBlock: kernelOf(exports, 'fetchBlock'),
       storeBlock: kernelOf(exports, 'storeBlock'),
     }
-    native.gemm = nativeGemm(tier, memory, panels)
+    native.gemm = nativeGemm(tier, memory, panels, precision)
     if (!native.gemm) throw new TypeError(`a thread of the CPU device cannot run code for ${tier}`)
   }
   return KERNELS.map((name) => native[name] ?? kernelOf(exports, name))

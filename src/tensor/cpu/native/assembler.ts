@@ -29,6 +29,10 @@ const MAP_0F = 1
 const MAP_0F38 = 2
 const NO_PREFIX = 0
 const PREFIX_66 = 1
+const PREFIX_F3 = 2
+const PREFIX_F2 = 3
+/** Beside a prefix: the W bit. */
+const WIDE = 0x80
 
 export class Assembler {
   readonly #vectors: Vectors
@@ -136,6 +140,21 @@ export class Assembler {
   /** vfmadd231ps: to += a · b */
   multiplyAdd(to: number, a: number, b: number): void {
     this.#vector(MAP_0F38, PREFIX_66, 0xb8, to, a, b)
+  }
+
+  /** vdpbf16ps: to += a · b, each lane over two bf16 */
+  multiplyAddPairs(to: number, a: number, b: number): void {
+    this.#vector(MAP_0F38, PREFIX_F3, 0x52, to, a, b)
+  }
+
+  /** vcvtne2ps2bf16: the lower half from `low`, the upper from `high`, to the nearest even */
+  roundPairs(to: number, high: number, low: number): void {
+    this.#vector(MAP_0F38, PREFIX_F2, 0x72, to, high, low)
+  }
+
+  /** vpermw: 16-bit lanes by their indexes */
+  permuteWords(to: number, indexes: number, from: number): void {
+    this.#vector(MAP_0F38, PREFIX_66 | WIDE, 0x8d, to, indexes, from)
   }
 
   /** vaddps: to += memory */

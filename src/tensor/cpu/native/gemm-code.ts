@@ -37,11 +37,15 @@ export const gemmParameters = {
 } as const
 export const gemmParameterCount = 8
 
-/** Steps of k without a jump between them. */
+/** Values of k without a jump between them. */
 const unroll = 4
 
-/** C (+)= A·B for whole tiles: for each panel of B, for each panel of A, for each k. */
-export function gemmCode(vectors: Vectors): Uint8Array {
+/** What operands are rounded to before they are multiplied; sums are f32 in any case. */
+export const precisions = ['f32', 'bf16'] as const
+export type Precision = (typeof precisions)[number]
+
+/** C (+)= A·B for whole tiles: for each panel of B, for each panel of A, for each k or, of bf16, each pair of them. */
+export function gemmCode(vectors: Vectors, precision: Precision = 'f32'): Uint8Array {
   const { rows, rowVectors, broadcasts } = layouts[vectors]
   const bytes = vectorBytes(vectors)
   const code = new Assembler(vectors)
@@ -69,15 +73,18 @@ export function gemmCode(vectors: Vectors): Uint8Array {
   code.copy(b, panelOfB)
 
   code.label('k')
-  for (let k = 0; k < unroll; k++) {
+  const steps = precision === 'f32' ? unroll : unroll / 2
+  for (let k = 0; k < steps; k++) {
     for (let v = 0; v < rowVectors; v++) code.loadVector(ofB(v), b, (k * rowVectors + v) * bytes)
     for (let r = 0; r < rows; r++) {
       code.broadcast(ofA(r), a, 4 * (k * rows + r))
-      for (let v = 0; v < rowVectors; v++) code.multiplyAdd(accumulator(r, v), ofA(r), ofB(v))
+      for (let v = 0; v < rowVectors; v++)
+        if (precision === 'f32') code.multiplyAdd(accumulator(r, v), ofA(r), ofB(v))
+        else code.multiplyAddPairs(accumulator(r, v), ofA(r), ofB(v))
     }
   }
-  code.addNumber(a, 4 * rows * unroll)
-  code.addNumber(b, rowVectors * bytes * unroll)
+  code.addNumber(a, 4 * rows * steps)
+  code.addNumber(b, rowVectors * bytes * steps)
   code.subtractNumber(depth, unroll)
   code.jumpIfNotZero('k')
 

@@ -4,7 +4,8 @@
 import { loadKoffi } from '../../../core/native.ts'
 import type { Vectors } from './assembler.ts'
 import { makeExecutable } from './executable.ts'
-import { gemmCode, gemmParameterCount, gemmParameters, tileOf } from './gemm-code.ts'
+import { gemmCode, gemmParameterCount, gemmParameters, type Precision, tileOf } from './gemm-code.ts'
+import { pairsCode, pairsGroupFloats, pairsIndexes, pairsParameterCount, pairsParameters } from './pairs-code.ts'
 
 /** As in kernels/wasm/tensor/gemm.ts: the sum over K is cut into pieces of about this many. */
 const KC = 256
@@ -35,6 +36,25 @@ export interface PanelKernels {
   readonly storeBlock: (s: number, lds: number, c: number, ldc: number, m: number, n: number, bias: number) => void
 }
 
+/** Larger than what the engine keeps on its heap, where it would move. */
+const UNMOVED_BYTES = 4096
+
+/** Rounds panels of this many lanes to bf16: their address, and their rows together. */
+function panelRounder(width: number): ((panels: bigint, rows: number) => void) | undefined {
+  const koffi = loadKoffi()
+  const round = makeExecutable(pairsCode(width))
+  if (!koffi || !round) return undefined
+  const indexes = new Uint16Array(UNMOVED_BYTES / 2)
+  indexes.set(pairsIndexes(width))
+  const parameters = new BigInt64Array(pairsParameterCount)
+  return (panels, rows) => {
+    parameters[pairsParameters.panels] = panels
+    parameters[pairsParameters.groups] = BigInt((rows * width) / pairsGroupFloats(width))
+    parameters[pairsParameters.indexes] = koffi.address(indexes)
+    round(parameters)
+  }
+}
+
 /** Arguments of a launch of `gemm` by position. */
 const [M, N, K, A, ROW_A, COLUMN_A, B, ROW_B, COLUMN_B, C, LDC, ADDS, BIAS, BLOCK_ROWS, BLOCK_COLUMNS] = Array.from(
   { length: 15 },
@@ -46,11 +66,13 @@ export function nativeGemm(
   vectors: Vectors,
   memory: WebAssembly.Memory,
   kernels: PanelKernels,
+  precision: Precision = 'f32',
 ): ((words: number, block: number, scratch: number) => void) | undefined {
   const koffi = loadKoffi()
-  const multiply = makeExecutable(gemmCode(vectors))
+  const multiply = makeExecutable(gemmCode(vectors, precision))
   if (!koffi || !multiply) return undefined
   const tile = tileOf(vectors)
+  const [roundA, roundB] = [tile.rows, tile.columns].map((width) => (precision === 'f32' ? undefined : panelRounder(width)))
   const base = koffi.address(new Uint8Array(memory.buffer))
   const words = new Int32Array(memory.buffer)
   const parameters = new BigInt64Array(gemmParameterCount)
@@ -85,13 +107,16 @@ export function nativeGemm(
     for (let k = 0; k < depth; k += piece) {
       const steps = Math.min(piece, depth - k)
       kernels.packPanels(b + 4 * k * rowB, columnB, rowB, n, steps, tile.columns, packedB)
+      roundB?.(native(packedB), bPanels * ((steps + 3) & ~3))
       parameters[gemmParameters.depth] = BigInt((steps + 3) & ~3)
       parameters[gemmParameters.adds] = int(ADDS) || k > 0 ? 1n : 0n
       for (let row = 0; row < m; row += stripe) {
         const rows = Math.min(stripe, m - row)
+        const aPanels = Math.ceil(rows / tile.rows)
         kernels.packPanels(a + 4 * (row * rowA + k * columnA), rowA, columnA, rows, steps, tile.rows, packedA)
+        roundA?.(native(packedA), aPanels * ((steps + 3) & ~3))
         parameters[gemmParameters.c] = native(sums + 4 * row * rowFloats)
-        parameters[gemmParameters.aPanels] = BigInt(Math.ceil(rows / tile.rows))
+        parameters[gemmParameters.aPanels] = BigInt(aPanels)
         multiply(parameters)
       }
     }

@@ -5,7 +5,7 @@ import { readFileSync } from 'node:fs'
 import { SluiceError } from '../../../core/errors.ts'
 import { type Vectors, vectorBytes } from './assembler.ts'
 import { makeExecutable } from './executable.ts'
-import { gemmCode } from './gemm-code.ts'
+import { gemmCode, type Precision } from './gemm-code.ts'
 
 export const cpuTiers = ['avx512', 'avx2', 'wasm'] as const
 export type CpuTier = (typeof cpuTiers)[number]
@@ -31,6 +31,25 @@ export function chooseTier(): CpuTier {
 
 export function isAvailable(tier: CpuTier): boolean {
   return tier === 'wasm' || (neededFlags[tier].every((flag) => processorFlags().has(flag)) && probe(tier))
+}
+
+const bf16Flags = ['avx512_bf16', 'avx512bw']
+
+/** Whether products of operands rounded to bf16 can be computed by this machine. */
+export function hasBf16(): boolean {
+  return bf16Flags.every((flag) => processorFlags().has(flag)) && isAvailable('avx512')
+}
+
+/** @throws SluiceError SLUICE_CPU_PRECISION where the tier cannot multiply operands of this precision */
+export function requirePrecision(precision: Precision, tier: CpuTier): void {
+  if (precision === 'f32' || (tier === 'avx512' && hasBf16())) return
+  throw new SluiceError(
+    'SLUICE_CPU_PRECISION',
+    `bf16 products need a processor with AVX-512 BF16 and its tier avx512, here it is ${tier}`,
+    {
+      fix: 'train with f32',
+    },
+  )
 }
 
 let flags: ReadonlySet<string> | undefined

@@ -6,8 +6,10 @@ import { dirname, join, resolve } from 'node:path'
 import { Command } from 'commander'
 import { TOKENIZER_FILE } from '../../schemas/tokens.ts'
 import { formatCount } from '../audit/format.ts'
+import { writeWhole } from '../io/write-whole.ts'
 import { flopsPerToken, parameterCount } from '../model/size.ts'
 import { writePretrained } from '../train/pretrained.ts'
+import { readGgufModel } from '../train/pretrained-gguf.ts'
 import { loadModel } from '../train/sample.ts'
 
 export const command = new Command().addHelpText(
@@ -15,11 +17,12 @@ export const command = new Command().addHelpText(
   `
 A model is a folder that sluice train wrote to, one checkpoint in it, or a folder of Hugging Face's transformers (config.json and
 model.safetensors) of the families gpt2, llama (SmolLM too), mistral, qwen2, qwen3, bert, modernbert and t5. All three do for
-sluice sample, sluice predict and sluice train --init as well; the tokenizer.json lies beside.
+sluice sample, sluice predict and sluice train --init as well; the tokenizer.json lies beside. A GGUF file is imported first.
 
 Examples:
   $ sluice model inspect models/quickstart
   $ sluice model export models/quickstart --out exported        # AutoModelForCausalLM.from_pretrained("exported")
+  $ sluice model import SmolLM2-135M-Instruct.Q4_1.gguf --out SmolLM2-135M
   $ sluice sample SmolLM2-135M --prompt "Gravity is"
   $ sluice train corpora/mine --init SmolLM2-135M --out models/mine`,
 )
@@ -60,5 +63,19 @@ command
     const places = [loaded.folder, dirname(resolve(loaded.folder))].map((folder) => join(folder, TOKENIZER_FILE))
     const tokenizer = places.find((place) => existsSync(place))
     if (tokenizer) await copyFile(tokenizer, join(out, TOKENIZER_FILE))
+    process.stdout.write(`${out}\n`)
+  })
+
+command
+  .command('import')
+  .description('a folder of a model in one GGUF file, as llama.cpp has them: llama, qwen2 and qwen3, packed as Q4_K, Q6_K, Q8_0, …')
+  .argument('<file>', 'file.gguf')
+  .requiredOption('--out <folder>', 'new folder for config.json, model.safetensors and tokenizer.json')
+  .action(async (file: string, { out }: { readonly out: string }) => {
+    const { tokenizer, chatTemplate, ...model } = await readGgufModel(file)
+    await writePretrained(out, model)
+    if (tokenizer) await writeWhole(join(out, TOKENIZER_FILE), JSON.stringify(tokenizer))
+    else process.stderr.write(`its tokenizer is of a kind that is not read here: put the model's ${TOKENIZER_FILE} beside\n`)
+    if (chatTemplate) await writeWhole(join(out, 'tokenizer_config.json'), `${JSON.stringify({ chat_template: chatTemplate })}\n`)
     process.stdout.write(`${out}\n`)
   })

@@ -1,6 +1,6 @@
 // A training step on the CPU beside PyTorch's (oneDNN and MKL; f32 and bf16 by autocast, fused attention and AdamW): the same
-// weights, the same batch at every step, in turns, so that the losses must agree too.
-// node --conditions=source bench/train-torch.ts [--only small] [--precision f32] [--rounds 3] [--steps 4] [--threads 2] [--compile]
+// weights, the same batch at every step, in turns, so that the losses must agree too. bf16 of ours where the processor has it.
+// node --conditions=source bench/train-torch.ts [--only small] [--rounds 3] [--steps 4] [--threads 2] [--compile]
 
 import { execFileSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
@@ -14,6 +14,8 @@ import type { TokenBatch } from '../src/model/batch.ts'
 import type { ModelConfig } from '../src/model/config.ts'
 import { preset } from '../src/model/presets.ts'
 import { createTrainable, type Trainable } from '../src/model/trainable.ts'
+import type { Precision } from '../src/tensor/cpu/native/gemm-code.ts'
+import { hasBf16 } from '../src/tensor/cpu/native/tier.ts'
 import { randomUint32 } from '../src/train/shuffle.ts'
 import { median, saveResult } from './harness.ts'
 import { writeCheckpoint, writeTokens } from './llmc-files.ts'
@@ -21,14 +23,13 @@ import { writeCheckpoint, writeTokens } from './llmc-files.ts'
 const { values } = parseArgs({
   options: {
     only: { type: 'string' },
-    precision: { type: 'string' },
     rounds: { type: 'string', default: '3' },
     steps: { type: 'string', default: '4' },
     threads: { type: 'string', default: '2' },
     compile: { type: 'boolean', default: false },
   },
 })
-const rounds = Number(values.rounds)
+const roundCount = Number(values.rounds)
 const steps = Number(values.steps)
 const threads = Number(values.threads)
 
@@ -54,6 +55,7 @@ const shapes: Readonly<Record<string, Shape>> = {
 /** Of the fastest step, the first left out. CPU seconds are of all threads. */
 const timing = z.object({ losses: z.array(z.number()), seconds: z.number(), cpuSeconds: z.number(), version: z.string() })
 type Timing = z.output<typeof timing>
+type Round = Readonly<Record<'own' | 'torch' | 'ownBf16' | 'torchBf16', Timing>>
 
 const results: Record<string, unknown> = {}
 for (const [name, shape] of Object.entries(shapes)) if (!values.only || values.only === name) results[name] = await compare(name, shape)
@@ -61,41 +63,48 @@ saveResult('train-torch', { threads, mode: values.compile ? 'compile' : 'eager',
 
 /** Alternates the two, so that a machine that drifts drifts for both. */
 async function compare(name: string, shape: Shape) {
-  const { config, rows, length } = shape
+  const { rows, length } = shape
   const folder = await mkdtemp(join(tmpdir(), 'sluice-torch-'))
   const batch = randomBatch(shape)
   const tokens = Int32Array.from([...batch.ids, batch.targets[batch.targets.length - 1]])
-  const rounded: { own: Timing; f32: Timing; bf16: Timing }[] = []
+  const rounds: Round[] = []
   try {
     await writeTokens(folder, { train: tokens, val: tokens })
-    for (let round = 0; round < rounds; round++) {
-      const model = await createTrainable(config, { rows, length, threads, seed: 1 })
-      if (round === 0) await writeCheckpoint(join(folder, 'gpt2_124M.bin'), model)
-      const own = runOwn(model, batch)
-      await model.dispose()
-      const one = { own, f32: runPeer(folder, shape, 'f32'), bf16: runPeer(folder, shape, 'bf16') }
-      rounded.push(one)
-      const rate = ({ seconds }: Timing) => ((rows * length) / seconds).toFixed(0)
-      console.error(`${name}: tokens/s: sluice ${rate(one.own)}, PyTorch ${rate(one.f32)}, bf16 ${rate(one.bf16)}`)
+    for (let round = 0; round < roundCount; round++) {
+      const own = await runOwn(shape, batch, 'f32', round === 0 ? join(folder, 'gpt2_124M.bin') : undefined)
+      const torch = runPeer(folder, shape, 'f32')
+      const ownBf16 = hasBf16() ? await runOwn(shape, batch, 'bf16') : own
+      const times: Round = { own, torch, ownBf16, torchBf16: runPeer(folder, shape, 'bf16') }
+      rounds.push(times)
+      const rates = Object.entries(times).map(([who, { seconds }]) => `${who} ${((rows * length) / seconds).toFixed(0)}`)
+      console.error(`${name}: tokens/s: ${rates.join(', ')}`)
     }
   } finally {
     await rm(folder, { recursive: true })
   }
-  const [{ own, f32, bf16 }] = rounded
-  const rate = (of: 'own' | 'f32' | 'bf16') => Math.round(median(rounded.map((round) => (rows * length) / round[of].seconds)))
-  const cpu = (of: 'own' | 'f32' | 'bf16') => median(rounded.map((round) => round[of].cpuSeconds))
+  const of = (value: (round: Round) => number) => median(rounds.map(value))
+  const ofEach = (value: (timing: Timing) => number) => ({
+    sluice: of(({ own }) => value(own)),
+    torch: of(({ torch }) => value(torch)),
+    sluiceBf16: hasBf16() ? of(({ ownBf16 }) => value(ownBf16)) : undefined,
+    torchBf16: of(({ torchBf16 }) => value(torchBf16)),
+  })
+  const ratios = (value: (timing: Timing) => number) => ({
+    f32: of(({ own, torch }) => value(torch) / value(own)),
+    bf16: of(({ ownBf16, torchBf16 }) => value(torchBf16) / value(ownBf16)),
+    f32ToTorchBf16: of(({ own, torchBf16 }) => value(torchBf16) / value(own)),
+  })
+  const [{ own, torch, ownBf16, torchBf16 }] = rounds
+  const apart = (a: Timing, b: Timing) => Math.max(...a.losses.map((loss, step) => Math.abs(loss - b.losses[step])))
   return {
     rows,
     length,
-    torch: f32.version,
-    tokensPerSecond: { sluice: rate('own'), torch: rate('f32'), torchBf16: rate('bf16') },
-    cpuSecondsPerStep: { sluice: cpu('own'), torch: cpu('f32'), torchBf16: cpu('bf16') },
-    ratio: median(rounded.map((round) => round.f32.seconds / round.own.seconds)),
-    ratioToBf16: median(rounded.map((round) => round.bf16.seconds / round.own.seconds)),
-    ratioOfCpuTime: median(rounded.map((round) => round.f32.cpuSeconds / round.own.cpuSeconds)),
-    ratioOfCpuTimeToBf16: median(rounded.map((round) => round.bf16.cpuSeconds / round.own.cpuSeconds)),
-    largestDifferenceOfLosses: Math.max(...own.losses.map((loss, step) => Math.abs(loss - f32.losses[step]))),
-    largestDifferenceOfLossesToBf16: Math.max(...own.losses.map((loss, step) => Math.abs(loss - bf16.losses[step]))),
+    torch: torch.version,
+    tokensPerSecond: ofEach(({ seconds }) => Math.round((rows * length) / seconds)),
+    cpuSecondsPerStep: ofEach(({ cpuSeconds }) => cpuSeconds),
+    ratio: ratios(({ seconds }) => seconds),
+    ratioOfCpuTime: ratios(({ cpuSeconds }) => cpuSeconds),
+    largestDifferenceOfLosses: { f32: apart(own, torch), sluiceBf16: apart(own, ownBf16), torchBf16: apart(own, torchBf16) },
   }
 }
 
@@ -105,7 +114,15 @@ function randomBatch({ config, rows, length }: Shape): TokenBatch {
   return { kind: 'tokens', rows, length, ids: stream.slice(0, -1), targets: stream.slice(1), lo: new Int32Array(rows * length) }
 }
 
-function runOwn(model: Trainable, batch: TokenBatch): Timing {
+async function runOwn({ config, rows, length }: Shape, batch: TokenBatch, precision: Precision, checkpoint?: string): Promise<Timing> {
+  const model = await createTrainable(config, { rows, length, threads, precision, seed: 1 })
+  if (checkpoint) await writeCheckpoint(checkpoint, model)
+  const timing = takeSteps(model, batch)
+  await model.dispose()
+  return timing
+}
+
+function takeSteps(model: Trainable, batch: TokenBatch): Timing {
   const tokens = batch.rows * batch.length
   const losses: number[] = []
   let [seconds, cpuSeconds] = [Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY]

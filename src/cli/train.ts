@@ -70,7 +70,8 @@ async function run(options: TrainOptions, { isJson, peakGflops }: { isJson: bool
   try {
     return await train(options, {
       openTokenizer,
-      peakFlops: async (threads) => (peakGflops === undefined ? await measurePeakFlops(threads) : peakGflops * 1e9),
+      peakFlops: async ({ threads, precision }) =>
+        peakGflops === undefined ? await measurePeakFlops(threads, precision) : peakGflops * 1e9,
       signal: interrupt.signal,
       onFolder: (folder) => {
         curves = curvesFile(folder)

@@ -54,8 +54,8 @@ export type TrainOptions = z.input<typeof trainOptions>
 export interface TrainHooks {
   /** Reads a tokenizer.json: without it, no bits per byte and no examples. */
   readonly openTokenizer?: (file: string) => Promise<TextTokenizer>
-  /** Floating-point operations a second that so many threads could do: without it, no utilization. */
-  readonly peakFlops?: (threads: number) => Promise<number>
+  /** Floating-point operations a second that the machine could do under these settings: without it, no utilization. */
+  readonly peakFlops?: (settings: Pick<TrainSettings, 'threads' | 'precision'>) => Promise<number>
   /** Stops the run, its last whole step saved. */
   readonly signal?: AbortSignal
   readonly onReport?: (report: TrainReport) => void
@@ -236,10 +236,10 @@ async function runOrContinue(
     hooks.onNotice?.(`no validation: none of ${number(data.documents)} documents is held out at --validation-share ${validationShare}`)
   }
   if (data.tokenizerFile) await copyFile(data.tokenizerFile, join(folder, TOKENIZER_FILE))
-  const { threads, seed, zLoss, labelSmoothing, averageDecay } = settings
+  const { threads, seed, precision, zLoss, labelSmoothing, averageDecay } = settings
   const model = await createTrainable(config, {
     ...batchShape(settings),
-    ...{ threads, seed, loss: { zLoss, labelSmoothing } },
+    ...{ threads, seed, precision, loss: { zLoss, labelSmoothing } },
     groupOf: groupsOf(settings),
     keepsAverage: averageDecay > 0,
   })
@@ -247,7 +247,7 @@ async function runOrContinue(
     if (checkpoint) await restoreCheckpoint(checkpoint.folder, model)
     else if (start) await startFrom(start, model)
     const tokenBytes = tokenizer?.tokenBytes
-    const peakFlops = await hooks.peakFlops?.(threads)
+    const peakFlops = await hooks.peakFlops?.(settings)
     const outcome = await runLoop({ model, data, validation, settings, folder, state: checkpoint?.state, tokenBytes, ...hooks, peakFlops })
     return { ...outcome, folder, settings }
   } finally {

@@ -3,6 +3,7 @@ import { readFile, truncate, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { SluiceError } from '../../src/core/errors.ts'
+import { hasBf16 } from '../../src/tensor/cpu/native/tier.ts'
 import { loadModel, sample, type TrainOptions, train } from '../../src/train/index.ts'
 import { markovDocuments, temporaryFolder, writeShard } from './corpora.ts'
 
@@ -44,6 +45,18 @@ test('a transformer learns, and its folder says all about it', async () => {
     [...weights.values()].reduce((sum, { length }) => sum + length, 0),
     state.parameterCount,
   )
+})
+
+test('a transformer learns as much from products of bf16, and goes on with them alone', {
+  skip: hasBf16() ? false : 'no AVX-512 BF16 here',
+}, async () => {
+  await using folder = await temporaryFolder()
+  const options = { ...(await prepare(folder.path)), steps: 60, precision: 'bf16' as const }
+  const half = await train(options)
+  const whole = await train({ ...options, out: join(folder.path, 'f32'), precision: 'f32' })
+  const [rough, exact] = [half, whole].map(({ state }) => state.evaluation?.loss ?? Number.NaN)
+  assert.ok(rough !== exact && Math.abs(rough / exact - 1) < 0.01, `${rough}, ${exact} by f32`)
+  await assert.rejects(train({ ...options, precision: 'f32' }), refusal('SLUICE_TRAIN_CHANGED', /precision/))
 })
 
 test('the same command goes on after a stop, and says so where nothing is left to do', async () => {

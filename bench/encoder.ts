@@ -13,7 +13,7 @@ import { evaluate, precision } from '../src/lang/evaluate.ts'
 import { trainFastText } from '../src/lang/fasttext-train.ts'
 import { trainingOptions } from '../src/lang/training-options.ts'
 import { createClassifier } from '../src/model/classify.ts'
-import { type LoadedTokenizer, loadTokenizer } from '../src/tokenizer/tokenizer.ts'
+import { loadTokenizer } from '../src/tokenizer/tokenizer.ts'
 import { openCorpus } from '../src/tokens/corpus.ts'
 import { loadModel } from '../src/train/sample.ts'
 import { type TrainOptions, train } from '../src/train/train.ts'
@@ -31,13 +31,13 @@ const { values } = parseArgs({
   },
 })
 const LENGTH = 256
-/** Of a piece: a first and a last token stand around it. */
-const PIECE_TOKENS = LENGTH - 2
 const threads = Number(values.threads)
 const hooks = { openTokenizer, onNotice: console.error, onReport: reportEvaluation }
 
 interface LabelledSet {
   readonly texts: () => LabelledText[]
+  /** Tokens of a piece: a first and a last one stand around it. */
+  readonly pieceTokens: number
   /** Pieces of a text that are read. */
   readonly mostPieces: number
   readonly epochs: number
@@ -46,8 +46,8 @@ interface LabelledSet {
   readonly hasPlain: boolean
 }
 const sets: Readonly<Record<string, LabelledSet>> = {
-  reviews: { texts: reviews, mostPieces: 4, epochs: 2, seeds: [1, 2], hasPlain: true },
-  mail: { texts: mails, mostPieces: 1, epochs: 1, seeds: [1], hasPlain: false },
+  reviews: { texts: reviews, pieceTokens: 254, mostPieces: 2, epochs: 3, seeds: [1], hasPlain: false },
+  mail: { texts: mails, pieceTokens: 126, mostPieces: 1, epochs: 1, seeds: [1], hasPlain: true },
 }
 
 const tokenizer = await loadTokenizer(join(values.quickstart, 'tokenizer.json'))
@@ -89,9 +89,10 @@ async function writeReviews(): Promise<string> {
   return folder
 }
 
-async function compare(name: string, { texts, mostPieces, epochs, seeds, hasPlain }: LabelledSet) {
+async function compare(name: string, set: LabelledSet) {
+  const { texts, epochs, seeds, hasPlain } = set
   const { training, heldOut } = splitTexts(texts())
-  const pieces = training.flatMap(({ label, text }) => piecesOf(tokenizer, text, mostPieces).map((piece) => ({ label, text: piece })))
+  const pieces = training.flatMap(({ label, text }) => piecesOf(text, set).map((piece) => ({ label, text: piece })))
   const folder = join(values.out, name)
   await mkdir(folder, { recursive: true })
   const file = join(folder, 'train.jsonl')
@@ -113,7 +114,7 @@ async function compare(name: string, { texts, mostPieces, epochs, seeds, hasPlai
       threads,
     } as const
     const { folder: tuned } = await train({ ...options, ...from, out: join(folder, `${out}-${seed}`) }, hooks)
-    return await accuracyOf(tuned, heldOut, mostPieces)
+    return await accuracyOf(tuned, heldOut, set)
   }
   const accuracy: { encoder: number[]; withoutPretraining: number[]; fastText: number[] } = {
     encoder: [],
@@ -128,21 +129,20 @@ async function compare(name: string, { texts, mostPieces, epochs, seeds, hasPlai
   return { trained: training.length, heldOut: heldOut.length, largestClass: Math.max(largest, 1 - largest), accuracy }
 }
 
-function piecesOf({ encode, decode }: LoadedTokenizer, text: string, most: number): string[] {
-  const tokens = encode.call(tokenizer, text)
-  const count = Math.min(most, Math.max(1, Math.ceil(tokens.length / PIECE_TOKENS)))
-  return Array.from({ length: count }, (_, i) => decode.call(tokenizer, tokens.subarray(i * PIECE_TOKENS, (i + 1) * PIECE_TOKENS))).filter(
-    (piece) => piece.trim() !== '',
-  )
+function piecesOf(text: string, { pieceTokens, mostPieces }: LabelledSet): string[] {
+  const tokens = tokenizer.encode(text)
+  const count = Math.min(mostPieces, Math.max(1, Math.ceil(tokens.length / pieceTokens)))
+  const pieces = Array.from({ length: count }, (_, i) => tokenizer.decode(tokens.subarray(i * pieceTokens, (i + 1) * pieceTokens)))
+  return pieces.filter((piece) => piece.trim() !== '')
 }
 
-async function accuracyOf(folder: string, heldOut: readonly LabelledText[], mostPieces: number): Promise<number> {
+async function accuracyOf(folder: string, heldOut: readonly LabelledText[], set: LabelledSet): Promise<number> {
   const model = await loadModel(folder)
   const classifier = await createClassifier(model, { rows: 16, length: LENGTH, threads })
   const frame = (piece: string) => [tokenizer.vocabularySize, ...tokenizer.encode(piece), tokenizer.endOfText].slice(0, LENGTH)
   try {
     const right = heldOut.filter(({ label, text }) => {
-      const predictions = classifier.predict(piecesOf(tokenizer, text, mostPieces).map(frame))
+      const predictions = classifier.predict(piecesOf(text, set).map(frame))
       const votes = model.state.labels.map((_, index) =>
         predictions.reduce((sum, { probabilities }) => sum + Math.log(probabilities[index]), 0),
       )

@@ -11,7 +11,7 @@ import { hash128 } from '../../src/core/identity.ts'
 import type { Barrier } from '../../src/core/stage.ts'
 import { readDefinition } from '../../src/dedup/build-index.ts'
 import { EarlierBuilds } from '../../src/dedup/earlier-builds.ts'
-import { compactIndex, forgetBuild, inspectIndex, mergeIndexes, verifyIndex } from '../../src/dedup/index-upkeep.ts'
+import { compactIndex, forgetBuild, inspectIndex, mergeIndexes, verifyIndex, visitRepeated } from '../../src/dedup/index-upkeep.ts'
 import { mergeRuns } from '../../src/dedup/merge.ts'
 import { exactDedup } from '../../stages/exact-dedup.ts'
 import { minhashDedup } from '../../stages/minhash-dedup.ts'
@@ -183,6 +183,11 @@ test('builds one after another keep what one build of all of them keeps', async 
           if (compact[night]) await compactIndex(index)
         }
         assert.deepEqual(kept, [...new Set(builds.flat())])
+        // How often a text was seen over all builds, whatever was compacted in between.
+        const times = [...new Set(builds.flat())].map((text) => builds.flat().filter((other) => other === text).length)
+        const counted: number[] = []
+        await visitRepeated(index, ({ seen }) => counted.push(seen))
+        assert.deepEqual(counted.sort(), times.filter((count) => count > 1).sort())
       },
     ),
     { numRuns: 20 },

@@ -10,6 +10,7 @@ import { fileURLToPath } from 'node:url'
 import { z } from 'zod'
 import { SluiceError } from '../../src/core/errors.ts'
 import type { Batch } from '../../src/model/batch.ts'
+import { parameterNameOf } from '../../src/model/hf/names.ts'
 import { createReader } from '../../src/model/reader.ts'
 import { createTrainable } from '../../src/model/trainable.ts'
 import { isPretrained, readPretrained, writePretrained } from '../../src/train/pretrained.ts'
@@ -229,4 +230,16 @@ test('what would be computed otherwise is refused by its name', async () => {
   await assert.rejects(readPretrained(await changed('llama', folder.path, { intermediate_size: 24 })), wrong)
   await assert.rejects(readPretrained(await changed('llama', folder.path, { num_hidden_layers: 3 })), wrong)
   await assert.rejects(readPretrained(await changed('llama', folder.path, { num_hidden_layers: 1 })), wrong)
+})
+
+test('what released files hold beside the weights is no parameter, and early names are those of today', async () => {
+  const nameIn = async (fixture: string, stored: string) => parameterNameOf(stored, (await readPretrained(join(fixtures, fixture))).config)
+  assert.equal(await nameIn('gpt2', 'h.0.attn.bias'), undefined)
+  assert.equal(await nameIn('gpt2', 'h.0.attn.c_attn.bias'), 'transformer.h.0.attn.c_attn.bias')
+  assert.equal(await nameIn('smollm2', 'lm_head.weight'), undefined)
+  assert.equal(await nameIn('llama', 'model.layers.0.self_attn.rotary_emb.inv_freq'), undefined)
+  assert.equal(await nameIn('bert', 'cls.seq_relationship.weight'), undefined)
+  assert.equal(await nameIn('bert', 'bert.embeddings.LayerNorm.gamma'), 'bert.embeddings.LayerNorm.weight')
+  assert.equal(await nameIn('t5', 'decoder.block.0.layer.1.EncDecAttention.relative_attention_bias.weight'), undefined)
+  assert.equal(await nameIn('t5', 'decoder.embed_tokens.weight'), undefined)
 })

@@ -42,7 +42,8 @@ const modernBert: Family = {
 const t5: Family = {
   prefix: '',
   bare: /^$/,
-  ignored: /^(encoder|decoder)\.embed_tokens\.weight$/,
+  // released checkpoints hold a bias of distances between the two sides that no model reads
+  ignored: /^(encoder|decoder)\.embed_tokens\.weight$|\.EncDecAttention\.relative_attention_bias\.weight$/,
   tied: /^lm_head\.weight$/,
 }
 

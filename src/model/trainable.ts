@@ -2,10 +2,11 @@
 // Same seed and batches give the same losses bit for bit on one machine, for any number of threads.
 
 import { SluiceError } from '../core/errors.ts'
-import { cpuArenaStart, createCpuDevice } from '../tensor/cpu/cpu-device.ts'
+import { cpuArenaStart, createCpuDevice, largestArenaBytes } from '../tensor/cpu/cpu-device.ts'
 import type { Precision } from '../tensor/cpu/native/gemm-code.ts'
 import { differentiate } from '../tensor/differentiate.ts'
 import { addresses, placeActivations, placePersistent } from '../tensor/plan.ts'
+import { fitActivations } from '../tensor/recompute.ts'
 import { elements } from '../tensor/shape.ts'
 import type { Batch } from './batch.ts'
 import { batchLoader } from './batch-loader.ts'
@@ -46,6 +47,8 @@ export interface Trainable {
   readonly parameterCount: number
   readonly flopsPerToken: number
   readonly arenaBytes: number
+  /** Operations of the forward pass that run twice, to save memory. */
+  readonly repeatedOperations: number
   /** Mean loss (nats) over the targets and how many there were; no gradients. */
   evaluate(batch: Batch): { loss: number; targets: number }
   /** Forward and backward: adds gradients of the sum of losses divided by `denominator`; returns the sum of losses and targets. */
@@ -70,6 +73,8 @@ export interface TrainableOptions extends BatchShape {
   readonly seed: number
   /** What operands of matrix products are rounded to; weights, gradients and sums stay f32. Default f32. */
   readonly precision?: Precision
+  /** Bytes for weights, gradients, moments and activations: some of these are computed twice where all would take more. */
+  readonly memoryBytes?: number
   readonly loss?: LossOptions
   /** The group of each parameter; `defaultGroup` where absent. */
   readonly groupOf?: GroupOf
@@ -77,15 +82,25 @@ export interface TrainableOptions extends BatchShape {
   readonly keepsAverage?: boolean
 }
 
-/** @throws SluiceError SLUICE_MODEL_LENGTH where rows are longer than the model's context; SLUICE_TENSOR_MEMORY where it does not fit */
+function tooLarge(leastBytes: number, memoryBytes: number): SluiceError {
+  const [least, given] = [leastBytes, memoryBytes].map((bytes) => bytes.toLocaleString('en-US'))
+  return new SluiceError('SLUICE_TENSOR_MEMORY', `a step needs at least ${least} bytes, ${given} are given`, {
+    fix: 'give more, or take fewer rows a pass, shorter rows or a smaller model',
+  })
+}
+
+/** @throws SluiceError SLUICE_MODEL_LENGTH where rows are longer than the model's context; SLUICE_TENSOR_MEMORY where it does not fit, activations computed twice */
 export async function createTrainable(config: ModelConfig, options: TrainableOptions): Promise<Trainable> {
   const { rows, threads, seed, precision, loss, groupOf = defaultGroup, keepsAverage = false } = options
   const tape = traceTraining(config, options, loss)
   const { graph, losses, evaluation } = tape
-  const { records: training, gradients } = differentiate(graph)
+  const { records: whole, gradients } = differentiate(graph)
   const { states, hypers, normRecords, updateRecords } = createOptimizer(graph, tape.parameters, gradients, { groupOf, keepsAverage })
   const persistent = placePersistent(graph.tensors, cpuArenaStart)
-  const trainingPlan = placeActivations(training, new Set([losses]), persistent.endBytes)
+  const { memoryBytes = largestArenaBytes(threads) } = options
+  const budget = { kept: new Set([losses]), startBytes: persistent.endBytes, endBytes: cpuArenaStart + memoryBytes }
+  const { records: training, placement: trainingPlan, repeated: repeatedOperations } = fitActivations(graph, whole, budget)
+  if (options.memoryBytes && trainingPlan.endBytes > budget.endBytes) throw tooLarge(trainingPlan.endBytes - cpuArenaStart, memoryBytes)
   const forwardPlan = placeActivations(evaluation.records, new Set([evaluation.losses]), persistent.endBytes)
   const updatePlan = placeActivations(updateRecords, new Set(), persistent.endBytes)
   const arenaBytes = Math.max(trainingPlan.endBytes, forwardPlan.endBytes, updatePlan.endBytes) - cpuArenaStart
@@ -162,6 +177,7 @@ export async function createTrainable(config: ModelConfig, options: TrainableOpt
     parameterCount: parameterCount(config),
     flopsPerToken: flopsPerToken(config, options),
     arenaBytes,
+    repeatedOperations,
     evaluate(batch) {
       const count = load(batch)
       device.run(forwardProgram)

@@ -68,6 +68,12 @@ export const trainSettings = z.strictObject({
   keepEvery: z.int().min(0).describe('checkpoints of steps divisible by it stay too; 0: none'),
   keepBest: z.boolean().describe('the checkpoint of the lowest validation loss stays too'),
   threads: z.int().min(1).max(1024).describe('threads that compute'),
+  memory: z
+    .number()
+    .min(0)
+    .describe(
+      'bytes for weights, gradients, moments and activations: where all would take more, some are computed twice; 0: what there is',
+    ),
 })
 export type TrainSettings = z.output<typeof trainSettings>
 
@@ -80,6 +86,7 @@ const changeable: ReadonlySet<string> = new Set<keyof TrainSettings>([
   'keepEvery',
   'keepBest',
   'threads',
+  'memory',
 ])
 
 /** Settings that runs of the first version did not have: what they did, and the defaults of now. */
@@ -104,6 +111,7 @@ export const laterSettings = {
   precision: 'f32',
   keepEvery: 0,
   keepBest: true,
+  memory: 0,
 } as const satisfies Partial<TrainSettings>
 
 /** Muon's updates are of one size whatever the gradient's: it is told a rate ten times AdamW's, as in nanochat. */
@@ -208,6 +216,7 @@ export function resolveSettings(options: SettingOptions, facts: RunFacts): Resol
       keepEvery: options.keepEvery ?? laterSettings.keepEvery,
       keepBest: options.keepBest ?? laterSettings.keepBest,
       threads: choose(options.threads, cores, `threads ${cores} (cores of this machine)`),
+      memory: options.memory ?? laterSettings.memory,
     }),
   }
 }

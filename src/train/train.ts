@@ -236,13 +236,15 @@ async function runOrContinue(
     hooks.onNotice?.(`no validation: none of ${number(data.documents)} documents is held out at --validation-share ${validationShare}`)
   }
   if (data.tokenizerFile) await copyFile(data.tokenizerFile, join(folder, TOKENIZER_FILE))
-  const { threads, seed, precision, zLoss, labelSmoothing, averageDecay } = settings
+  const { threads, seed, precision, memory, zLoss, labelSmoothing, averageDecay } = settings
   const model = await createTrainable(config, {
     ...batchShape(settings),
-    ...{ threads, seed, precision, loss: { zLoss, labelSmoothing } },
+    ...{ threads, seed, precision, memoryBytes: memory || undefined, loss: { zLoss, labelSmoothing } },
     groupOf: groupsOf(settings),
     keepsAverage: averageDecay > 0,
   })
+  if (model.repeatedOperations > 0)
+    hooks.onNotice?.(`memory ${number(Math.ceil(model.arenaBytes / 1e6))} MB: ${model.repeatedOperations} operations run twice a pass`)
   try {
     if (checkpoint) await restoreCheckpoint(checkpoint.folder, model)
     else if (start) await startFrom(start, model)

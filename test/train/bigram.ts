@@ -67,6 +67,7 @@ export function bigramModel(config: ModelConfig, vocabularySize: number, seed = 
     parameterCount: vocabularySize * (vocabularySize + 1),
     flopsPerToken: 6 * vocabularySize,
     arenaBytes: 0,
+    repeatedOperations: 0,
     evaluate: (batch) => {
       const { lossSum, targets } = pass(batch)
       return { loss: lossSum / targets, targets }

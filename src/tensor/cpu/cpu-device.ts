@@ -43,6 +43,14 @@ export interface CpuDeviceOptions {
 
 export const cpuArenaStart = ARENA_START
 
+/** Room for a thread's scratch, more than rows of usual length need. */
+const SCRATCH_BYTES = 2 ** 24
+
+/** What a plan may count on. */
+export function largestArenaBytes(threads: number): number {
+  return MAXIMUM_PAGES * PAGE_BYTES - ARENA_START - LAUNCH_CAPACITY * LAUNCH_WORDS * 4 - threads * SCRATCH_BYTES
+}
+
 const tierNames: Readonly<Record<CpuTier, string>> = { wasm: 'WASM SIMD', avx2: 'AVX2', avx512: 'AVX-512' }
 
 /** @throws SluiceError SLUICE_TENSOR_MEMORY where the arena does not fit a WASM memory of 4 GiB; SLUICE_CPU_PRECISION without bf16 */

@@ -9,7 +9,7 @@ import { Command } from 'commander'
 import { loadKernel } from '../core/kernels.ts'
 import { packageVersion } from '../core/version.ts'
 import { libdeflate } from '../io/libdeflate.ts'
-import { chooseTier, cpuTiers, isAvailable } from '../tensor/cpu/native/tier.ts'
+import { chooseTier, cpuTiers, hasBf16, whyNot } from '../tensor/cpu/native/tier.ts'
 import { exitCodes } from './exit-codes.ts'
 import { formatBytes } from './run-options.ts'
 
@@ -104,10 +104,20 @@ const checks: readonly { readonly check: string; readonly look: Look }[] = [
   {
     check: 'matrix products',
     look: () => {
-      const available = cpuTiers.filter((tier) => isAvailable(tier))
+      const chosen = chooseTier()
+      const others = cpuTiers.filter((tier) => tier !== chosen)
+      const also = others.filter((tier) => whyNot(tier) === undefined)
       return {
-        isFine: true,
-        found: `${chooseTier()} (${available.length > 1 ? `also ${available.slice(1).join(', ')}; ` : ''}SLUICE_CPU chooses)`,
+        isFine: true, // nothing is missing without it
+        found: [
+          chosen,
+          hasBf16() ? 'bf16 too (--precision bf16)' : 'no bf16',
+          ...(also.length > 0 ? [`also ${also.join(', ')} by SLUICE_CPU`] : []),
+          ...others.flatMap((tier) => {
+            const reason = whyNot(tier)
+            return reason ? [`no ${tier}: ${reason}`] : []
+          }),
+        ].join('; '),
       }
     },
   },

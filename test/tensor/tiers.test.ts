@@ -170,3 +170,20 @@ test('the tier can be chosen, and without native code it is WASM', () => {
   assert.match(tierWith({ SLUICE_CPU: 'sse' }), /^SLUICE_CPU .*sse/)
   assert.match(tierWith({ SLUICE_CPU: 'avx2', SLUICE_NATIVE: 'off' }), /^SLUICE_CPU .*does not have/)
 })
+
+test('where the system refuses to make memory executable, the tier is WASM, and the reason is told', (t) => {
+  const module = (path: string) => JSON.stringify(new URL(`../../src/${path}`, import.meta.url).href)
+  // PR_SET_MDWE (65): no page that was not executable becomes so, in a process of its own
+  const script = `import { loadLibrary } from ${module('core/native.ts')}
+    import { chooseTier, whyNot } from ${module('tensor/cpu/native/tier.ts')}
+    const prctl = loadLibrary(['libc.so.6', 'libc.musl-x86_64.so.1'])?.func('int prctl(int, ulong, ulong, ulong, ulong)')
+    console.log(prctl?.(65, 1, 0, 0, 0) ?? -1, chooseTier(), '/', whyNot('avx2'))`
+  const isLinux = process.platform === 'linux' && process.arch === 'x64'
+  if (!isLinux || !isAvailable('avx2')) return t.skip('no avx2 here')
+  const out = execFileSync(process.execPath, ['--input-type=module', '-e', script], {
+    encoding: 'utf8',
+    env: { ...process.env, SLUICE_CPU: '' },
+  })
+  if (!out.startsWith('0 ')) return t.skip('this kernel cannot forbid executable memory')
+  assert.match(out, /^0 wasm \/ the system refuses/)
+})

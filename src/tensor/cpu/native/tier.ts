@@ -3,6 +3,7 @@
 
 import { readFileSync } from 'node:fs'
 import { SluiceError } from '../../../core/errors.ts'
+import { loadKoffi } from '../../../core/native.ts'
 import { type Vectors, vectorBytes } from './assembler.ts'
 import { makeExecutable } from './executable.ts'
 import { gemmCode, type Precision } from './gemm-code.ts'
@@ -30,7 +31,17 @@ export function chooseTier(): CpuTier {
 }
 
 export function isAvailable(tier: CpuTier): boolean {
-  return tier === 'wasm' || (neededFlags[tier].every((flag) => processorFlags().has(flag)) && probe(tier))
+  return whyNot(tier) === undefined
+}
+
+/** Why this machine does not have a tier, for people; undefined where it has. */
+export function whyNot(tier: CpuTier): string | undefined {
+  if (tier === 'wasm') return undefined
+  if (process.platform !== 'linux' || process.arch !== 'x64') return 'for Linux on x86-64 only'
+  const missing = neededFlags[tier].filter((flag) => !processorFlags().has(flag))
+  if (missing.length > 0) return `the processor has no ${missing.join(', ')}`
+  if (!loadKoffi()) return process.env.SLUICE_NATIVE === 'off' ? 'SLUICE_NATIVE is off' : 'koffi is not installed'
+  return probe(tier) ? undefined : 'the system refuses to make memory executable'
 }
 
 const bf16Flags = ['avx512_bf16', 'avx512bw']

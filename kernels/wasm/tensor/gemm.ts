@@ -224,7 +224,27 @@ export function rowTimesMatrix(p: usize, block: i32, scratch: usize): void {
     const x = address(p, 3) + floats(row * K), y = address(p, 5) + floats(row * M)
     for (let j = from; j < to; j++) store<f32>(y + floats(j), bias != 0 ? load<f32>(bias + floats(j)) : 0)
     if (int(p, 7) != 0) {
-      for (let k = 0; k < K; k++) {
+      let k = 0
+      // four rows of w at a time: an output is loaded and stored once for them, in the same order of sums
+      for (; k + 4 <= K; k += 4) {
+        const a = load<f32>(x + floats(k)), b = load<f32>(x + floats(k), 4), c = load<f32>(x + floats(k), 8), d = load<f32>(x + floats(k), 12)
+        const a4 = f32x4.splat(a), b4 = f32x4.splat(b), c4 = f32x4.splat(c), d4 = f32x4.splat(d)
+        const wa = w + floats(k * M), wb = wa + floats(M), wc = wb + floats(M), wd = wc + floats(M)
+        let j = from
+        for (; j + 4 <= to; j += 4) {
+          let sum = f32x4.relaxed_madd(a4, v128.load(wa + floats(j)), v128.load(y + floats(j)))
+          sum = f32x4.relaxed_madd(b4, v128.load(wb + floats(j)), sum)
+          sum = f32x4.relaxed_madd(c4, v128.load(wc + floats(j)), sum)
+          v128.store(y + floats(j), f32x4.relaxed_madd(d4, v128.load(wd + floats(j)), sum))
+        }
+        for (; j < to; j++) {
+          let sum: f32 = load<f32>(y + floats(j)) + a * load<f32>(wa + floats(j))
+          sum += b * load<f32>(wb + floats(j))
+          sum += c * load<f32>(wc + floats(j))
+          store<f32>(y + floats(j), sum + d * load<f32>(wd + floats(j)))
+        }
+      }
+      for (; k < K; k++) {
         const factor = load<f32>(x + floats(k)), four = f32x4.splat(factor), wk = w + floats(k * M)
         let j = from
         for (; j + 4 <= to; j += 4) v128.store(y + floats(j), f32x4.relaxed_madd(four, v128.load(wk + floats(j)), v128.load(y + floats(j))))

@@ -1,8 +1,9 @@
 // A training step on the CPU device: tokens/s, and where the time goes by operation. The first shape is that of llm.c's CPU
 // program (GPT-2 124M, 4 rows of 64 tokens), the others those of the quickstart.
-// node --conditions=source bench/train-step.ts [--threads 2] [--only quickstart] [--json]
+// node --conditions=source bench/train-step.ts [--threads 2] [--only quickstart] [--precision bf16] [--json]
 
 import { parseArgs } from 'node:util'
+import { z } from 'zod'
 import type { TokenBatch } from '../src/model/batch.ts'
 import { type DecoderConfig, decoderConfig } from '../src/model/config.ts'
 import { initialValues } from '../src/model/init.ts'
@@ -10,6 +11,7 @@ import { preset } from '../src/model/presets.ts'
 import { traceTraining } from '../src/model/trace.ts'
 import { createTrainable } from '../src/model/trainable.ts'
 import { createCpuDevice } from '../src/tensor/cpu/cpu-device.ts'
+import { precisions } from '../src/tensor/cpu/native/gemm-code.ts'
 import { differentiate } from '../src/tensor/differentiate.ts'
 import type { OpRecord } from '../src/tensor/graph.ts'
 import { type OpName, operations } from '../src/tensor/operations.ts'
@@ -17,9 +19,15 @@ import { addresses, placeActivations, placePersistent } from '../src/tensor/plan
 import { uniform } from '../src/tensor/rng.ts'
 
 const { values: options } = parseArgs({
-  options: { threads: { type: 'string', default: '2' }, only: { type: 'string' }, json: { type: 'boolean', default: false } },
+  options: {
+    threads: { type: 'string', default: '2' },
+    only: { type: 'string' },
+    precision: { type: 'string', default: 'f32' },
+    json: { type: 'boolean', default: false },
+  },
 })
 const threads = Number(options.threads)
+const precision = z.enum(precisions).parse(options.precision)
 
 interface Shape {
   readonly config: DecoderConfig
@@ -68,7 +76,7 @@ function noise({ config, rows, length }: Shape): TokenBatch {
 /** Forward, backward and update; the best step after two to warm up. */
 async function stepsPerSecond(shape: Shape) {
   const { config, rows, length, steps } = shape
-  const model = await createTrainable(config, { rows, length, threads, seed: 1 })
+  const model = await createTrainable(config, { rows, length, threads, precision, seed: 1 })
   const batch = noise(shape)
   const adamw = { learningRate: 1e-4, beta1: 0.9, beta2: 0.95, epsilon: 1e-8, weightDecay: 0.1, maxNorm: 1 }
   let seconds = Infinity
@@ -94,7 +102,7 @@ async function timeTable(shape: Shape) {
   const { records } = differentiate(tape.graph)
   const persistent = placePersistent(tape.graph.tensors, 0)
   const { endBytes } = placeActivations(records, new Set([tape.losses]), persistent.endBytes)
-  const device = await createCpuDevice({ arenaBytes: endBytes, threads, records })
+  const device = await createCpuDevice({ arenaBytes: endBytes, threads, records, precision })
   const start = device.arenaStart
   const moved = placePersistent(tape.graph.tensors, start)
   const at = addresses(moved, placeActivations(records, new Set([tape.losses]), moved.endBytes))

@@ -19,6 +19,7 @@ const comparisons = [
   ['classifier'],
   ['signals', '--peers'],
   ['train-llmc'],
+  ['train-torch'],
 ]
 const names = readdirSync(import.meta.dirname)
   .filter(

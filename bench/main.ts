@@ -23,7 +23,9 @@ const comparisons = [
 ]
 const names = readdirSync(import.meta.dirname)
   .filter(
-    (name) => name.endsWith('.ts') && !['main.ts', 'harness.ts', 'labelled-texts.ts', 'llmc-files.ts', 'token-shards.ts'].includes(name),
+    (name) =>
+      name.endsWith('.ts') &&
+      !['main.ts', 'harness.ts', 'labelled-texts.ts', 'llmc-files.ts', 'token-shards.ts', 'value-comparison.ts'].includes(name),
   )
   .map((name) => name.slice(0, -3))
 

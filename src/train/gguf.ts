@@ -3,6 +3,7 @@
 
 import { type FileHandle, open } from 'node:fs/promises'
 import { SluiceError } from '../core/errors.ts'
+import { diskError } from '../io/disk-errors.ts'
 import { elements } from '../tensor/shape.ts'
 import { type BlockFormat, blockFormats } from './gguf-blocks.ts'
 
@@ -39,14 +40,16 @@ export class GgufFile {
     this.#file = file
   }
 
-  /** @throws SluiceError `SLUICE_GGUF_DAMAGED` where the file is none, or its head is not whole */
+  /** @throws SluiceError `SLUICE_GGUF_DAMAGED` where the file is none, or its head is not whole; `SLUICE_FILE_MISSING` */
   static async open(path: string): Promise<GgufFile> {
-    const file = await open(path, 'r')
+    const file = await open(path, 'r').catch((error: unknown) => {
+      throw diskError(error, path)
+    })
     try {
       return new GgufFile(path, file, await readHead(path, file))
     } catch (error) {
       await file.close()
-      throw error
+      throw diskError(error, path)
     }
   }
 

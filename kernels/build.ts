@@ -35,7 +35,10 @@ const names = readdirSync(sources)
   .filter((name) => name.endsWith('.ts'))
   .map((name) => name.slice(0, -3))
 await Promise.all(names.map(compile))
-if (process.argv.includes('--dist')) cpSync(output, distribution, { recursive: true, filter: (path) => !path.endsWith('.hash') })
+if (process.argv.includes('--dist')) {
+  cpSync(output, distribution, { recursive: true, filter: (path) => !path.endsWith('.hash') })
+  cpSync(new URL('./cuda/', import.meta.url), new URL('../dist/kernels/cuda/', import.meta.url), { recursive: true }) // compiled where they run
+}
 
 async function compile(name: string): Promise<void> {
   const file = new URL(`${name}.ts`, sources)

@@ -2,12 +2,14 @@
 // Same seed and batches give the same losses bit for bit on one machine, for any number of threads.
 
 import { SluiceError } from '../core/errors.ts'
-import { cpuArenaStart, createCpuDevice, largestArenaBytes } from '../tensor/cpu/cpu-device.ts'
 import type { Precision } from '../tensor/cpu/native/gemm-code.ts'
+import type { CudaOptions } from '../tensor/cuda/cuda-device.ts'
 import { differentiate } from '../tensor/differentiate.ts'
+import type { OpRecord } from '../tensor/graph.ts'
 import { addresses, placeActivations, placePersistent } from '../tensor/plan.ts'
 import { fitActivations } from '../tensor/recompute.ts'
 import { elements } from '../tensor/shape.ts'
+import { openBackend } from './backend.ts'
 import type { Batch } from './batch.ts'
 import { batchLoader } from './batch-loader.ts'
 import type { ModelConfig } from './config.ts'
@@ -71,6 +73,8 @@ export interface Trainable {
 export interface TrainableOptions extends BatchShape {
   readonly threads: number
   readonly seed: number
+  /** What computes; default: the CPU. */
+  readonly device?: 'cpu' | CudaOptions
   /** What operands of matrix products are rounded to; weights, gradients and sums stay f32. Default f32. */
   readonly precision?: Precision
   /** Bytes for weights, gradients, moments and activations: some of these are computed twice where all would take more. */
@@ -91,20 +95,29 @@ function tooLarge(leastBytes: number, memoryBytes: number): SluiceError {
 
 /** @throws SluiceError SLUICE_MODEL_LENGTH where rows are longer than the model's context; SLUICE_TENSOR_MEMORY where it does not fit, activations computed twice */
 export async function createTrainable(config: ModelConfig, options: TrainableOptions): Promise<Trainable> {
-  const { rows, threads, seed, precision, loss, groupOf = defaultGroup, keepsAverage = false } = options
+  const { rows, seed, loss, groupOf = defaultGroup, keepsAverage = false } = options
   const tape = traceTraining(config, options, loss)
   const { graph, losses, evaluation } = tape
   const { records: whole, gradients } = differentiate(graph)
   const { states, hypers, normRecords, updateRecords } = createOptimizer(graph, tape.parameters, gradients, { groupOf, keepsAverage })
-  const persistent = placePersistent(graph.tensors, cpuArenaStart)
-  const { memoryBytes = largestArenaBytes(threads) } = options
-  const budget = { kept: new Set([losses]), startBytes: persistent.endBytes, endBytes: cpuArenaStart + memoryBytes }
+  const others = [...evaluation.records, ...normRecords, ...updateRecords]
+  const backend = openBackend(options)
+  const { arenaStart, bytesOf } = backend
+  const persistent = placePersistent(graph.tensors, arenaStart)
+  const { memoryBytes = backend.largestArenaBytes([...whole, ...others]) } = options
+  const budget = {
+    ...{ kept: new Set([losses]), startBytes: persistent.endBytes, endBytes: arenaStart + memoryBytes },
+    bytesOf: (program: readonly OpRecord[]) => bytesOf([...program, ...others]),
+  }
   const { records: training, placement: trainingPlan, repeated: repeatedOperations } = fitActivations(graph, whole, budget)
-  if (options.memoryBytes && trainingPlan.endBytes > budget.endBytes) throw tooLarge(trainingPlan.endBytes - cpuArenaStart, memoryBytes)
-  const forwardPlan = placeActivations(evaluation.records, new Set([evaluation.losses]), persistent.endBytes)
-  const updatePlan = placeActivations(updateRecords, new Set(), persistent.endBytes)
-  const arenaBytes = Math.max(trainingPlan.endBytes, forwardPlan.endBytes, updatePlan.endBytes) - cpuArenaStart
-  const device = await createCpuDevice({ arenaBytes, threads, records: [...training, ...updateRecords], precision })
+  if ((options.memoryBytes || backend.isExact) && trainingPlan.endBytes > budget.endBytes)
+    throw tooLarge(trainingPlan.endBytes - arenaStart, memoryBytes)
+  const records = [...training, ...others]
+  const size = bytesOf(records)
+  const forwardPlan = placeActivations(evaluation.records, new Set([evaluation.losses]), persistent.endBytes, size)
+  const updatePlan = placeActivations(updateRecords, new Set(), persistent.endBytes, size)
+  const arenaBytes = Math.max(trainingPlan.endBytes, forwardPlan.endBytes, updatePlan.endBytes) - arenaStart
+  const device = await backend.createDevice(arenaBytes, records)
 
   const at = addresses(persistent)
   const trainingAt = addresses(persistent, trainingPlan)

@@ -9,7 +9,7 @@ export interface Program {
 }
 
 export interface Device<P extends Program = Program> {
-  readonly kind: 'cpu' | 'reference'
+  readonly kind: 'cpu' | 'cuda' | 'reference'
   readonly name: string
   /** First byte that a plan may use, and the first that it may not. */
   readonly arenaStart: number

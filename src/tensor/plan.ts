@@ -20,6 +20,11 @@ export interface Life {
   readonly last: number
 }
 
+/** Bytes that a tensor occupies, padding included. */
+export type BytesOf = (tensor: Tensor) => number
+
+const fourBytesEach: BytesOf = (tensor) => paddedBytes(tensor.shape)
+
 /** Everything that outlives a step, one after another in the order of the tape. */
 export function placePersistent(tensors: readonly Tensor[], startBytes: number): Placement {
   const offsets = new Map<Tensor, number>()
@@ -36,13 +41,19 @@ export function placePersistent(tensors: readonly Tensor[], startBytes: number):
  * Activations of one program: the largest first, each at the lowest offset where no tensor with a crossing life lies.
  *
  * @param kept tensors that are read after the program's end
+ * @param bytesOf what each occupies, where devices keep activations in other types than the tape's
  */
-export function placeActivations(records: readonly OpRecord[], kept: ReadonlySet<Tensor>, startBytes: number): Placement {
+export function placeActivations(
+  records: readonly OpRecord[],
+  kept: ReadonlySet<Tensor>,
+  startBytes: number,
+  bytesOf: BytesOf = fourBytesEach,
+): Placement {
   const placed: { life: Life; start: number; end: number }[] = []
   let endBytes = startBytes
-  const bySize = lives(records, kept).sort((a, b) => paddedBytes(b.tensor.shape) - paddedBytes(a.tensor.shape) || a.tensor.id - b.tensor.id)
+  const bySize = lives(records, kept).sort((a, b) => bytesOf(b.tensor) - bytesOf(a.tensor) || a.tensor.id - b.tensor.id)
   for (const life of bySize) {
-    const size = paddedBytes(life.tensor.shape)
+    const size = bytesOf(life.tensor)
     const inTheWay = placed
       .filter((other) => other.life.first <= life.last && life.first <= other.life.last)
       .sort((a, b) => a.start - b.start)

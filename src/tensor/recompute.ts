@@ -3,7 +3,7 @@
 // same operands by the same kernels, so that every bit stays. As few pieces as the budget asks for.
 
 import type { Graph, OpRecord } from './graph.ts'
-import { type Placement, placeActivations } from './plan.ts'
+import { type BytesOf, type Placement, placeActivations } from './plan.ts'
 import { paddedBytes } from './shape.ts'
 import { type Operands, storageOf, type Tensor } from './tensor.ts'
 
@@ -13,6 +13,8 @@ export interface Budget {
   readonly startBytes: number
   /** What the placement should end at; it ends later where even that does not suffice. */
   readonly endBytes: number
+  /** What activations of a program occupy, where the device keeps some in other types than the tape's. */
+  bytesOf?(records: readonly OpRecord[]): BytesOf
 }
 
 export interface Fitted {
@@ -27,7 +29,7 @@ export function fitActivations(graph: Graph, records: readonly OpRecord[], budge
   const { kept, startBytes, endBytes } = budget
   const fit = (program: readonly OpRecord[]): Fitted => ({
     records: program,
-    placement: placeActivations(program, kept, startBytes),
+    placement: placeActivations(program, kept, startBytes, budget.bytesOf?.(program)),
     repeated: program.length - records.length,
   })
   const whole = fit(records)

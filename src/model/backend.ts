@@ -1,0 +1,45 @@
+// What a model runs on, before its memory plan is made: what tensors occupy there, and how much there is.
+
+import { cpuArenaStart, createCpuDevice, largestArenaBytes } from '../tensor/cpu/cpu-device.ts'
+import type { Precision } from '../tensor/cpu/native/gemm-code.ts'
+import { type CudaOptions, openCuda } from '../tensor/cuda/cuda-device.ts'
+import type { Device } from '../tensor/device.ts'
+import type { OpRecord } from '../tensor/graph.ts'
+import type { BytesOf } from '../tensor/plan.ts'
+import { paddedBytes } from '../tensor/shape.ts'
+
+export interface Backend {
+  readonly arenaStart: number
+  /** Whether the largest arena is what this machine has, not what the backend could address. */
+  readonly isExact: boolean
+  /** @param records all that the device will run */
+  largestArenaBytes(records: readonly OpRecord[]): number
+  bytesOf(records: readonly OpRecord[]): BytesOf
+  createDevice(arenaBytes: number, records: readonly OpRecord[]): Promise<Device>
+}
+
+export interface BackendOptions {
+  readonly threads: number
+  /** Of the CPU; that of a GPU is among its options. */
+  readonly precision?: Precision
+  readonly device?: 'cpu' | CudaOptions
+}
+
+export function openBackend({ threads, precision, device = 'cpu' }: BackendOptions): Backend {
+  if (device === 'cpu')
+    return {
+      arenaStart: cpuArenaStart,
+      isExact: false,
+      largestArenaBytes: () => largestArenaBytes(threads),
+      bytesOf: () => (tensor) => paddedBytes(tensor.shape),
+      createDevice: (arenaBytes, records) => createCpuDevice({ arenaBytes, threads, records, precision }),
+    }
+  const cuda = openCuda(device)
+  return {
+    arenaStart: 0,
+    isExact: true,
+    largestArenaBytes: cuda.largestArenaBytes,
+    bytesOf: cuda.bytesOf,
+    createDevice: async (arenaBytes, records) => cuda.createDevice(arenaBytes, records),
+  }
+}

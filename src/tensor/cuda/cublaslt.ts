@@ -1,0 +1,120 @@
+// Matrix products by cuBLASLt, called through koffi. It thinks in columns: our row-major c = a·b is its cᵀ = bᵀ·aᵀ, so the
+// operands change places and nothing is transposed. One descriptor for each call, one algorithm for each shape.
+
+import { SluiceError } from '../../core/errors.ts'
+import { loadKoffi } from '../../core/native.ts'
+import type { Handle } from './driver.ts'
+import type { ElementType, Matrix, Operand, ProductLaunch } from './launch.ts'
+
+export interface CublasLt {
+  /** Of cublasLtGetVersion. */
+  readonly version: number
+  /** Everything that can be done once; the function asks for the product. */
+  prepare(product: ProductLaunch, addressOf: (operand: Operand) => Handle): () => void
+  dispose(): void
+}
+
+/** cudaDataType. */
+const types: Readonly<Record<ElementType, number>> = { f32: 0, bf16: 14 }
+const COMPUTE_F32 = 68
+const TRANSPOSE_A = 3
+const TRANSPOSE_B = 4
+const EPILOGUE = 7
+const BIAS_POINTER = 8
+const BIAS_TYPE = 26
+const EPILOGUE_BIAS = 4
+const MOST_WORKSPACE = 1
+/** cublasLtMatmulHeuristicResult_t; the algorithm is its first 64. */
+const RESULT_BYTES = 96
+
+/** What NVIDIA recommends for Hopper. */
+export const LT_WORKSPACE_BYTES = 32 * 2 ** 20
+
+export function openCublasLt(path: string, workspace: Handle, stream: Handle): CublasLt {
+  const library = loadKoffi()?.load(path)
+  if (!library) throw new SluiceError('SLUICE_CUDA_LIBRARY', 'koffi has no binary for this platform', { fix: 'train with --device cpu' })
+
+  function declare(name: string, parameters: string): (...values: unknown[]) => void {
+    const call = library?.func(`int ${name}(${parameters})`)
+    return (...values) => {
+      const status: unknown = call?.(...values)
+      if (status !== 0) throw new SluiceError('SLUICE_CUDA_PRODUCT', `${name} fails with status ${status}`)
+    }
+  }
+
+  const createDescriptor = declare('cublasLtMatmulDescCreate', 'void *, int, int')
+  const setDescriptor = declare('cublasLtMatmulDescSetAttribute', 'uint64_t, int, void *, size_t')
+  const createLayout = declare('cublasLtMatrixLayoutCreate', 'void *, int, uint64_t, uint64_t, int64_t')
+  const heuristic = declare(
+    'cublasLtMatmulAlgoGetHeuristic',
+    'uint64_t, uint64_t, uint64_t, uint64_t, uint64_t, uint64_t, uint64_t, int, void *, void *',
+  )
+  const multiply = declare(
+    'cublasLtMatmul',
+    'uint64_t, uint64_t, void *, uint64_t, uint64_t, uint64_t, uint64_t, void *, uint64_t, uint64_t, uint64_t, uint64_t, void *, uint64_t, size_t, uint64_t',
+  )
+  const out = new BigUint64Array(1)
+  declare('cublasLtCreate', 'void *')(out)
+  const handle = out[0]
+  declare('cublasLtMatmulPreferenceCreate', 'void *')(out)
+  const preference = out[0]
+  const mostBytes = BigUint64Array.of(BigInt(LT_WORKSPACE_BYTES))
+  declare('cublasLtMatmulPreferenceSetAttribute', 'uint64_t, int, void *, size_t')(preference, MOST_WORKSPACE, mostBytes, 8)
+  const destroy = declare('cublasLtDestroy', 'uint64_t')
+  const one = Float32Array.of(1)
+  const betas = [Float32Array.of(0), one] as const
+
+  const layouts = new Map<string, Handle>()
+  const algorithms = new Map<string, Uint8Array>()
+
+  function layoutOf(type: ElementType, rows: number, columns: number, stride: number): Handle {
+    const key = [type, rows, columns, stride].join()
+    const known = layouts.get(key)
+    if (known !== undefined) return known
+    createLayout(out, types[type], rows, columns, stride)
+    layouts.set(key, out[0])
+    return out[0]
+  }
+
+  /** Our matrix of so many rows and columns, as it lies in memory. */
+  const lying = ({ type, stride, isTransposed }: Matrix, rows: number, columns: number): Handle =>
+    isTransposed ? layoutOf(type, rows, columns, stride) : layoutOf(type, columns, rows, stride)
+
+  function describe({ a, b, c, epilogue, bias }: ProductLaunch, addressOf: (operand: Operand) => Handle): Handle {
+    createDescriptor(out, COMPUTE_F32, types.f32)
+    const descriptor = out[0]
+    const set = (attribute: number, value: number) => setDescriptor(descriptor, attribute, Int32Array.of(value), 4)
+    set(TRANSPOSE_A, Number(b.isTransposed))
+    set(TRANSPOSE_B, Number(a.isTransposed))
+    if (epilogue === 'bias' && bias) {
+      set(EPILOGUE, EPILOGUE_BIAS)
+      set(BIAS_TYPE, types[c.type])
+      setDescriptor(descriptor, BIAS_POINTER, BigUint64Array.of(addressOf(bias)), 8)
+    }
+    return descriptor
+  }
+
+  return {
+    version: Number(library.func('size_t cublasLtGetVersion()')()),
+    prepare(product, addressOf) {
+      const { M, N, K, a, b, c, beta, epilogue } = product
+      const descriptor = describe(product, addressOf)
+      const [left, right, result] = [lying(b, K, N), lying(a, M, K), layoutOf(c.type, N, M, c.stride)]
+      const key = [left, right, result, a.isTransposed, b.isTransposed, epilogue, beta].join()
+      let algorithm = algorithms.get(key)
+      if (!algorithm) {
+        const found = new Uint8Array(RESULT_BYTES)
+        const count = new Int32Array(1)
+        heuristic(handle, descriptor, left, right, result, result, preference, 1, found, count)
+        if (count[0] === 0) throw new SluiceError('SLUICE_CUDA_PRODUCT', `cuBLASLt has no algorithm for ${M} × ${N} × ${K}`)
+        algorithm = found.subarray(0, 64)
+        algorithms.set(key, algorithm)
+      }
+      const [from, with_, to] = [addressOf(b.operand), addressOf(a.operand), addressOf(c.operand)]
+      const operands = [one, from, left, with_, right, betas[beta], to, result, to, result]
+      const values: unknown[] = [handle, descriptor, ...operands, algorithm, workspace, LT_WORKSPACE_BYTES, stream]
+      return () => multiply(...values)
+    },
+    dispose: () => destroy(handle),
+  }
+}

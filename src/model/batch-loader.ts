@@ -4,7 +4,7 @@
 import { SluiceError, type Where } from '../core/errors.ts'
 import type { Batch, PairBatch, PickedBatch, TokenBatch } from './batch.ts'
 import type { ModelConfig } from './config.ts'
-import type { Trunk } from './trace.ts'
+import type { Trunk } from './layers.ts'
 
 /** Values by the names of a tape's inputs, and `targets`. */
 export type BatchArrays = Readonly<Record<string, Int32Array>>

@@ -5,9 +5,8 @@ import { Graph, type OpRecord } from '../tensor/graph.ts'
 import * as ops from '../tensor/ops.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { type EncoderDecoderConfig, isGated } from './config.ts'
-import { headShape, Layers } from './layers.ts'
+import { headShape, Layers, type Trunk } from './layers.ts'
 import { Declarations, type Linear, type Norm, type ParameterBlock } from './parameters.ts'
-import type { Trunk } from './trace.ts'
 
 interface Attention {
   readonly norm: Norm

@@ -5,9 +5,8 @@ import { Graph } from '../tensor/graph.ts'
 import * as ops from '../tensor/ops.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { type EncoderConfig, GATED, isGated, windowOf } from './config.ts'
-import { AttentionPositions, headShape, Layers } from './layers.ts'
+import { AttentionPositions, type Head, headShape, Layers, type Trunk } from './layers.ts'
 import { Declarations, type Linear, type Norm, type ParameterBlock } from './parameters.ts'
-import type { Head, Trunk } from './trace.ts'
 
 interface Block {
   /** Absent in a first block that reads the normalized embedding. */

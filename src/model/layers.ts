@@ -5,7 +5,7 @@ import type { Graph } from '../tensor/graph.ts'
 import * as ops from '../tensor/ops.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import { GATED, type GatedActivation, isGated, type ModelConfig, type PlainActivation } from './config.ts'
-import type { Linear, Norm } from './parameters.ts'
+import type { Linear, Norm, ParameterBlock } from './parameters.ts'
 import { alibiValues, type RopeScaling, rotaryValues } from './positions.ts'
 
 /** A tensor whose values follow from the configuration alone. */
@@ -19,6 +19,22 @@ export interface Tape {
   readonly graph: Graph
   readonly constants: readonly Constant[]
   readonly inputs: Readonly<Record<string, Tensor>>
+}
+
+export interface Head {
+  /** [outputs, width] */
+  readonly w: Tensor
+  readonly b?: Tensor
+}
+
+/** A model without its loss. */
+export interface Trunk extends Tape {
+  readonly parameters: readonly ParameterBlock[]
+  /** Every position of a decoder, of an encoder, of the source side of an encoder-decoder: f32[positions, width]. */
+  readonly hidden: Tensor
+  /** What the head reads: f32[targets, width]. */
+  readonly read: Tensor
+  readonly head: Head
 }
 
 interface LayerOptions {

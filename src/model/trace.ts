@@ -8,8 +8,7 @@ import type { ModelConfig } from './config.ts'
 import { traceDecoder } from './decoder.ts'
 import { traceEncoder } from './encoder.ts'
 import { traceEncoderDecoder } from './encoder-decoder.ts'
-import type { Tape } from './layers.ts'
-import type { ParameterBlock } from './parameters.ts'
+import type { Trunk } from './layers.ts'
 
 /** The shape of the largest batch. */
 export interface BatchShape {
@@ -27,22 +26,6 @@ export interface LossOptions {
   readonly zLoss?: number
   /** Share of each target that is spread over the vocabulary (Szegedy et al. 2016, arxiv.org/abs/1512.00567); 0: none. */
   readonly labelSmoothing?: number
-}
-
-export interface Head {
-  /** [outputs, width] */
-  readonly w: Tensor
-  readonly b?: Tensor
-}
-
-/** A model without its loss. */
-export interface Trunk extends Tape {
-  readonly parameters: readonly ParameterBlock[]
-  /** Every position of a decoder, of an encoder, of the source side of an encoder-decoder: f32[positions, width]. */
-  readonly hidden: Tensor
-  /** What the head reads: f32[targets, width]. */
-  readonly read: Tensor
-  readonly head: Head
 }
 
 export interface TrainingTape extends Trunk {

@@ -10,6 +10,8 @@ import { loadKernel } from '../core/kernels.ts'
 import { packageVersion } from '../core/version.ts'
 import { libdeflate } from '../io/libdeflate.ts'
 import { chooseTier, cpuTiers, hasBf16, whyNot } from '../tensor/cpu/native/tier.ts'
+import { openDriver } from '../tensor/cuda/driver.ts'
+import { findLibrary } from '../tensor/cuda/libraries.ts'
 import { exitCodes } from './exit-codes.ts'
 import { formatBytes } from './run-options.ts'
 
@@ -119,6 +121,19 @@ const checks: readonly { readonly check: string; readonly look: Look }[] = [
           }),
         ].join('; '),
       }
+    },
+  },
+  {
+    check: 'GPU',
+    look: () => {
+      const driver = findLibrary('driver')
+      if (!driver) return { isFine: true, found: 'none: no NVIDIA driver (libcuda.so.1). The CPU trains; --device cuda needs one' }
+      const found = [`driver ${driver}`, ...(['cublasLt', 'nvrtc'] as const).map((name) => `${name} ${findLibrary(name) ?? 'not found'}`)]
+      const gpu = openDriver(driver)
+      const named = `${gpu.name}, compute capability ${gpu.capability / 10}, ${formatBytes(gpu.totalBytes)}`
+      gpu.dispose()
+      const fix = 'install CUDA 12 or newer and name its folder in CUDA_HOME, or pip install nvidia-cublas nvidia-cuda-nvrtc'
+      return { isFine: !found.some((line) => line.endsWith('not found')), found: [named, ...found].join('; '), fix }
     },
   },
   {

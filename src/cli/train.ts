@@ -70,8 +70,10 @@ async function run(options: TrainOptions, { isJson, peakGflops }: { isJson: bool
   try {
     return await train(options, {
       openTokenizer,
-      peakFlops: async ({ threads, precision }) =>
-        peakGflops === undefined ? await measurePeakFlops(threads, precision) : peakGflops * 1e9,
+      peakFlops: async ({ threads, precision }, device) => {
+        if (peakGflops !== undefined) return peakGflops * 1e9
+        return device === 'cpu' ? await measurePeakFlops(threads, precision) : undefined
+      },
       signal: interrupt.signal,
       onFolder: (folder) => {
         curves = curvesFile(folder)

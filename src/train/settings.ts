@@ -58,9 +58,12 @@ export const trainSettings = z.strictObject({
       'a step is left out whose loss or gradient norm is so far above the last 128, in standard deviations; 0: only one that is no number',
     ),
   rollbackAfter: z.int().min(0).describe('steps left out in a row after which the run goes back to its last checkpoint; 0: it stops'),
+  device: z.enum(['cpu', 'cuda', 'auto']).describe('what computes: cuda is an NVIDIA GPU, auto takes it where there is one'),
   precision: z
     .enum(precisions)
-    .describe('of the operands of matrix products: bf16 is faster, on processors with AVX-512 BF16; weights, gradients and sums stay f32'),
+    .describe(
+      'of the operands of matrix products: bf16 is faster, on GPUs and on processors with AVX-512 BF16; weights, gradients and sums stay f32',
+    ),
   evaluateEvery: z.int().min(1).describe('steps between measurements on held-out documents'),
   evaluationTokens: z.int().min(1).describe('held-out tokens that each measurement uses'),
   saveEvery: z.int().min(1).describe('steps between checkpoints'),
@@ -77,7 +80,7 @@ export const trainSettings = z.strictObject({
 })
 export type TrainSettings = z.output<typeof trainSettings>
 
-/** What may change between the parts of a resumed run: it changes no weight. */
+/** What may change between the parts of a resumed run: it changes no weight, or, as a device does, by rounding alone. */
 const changeable: ReadonlySet<string> = new Set<keyof TrainSettings>([
   'evaluateEvery',
   'evaluationTokens',
@@ -87,6 +90,7 @@ const changeable: ReadonlySet<string> = new Set<keyof TrainSettings>([
   'keepBest',
   'threads',
   'memory',
+  'device',
 ])
 
 /** Settings that runs of the first version did not have: what they did, and the defaults of now. */
@@ -108,6 +112,7 @@ export const laterSettings = {
   averageDecay: 0,
   spikeDeviations: 6,
   rollbackAfter: 5,
+  device: 'cpu',
   precision: 'f32',
   keepEvery: 0,
   keepBest: true,
@@ -208,6 +213,7 @@ export function resolveSettings(options: SettingOptions, facts: RunFacts): Resol
       averageDecay: options.averageDecay ?? laterSettings.averageDecay,
       spikeDeviations: options.spikeDeviations ?? laterSettings.spikeDeviations,
       rollbackAfter: options.rollbackAfter ?? laterSettings.rollbackAfter,
+      device: options.device ?? laterSettings.device,
       precision: options.precision ?? laterSettings.precision,
       evaluateEvery: options.evaluateEvery ?? every,
       evaluationTokens: options.evaluationTokens ?? evaluationTokens,

@@ -16,6 +16,7 @@ import type { GroupOf } from '../model/optimizer.ts'
 import { parameterCount } from '../model/size.ts'
 import { createTrainable } from '../model/trainable.ts'
 import { type Checkpoint, CONFIG_FILE, findCheckpoint, removeCutOffSaves, restoreCheckpoint } from './checkpoint.ts'
+import { deviceOf } from './device.ts'
 import { EXAMPLES_PER_ROW } from './example-loader.ts'
 import { LOG_FILE } from './log.ts'
 import { runLoop, type TrainOutcome, type TrainReport } from './loop.ts'
@@ -55,7 +56,7 @@ export interface TrainHooks {
   /** Reads a tokenizer.json: without it, no bits per byte and no examples. */
   readonly openTokenizer?: (file: string) => Promise<TextTokenizer>
   /** Floating-point operations a second that the machine could do under these settings: without it, no utilization. */
-  readonly peakFlops?: (settings: Pick<TrainSettings, 'threads' | 'precision'>) => Promise<number>
+  readonly peakFlops?: (settings: Pick<TrainSettings, 'threads' | 'precision'>, device: 'cpu' | 'cuda') => Promise<number | undefined>
   /** Stops the run, its last whole step saved. */
   readonly signal?: AbortSignal
   readonly onReport?: (report: TrainReport) => void
@@ -237,9 +238,10 @@ async function runOrContinue(
   }
   if (data.tokenizerFile) await copyFile(data.tokenizerFile, join(folder, TOKENIZER_FILE))
   const { threads, seed, precision, memory, zLoss, labelSmoothing, averageDecay } = settings
+  const device = deviceOf(settings)
   const model = await createTrainable(config, {
     ...batchShape(settings),
-    ...{ threads, seed, precision, memoryBytes: memory || undefined, loss: { zLoss, labelSmoothing } },
+    ...{ device, threads, seed, precision, memoryBytes: memory || undefined, loss: { zLoss, labelSmoothing } },
     groupOf: groupsOf(settings),
     keepsAverage: averageDecay > 0,
   })
@@ -249,7 +251,7 @@ async function runOrContinue(
     if (checkpoint) await restoreCheckpoint(checkpoint.folder, model)
     else if (start) await startFrom(start, model)
     const tokenBytes = tokenizer?.tokenBytes
-    const peakFlops = await hooks.peakFlops?.(settings)
+    const peakFlops = await hooks.peakFlops?.(settings, device === 'cpu' ? 'cpu' : 'cuda')
     const outcome = await runLoop({ model, data, validation, settings, folder, state: checkpoint?.state, tokenBytes, ...hooks, peakFlops })
     return { ...outcome, folder, settings }
   } finally {

@@ -43,10 +43,11 @@ class Draft {
 
 type Build = (draft: Draft) => Tensor
 
-/** Tokens t of rows whose second document begins at `boundary`. */
-const boundsOf = (rows: number, length: number, boundary: number, bound: (t: number) => number) =>
-  Int32Array.from({ length: rows * length }, (_, i) => bound(i % length) + 0 * boundary)
+/** A bound for each token of rows, by its position. */
+const boundsOf = (rows: number, length: number, bound: (t: number) => number) =>
+  Int32Array.from({ length: rows * length }, (_, i) => bound(i % length))
 
+/** A second document begins at `boundary`. */
 interface AttentionCase {
   rows?: number
   length: number
@@ -66,13 +67,13 @@ function attentionOf(shape: AttentionCase): Build {
     const qkv = draft.rows('qkv', rows * length, (heads + 2 * kvHeads) * headSize)
     const lo = draft.integers(
       'lo',
-      boundsOf(rows, length, boundary, (t) => (t < boundary ? 0 : boundary)),
+      boundsOf(rows, length, (t) => (t < boundary ? 0 : boundary)),
     )
     const hi = causal
       ? undefined
       : draft.integers(
           'hi',
-          boundsOf(rows, length, boundary, (t) => (t < boundary ? boundary : length)),
+          boundsOf(rows, length, (t) => (t < boundary ? boundary : length)),
         )
     const columns = 2 * length - 1
     const biases = {

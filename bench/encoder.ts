@@ -138,7 +138,7 @@ function piecesOf(text: string, { pieceTokens, mostPieces }: LabelledSet): strin
 
 async function accuracyOf(folder: string, heldOut: readonly LabelledText[], set: LabelledSet): Promise<number> {
   const model = await loadModel(folder)
-  const classifier = await createClassifier(model, { rows: 16, length: LENGTH, threads })
+  const classifier = await createClassifier(model, { rows: set.mostPieces, length: set.pieceTokens + 2, threads })
   const frame = (piece: string) => [tokenizer.vocabularySize, ...tokenizer.encode(piece), tokenizer.endOfText].slice(0, LENGTH)
   try {
     const right = heldOut.filter(({ label, text }) => {

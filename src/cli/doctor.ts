@@ -6,6 +6,7 @@ import { availableParallelism, cpus, totalmem } from 'node:os'
 import { Worker } from 'node:worker_threads'
 import { zstdCompressSync, zstdDecompressSync } from 'node:zlib'
 import { Command } from 'commander'
+import { SluiceError } from '../core/errors.ts'
 import { loadKernel } from '../core/kernels.ts'
 import { packageVersion } from '../core/version.ts'
 import { libdeflate } from '../io/libdeflate.ts'
@@ -45,7 +46,8 @@ async function examine(check: string, look: Look): Promise<Finding> {
   try {
     return { check, ...(await look()) }
   } catch (error) {
-    return { check, isFine: false, found: error instanceof Error ? error.message : String(error), fix: 'install sluice again: npm ci' }
+    const fix = (error instanceof SluiceError && error.fix) || 'install sluice again: npm ci'
+    return { check, isFine: false, found: error instanceof Error ? error.message : String(error), fix }
   }
 }
 

@@ -7,6 +7,7 @@ import type { CudaOptions } from '../../../src/tensor/cuda/cuda-device.ts'
 import { openDriver } from '../../../src/tensor/cuda/driver.ts'
 import { findLibraries } from '../../../src/tensor/cuda/libraries.ts'
 import { adamw, noiseBatch } from '../../model/batches.ts'
+import { families, familyBatch, familyShape } from '../../model/families.ts'
 import { relativeError } from './emulated.ts'
 import { noEmulator } from './emulator.ts'
 import { buildStub, stubOptions } from './stub.ts'
@@ -69,6 +70,24 @@ for (const [name, config] of Object.entries({ llama, gpt2 }))
       }
       assert.deepEqual(await train(config, stubOptions(precision)), once)
     })
+
+/** Loss, gradient's norm and loss afterwards, of one step. */
+async function oneStep(config: ModelConfig, device: 'cpu' | CudaOptions): Promise<number[]> {
+  const [shape, batch] = [familyShape(config, { rows: 2, length: 7 }), familyBatch(config, { rows: 2, length: 7 })]
+  const model = await createTrainable(config, { ...shape, threads: 1, seed: 5, device })
+  const { lossSum, targets } = model.accumulate(batch, 14)
+  const { gradientNorm } = model.step({ ...adamw, step: 1 })
+  const { loss } = model.evaluate(batch)
+  await model.dispose()
+  return [lossSum, targets, gradientNorm, loss]
+}
+
+for (const [name, config] of families)
+  test(`a step of ${name} in f32 follows the CPU's`, { skip: noEmulator }, async () => {
+    const [once, expected] = [await oneStep(config, stubOptions('f32')), await oneStep(config, 'cpu')]
+    const error = Math.max(...expected.map((value, index) => Math.abs(once[index] - value) / Math.abs(value)))
+    assert.ok(error < 1e-5, `${once} instead of ${expected}`)
+  })
 
 test('from its second run on a program is one graph', { skip: noEmulator }, async () => {
   const graphLaunches = koffi.load(buildStub()).func('int stubGraphLaunches()')

@@ -83,11 +83,15 @@ async function oneStep(config: ModelConfig, device: 'cpu' | CudaOptions): Promis
 }
 
 for (const [name, config] of families)
-  test(`a step of ${name} in f32 follows the CPU's`, { skip: noEmulator }, async () => {
-    const [once, expected] = [await oneStep(config, stubOptions('f32')), await oneStep(config, 'cpu')]
-    const error = Math.max(...expected.map((value, index) => Math.abs(once[index] - value) / Math.abs(value)))
-    assert.ok(error < 1e-5, `${once} instead of ${expected}`)
-  })
+  for (const [precision, tolerance] of [
+    ['f32', 1e-5],
+    ['bf16', 5e-3],
+  ] as const)
+    test(`a step of ${name} in ${precision} follows the CPU's`, { skip: noEmulator }, async () => {
+      const [once, expected] = [await oneStep(config, stubOptions(precision)), await oneStep(config, 'cpu')]
+      const error = Math.max(...expected.map((value, index) => Math.abs(once[index] - value) / Math.abs(value)))
+      assert.ok(error < tolerance, `off by ${error}: ${once} instead of ${expected}`)
+    })
 
 test('from its second run on a program is one graph', { skip: noEmulator }, async () => {
   const graphLaunches = koffi.load(buildStub()).func('int stubGraphLaunches()')

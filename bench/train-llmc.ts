@@ -1,5 +1,6 @@
 // A training step on the CPU against llm.c's CPU program (train_gpt2.c, gcc -Ofast -march=native, OpenMP): the same GPT-2
-// shape, the same weights, the same batch at every step, so that the losses must agree too. f32 on both sides.
+// shape, the same weights, the same batch at every step, so that the losses must agree too. f32 on both sides; and products in
+// bf16 on ours, where the processor has them.
 // node --conditions=source bench/train-llmc.ts [--only small] [--rounds 3] [--steps 4] [--threads 2]
 
 import { execFileSync, spawn } from 'node:child_process'
@@ -14,6 +15,7 @@ import type { TokenBatch } from '../src/model/batch.ts'
 import type { ModelConfig } from '../src/model/config.ts'
 import { preset } from '../src/model/presets.ts'
 import { createTrainable, type Trainable } from '../src/model/trainable.ts'
+import { hasBf16 } from '../src/tensor/cpu/native/tier.ts'
 import { randomUint32 } from '../src/train/shuffle.ts'
 import { median, saveResult } from './harness.ts'
 import { writeCheckpoint, writeTokens } from './llmc-files.ts'
@@ -58,6 +60,7 @@ async function compare(name: string, shape: Shape) {
   const folder = await mkdtemp(join(tmpdir(), 'sluice-llmc-'))
   const batch = randomBatch(shape)
   const own: Timing[] = []
+  const ownBf16: Timing[] = []
   const peer: Timing[] = []
   let parameters = 0
   try {
@@ -69,21 +72,36 @@ async function compare(name: string, shape: Shape) {
       peer.push(await runPeer(folder, shape))
       own.push(runOwn(model, batch))
       await model.dispose()
-      console.error(`${name}: sluice ${own[round].tokensPerSecond.toFixed(0)}, llm.c ${peer[round].tokensPerSecond.toFixed(0)} tokens/s`)
+      if (hasBf16()) {
+        const half = await createTrainable(config, { rows, length, threads, seed: 1, precision: 'bf16' })
+        ownBf16.push(runOwn(half, batch))
+        await half.dispose()
+      }
+      const [f32, bf16, llmc] = [own, ownBf16, peer].map((timings) => timings.at(-1)?.tokensPerSecond.toFixed(0))
+      console.error(`${name}: sluice ${f32}, in bf16 ${bf16 ?? 'not here'}, llm.c ${llmc} tokens/s`)
     }
   } finally {
     await rm(folder, { recursive: true })
   }
-  const rate = (timings: readonly Timing[]) => Math.round(median(timings.map(({ tokensPerSecond }) => tokensPerSecond)))
   return {
     parameters,
     rows,
     length,
-    sluiceTokensPerSecond: rate(own),
     llmcTokensPerSecond: rate(peer),
+    f32: compareTimings(own, peer),
+    ...(ownBf16.length > 0 ? { bf16: compareTimings(ownBf16, peer) } : {}),
+    losses: peer[0].losses,
+  }
+}
+
+const rate = (timings: readonly Timing[]) => Math.round(median(timings.map(({ tokensPerSecond }) => tokensPerSecond)))
+
+/** Round by round. */
+function compareTimings(own: readonly Timing[], peer: readonly Timing[]) {
+  return {
+    tokensPerSecond: rate(own),
     ratio: median(own.map(({ tokensPerSecond }, round) => tokensPerSecond / peer[round].tokensPerSecond)),
     largestDifferenceOfLosses: Math.max(...own[0].losses.map((loss, step) => Math.abs(loss - peer[0].losses[step]))),
-    losses: peer[0].losses,
   }
 }
 

@@ -116,7 +116,7 @@ async function compareMiniLm(peer: z.output<typeof peerSchema>['minilm']) {
 
 /** A body that came without its head, which hidden states do not ask for. */
 function withHead({ config, weights }: Weights): Weights {
-  const missing = [...parameterShapes({ config })].filter(([name]) => !weights.has(name))
+  const missing = [...parameterShapes(config)].filter(([name]) => !weights.has(name))
   return { config, weights: new Map([...weights, ...missing.map(([name, shape]) => [name, new Float32Array(elements(shape))] as const)]) }
 }
 

@@ -1,10 +1,8 @@
 // The tokenizer of a trained model.
 
-import { existsSync } from 'node:fs'
-import { dirname, join, resolve } from 'node:path'
-import { TOKENIZER_FILE } from '../../schemas/tokens.ts'
 import { SluiceError } from '../core/errors.ts'
 import { type LoadedTokenizer, loadTokenizer } from '../tokenizer/tokenizer.ts'
+import { tokenizerFileOf } from '../train/checkpoint.ts'
 import type { LoadedModel } from '../train/sample.ts'
 
 /**
@@ -13,8 +11,7 @@ import type { LoadedModel } from '../train/sample.ts'
  * @throws SluiceError SLUICE_SAMPLE_TOKENIZER
  */
 export async function tokenizerOf({ folder, state }: LoadedModel, given: string | undefined): Promise<LoadedTokenizer> {
-  const places = [join(folder, TOKENIZER_FILE), join(dirname(resolve(folder)), TOKENIZER_FILE)]
-  const file = given ?? places.find((place) => existsSync(place))
+  const file = given ?? tokenizerFileOf(folder)
   if (file === undefined)
     throw new SluiceError('SLUICE_SAMPLE_TOKENIZER', 'no tokenizer.json beside the model', {
       where: { folder },

@@ -1,13 +1,13 @@
 // `sluice model`: what a model is, and models for Hugging Face's transformers.
 
-import { existsSync } from 'node:fs'
 import { copyFile } from 'node:fs/promises'
-import { dirname, join, resolve } from 'node:path'
+import { join } from 'node:path'
 import { Command } from 'commander'
 import { TOKENIZER_FILE } from '../../schemas/tokens.ts'
 import { formatCount } from '../audit/format.ts'
 import { writeWhole } from '../io/write-whole.ts'
 import { flopsPerToken, parameterCount } from '../model/size.ts'
+import { tokenizerFileOf } from '../train/checkpoint.ts'
 import { writePretrained } from '../train/pretrained.ts'
 import { readGgufModel } from '../train/pretrained-gguf.ts'
 import { loadModel } from '../train/sample.ts'
@@ -60,8 +60,7 @@ command
   .action(async (model: string, { out }: { readonly out: string }) => {
     const loaded = await loadModel(model)
     await writePretrained(out, loaded, loaded.state.labels)
-    const places = [loaded.folder, dirname(resolve(loaded.folder))].map((folder) => join(folder, TOKENIZER_FILE))
-    const tokenizer = places.find((place) => existsSync(place))
+    const tokenizer = tokenizerFileOf(loaded.folder)
     if (tokenizer) await copyFile(tokenizer, join(out, TOKENIZER_FILE))
     process.stdout.write(`${out}\n`)
   })

@@ -68,6 +68,13 @@ export interface TargetSide {
 
 export type Batch = TokenBatch | PickedBatch | PairBatch
 
+/** Positions whose target counts. */
+export function countTargets(targets: Int32Array): number {
+  let count = 0
+  for (let i = 0; i < targets.length; i++) if (targets[i] >= 0) count++
+  return count
+}
+
 /** Tokens that a batch has room for, on both sides. */
 export function tokenCount(batch: Batch): number {
   return batch.kind === 'pairs' ? batch.rows * (batch.source.length + batch.target.length) : batch.rows * batch.length

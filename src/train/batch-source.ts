@@ -1,7 +1,7 @@
 // Where a run's batches come from: packed documents made into what the objective trains on, or examples; in this thread, or made
 // ahead in another one (src/train/prefetch.ts).
 
-import type { Batch } from '../model/batch.ts'
+import { type Batch, countTargets } from '../model/batch.ts'
 import { ExampleLoader, type ExampleLoaderOptions } from './example-loader.ts'
 import type { ExampleSet } from './examples.ts'
 import type { Cursor, LoaderOptions } from './loader.ts'
@@ -58,12 +58,6 @@ function objectiveBatch(packed: PackedBatch, firstRow: number, objective: TokenO
   }
   const batch = corruptSpans(packed, firstRow, objective)
   return { batch, targetCount: countTargets(batch.target.targets) }
-}
-
-function countTargets(targets: Int32Array): number {
-  let count = 0
-  for (let i = 0; i < targets.length; i++) if (targets[i] >= 0) count++
-  return count
 }
 
 export function exampleSource(examples: ExampleSet, options: ExampleLoaderOptions, cursors: readonly Cursor[] = []): BatchSource {

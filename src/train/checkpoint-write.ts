@@ -1,7 +1,6 @@
 // Writing checkpoints: under a temporary name, made durable, then renamed, so that a folder is there whole or not at all; then
 // those that the policy does not keep are removed. A run copies its state at the end of a step and a thread writes it.
 
-import { createHash } from 'node:crypto'
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
 import { mkdir, open, readFile, rename, rm } from 'node:fs/promises'
@@ -20,6 +19,7 @@ import {
   MODEL_FILE,
   OPTIMIZER_FILE,
   STATE_FILE,
+  sha256,
   type TrainState,
   trainState,
 } from './checkpoint.ts'
@@ -120,8 +120,6 @@ async function syncFolder(path: string): Promise<void> {
     await folder.close()
   }
 }
-
-const sha256 = (text: string) => createHash('sha256').update(text).digest('hex')
 
 // ---- the thread ----
 

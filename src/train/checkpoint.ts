@@ -12,8 +12,9 @@
 import { createHash } from 'node:crypto'
 import { createReadStream, existsSync, statSync } from 'node:fs'
 import { readdir, readFile, rm } from 'node:fs/promises'
-import { basename, join } from 'node:path'
+import { basename, dirname, join, resolve } from 'node:path'
 import { z } from 'zod'
+import { TOKENIZER_FILE } from '../../schemas/tokens.ts'
 import { SluiceError, systemCode } from '../core/errors.ts'
 import type { Trainable } from '../model/trainable.ts'
 import { SafetensorsFile } from './safetensors.ts'
@@ -172,6 +173,11 @@ export function weightsFile(folder: string): string {
   return existsSync(average) ? average : join(folder, MODEL_FILE)
 }
 
+/** The tokenizer.json of a model: beside its weights, or beside its checkpoints. */
+export function tokenizerFileOf(folder: string): string | undefined {
+  return [folder, dirname(resolve(folder))].map((place) => join(place, TOKENIZER_FILE)).find((file) => existsSync(file))
+}
+
 /** Puts a checkpoint's weights and what its optimizer keeps into a model of the same shape. */
 export async function restoreCheckpoint(folder: string, model: Trainable): Promise<void> {
   await restoreWeights(folder, model)
@@ -215,7 +221,7 @@ export async function openCheckpoint(path: string): Promise<Checkpoint> {
   )
 }
 
-const sha256 = (text: string) => createHash('sha256').update(text).digest('hex')
+export const sha256 = (text: string) => createHash('sha256').update(text).digest('hex')
 
 async function sha256OfFile(path: string): Promise<string> {
   const hash = createHash('sha256')

@@ -8,8 +8,6 @@ import { z } from 'zod'
 import type { Json } from '../core/document.ts'
 import { isRemote } from '../io/inputs.ts'
 
-export const LOG_FILE = 'log.jsonl'
-
 const loggedLine = z.looseObject({ event: z.string(), step: z.number() })
 
 /** Where a run's data is, as a log keeps it: it can be found from any folder. */

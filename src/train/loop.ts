@@ -4,6 +4,7 @@
 
 import { join } from 'node:path'
 import { setImmediate } from 'node:timers/promises'
+import { TRAINING_LOG_FILE } from '../../schemas/training-log.ts'
 import type { Json } from '../core/document.ts'
 import { SluiceError } from '../core/errors.ts'
 import type { Trainable } from '../model/trainable.ts'
@@ -11,7 +12,7 @@ import type { BatchSource, Delivery } from './batch-source.ts'
 import { CHECKPOINT_FORMAT, type Evaluation, findCheckpoint, restoreCheckpoint, type TrainState } from './checkpoint.ts'
 import { CheckpointWriter, copyCheckpoint } from './checkpoint-write.ts'
 import { evaluateAverage } from './evaluate.ts'
-import { absoluteInput, documentsByShard, LOG_FILE, TrainLog } from './log.ts'
+import { absoluteInput, documentsByShard, TrainLog } from './log.ts'
 import type { RunData } from './run-data.ts'
 import { learningRateAt } from './schedule.ts'
 import type { TrainSettings } from './settings.ts'
@@ -98,7 +99,7 @@ export async function runLoop(run: TrainRun): Promise<TrainOutcome> {
   let state = run.state ?? firstState(run)
   await using source = data.train(settings, model.config, run.state?.cursors)
   await using writer = new CheckpointWriter()
-  const log = await TrainLog.open(join(folder, LOG_FILE), run.state ? state.step : -1)
+  const log = await TrainLog.open(join(folder, TRAINING_LOG_FILE), run.state ? state.step : -1)
   const clock = { seconds: 0, tokens: 0 }
   let savedStep = run.state ? state.step : -1
   const save = async () => {

@@ -4,7 +4,7 @@
 // - best-fit: no document is cut that fits a row (Ding et al. 2024, arxiv.org/abs/2404.10830), padding where nothing fits.
 // None loses a token: in each, every token of the corpus is an input exactly once an epoch.
 
-import type { TokenBatch } from '../model/batch.ts'
+import { countTargets, type TokenBatch } from '../model/batch.ts'
 import { documentAt, type Window } from './window.ts'
 
 export const packings = ['concatenate', 'documents', 'best-fit'] as const
@@ -17,7 +17,7 @@ export interface PackedBatch extends TokenBatch {
   readonly documents: readonly number[]
 }
 
-/** Piece length at which best-fit looks through: bounds both the time and how far a document may move from its place. */
+/** Pieces that best-fit looks through: bounds both the time and how far a document may move from its place. */
 const POOL_PIECES = 256
 
 /** A batch being filled, row by row from the left. */
@@ -50,24 +50,20 @@ export class BatchBuilder {
 
   /** Fills the open row with a token that sees only itself and counts nowhere. */
   padRow(token: number): void {
-    while (this.filled % this.length !== 0) {
-      this.ids[this.filled] = token
-      this.lo[this.filled] = this.filled % this.length
-      this.filled++
-    }
+    while (this.filled % this.length !== 0) this.#pad(token)
   }
 
   /** Pads the rows that the corpus did not fill. */
   finish(padding: number): PackedBatch {
-    while (this.filled < this.ids.length) {
-      this.ids[this.filled] = padding
-      this.lo[this.filled] = this.filled % this.length
-      this.filled++
-    }
-    let targetCount = 0
-    for (let i = 0; i < this.targets.length; i++) if (this.targets[i] >= 0) targetCount++
+    while (this.filled < this.ids.length) this.#pad(padding)
     const { rows, length, ids, targets, lo, documents } = this
-    return { kind: 'tokens', rows, length, ids, targets, lo, targetCount, documents }
+    return { kind: 'tokens', rows, length, ids, targets, lo, targetCount: countTargets(targets), documents }
+  }
+
+  #pad(token: number): void {
+    this.ids[this.filled] = token
+    this.lo[this.filled] = this.filled % this.length
+    this.filled++
   }
 
   noteDocument(shardOfCorpus: number, row: number): void {

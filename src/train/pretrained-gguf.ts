@@ -24,7 +24,7 @@ export async function readGgufModel(path: string): Promise<GgufModel> {
   await using file = await GgufFile.open(path)
   const { metadata, tensors } = file
   const config = readGgufConfig(metadata, tensors, path)
-  const wanted = parameterShapes({ config })
+  const wanted = parameterShapes(config)
   const weights = new Map<string, Float32Array>()
   for (const [stored, { shape }] of tensors) {
     const name = ggufParameterName(stored)

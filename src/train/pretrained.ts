@@ -1,12 +1,15 @@
 // Models in folders of Hugging Face's transformers: config.json and model.safetensors, or its parts by an index. Read as weights
 // by parameter name, and written so that transformers loads them.
 
+import { createHash } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import { mkdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { z } from 'zod'
+import { TOKENIZER_FILE } from '../../schemas/tokens.ts'
 import { SluiceError } from '../core/errors.ts'
 import { writeWhole } from '../io/write-whole.ts'
+import type { ModelConfig } from '../model/config.ts'
 import { parameterNameOf } from '../model/hf/names.ts'
 import { isHuggingFaceConfig, readHuggingFaceConfig } from '../model/hf/read-config.ts'
 import { writeHuggingFaceConfig } from '../model/hf/write-config.ts'
@@ -44,7 +47,7 @@ export async function readPretrained(folder: string): Promise<Pretrained> {
   const file = join(folder, CONFIG_FILE)
   const json = await configOf(folder)
   const config = readHuggingFaceConfig(json, file)
-  const wanted = parameterShapes({ config })
+  const wanted = parameterShapes(config)
   const weights = new Map<string, Float32Array>()
   for (const path of await weightFiles(folder)) {
     await using tensors = await SafetensorsFile.open(path)
@@ -79,7 +82,7 @@ export async function writePretrained(folder: string, source: Weights, labels: r
   if (existsSync(join(folder, MODEL_FILE)))
     throw new SluiceError('SLUICE_MODEL_FOLDER', 'there is a model in this folder already', { where: { folder }, fix: 'give a new folder' })
   await mkdir(folder, { recursive: true })
-  const tensors = [...parameterShapes(source)]
+  const tensors = [...parameterShapes(source.config)]
     .map(([name, shape]) => ({ name, shape, values: () => source.weights.get(name) ?? new Float32Array(elements(shape)) }))
     .sort((a, b) => (a.name < b.name ? -1 : 1))
   await writeSafetensors(join(folder, MODEL_FILE), tensors)
@@ -87,9 +90,17 @@ export async function writePretrained(folder: string, source: Weights, labels: r
 }
 
 /** The shape of each parameter of a model. */
-export function parameterShapes({ config }: Pick<Weights, 'config'>): Map<string, readonly number[]> {
+export function parameterShapes(config: ModelConfig): Map<string, readonly number[]> {
   const { parameters } = traceTrunk(config, { rows: 1, length: 1 })
   return new Map(parameters.flatMap(({ parts }) => parts.map(({ name, shape }) => [name, shape])))
+}
+
+/** The tokenizer.json beside the weights and its sha256; the hash is empty where there is none, and fits no tokenizer. */
+export async function readTokenizerFile(folder: string): Promise<{ readonly file: string | undefined; readonly hash: string }> {
+  const file = join(folder, TOKENIZER_FILE)
+  if (!existsSync(file)) return { file: undefined, hash: '' }
+  const bytes = await readFile(file)
+  return { file, hash: createHash('sha256').update(bytes).digest('hex') }
 }
 
 async function configOf(folder: string): Promise<unknown> {

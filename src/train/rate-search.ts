@@ -3,6 +3,7 @@
 
 import { join } from 'node:path'
 import { SluiceError } from '../core/errors.ts'
+import { AT_THE_END } from './settings.ts'
 import { type TrainHooks, type TrainOptions, train } from './train.ts'
 
 export interface Trial {
@@ -21,8 +22,6 @@ export interface RateSearch {
 }
 
 const FACTOR = 2
-/** A step that no run has: the last one is measured all the same. */
-const LAST_STEP = 2 ** 31
 /** Rates tried beyond the first five, where the best lies at the edge. */
 const MOST_EXTENSIONS = 4
 
@@ -66,7 +65,7 @@ async function lossAt(
         rollbackAfter: 0,
         keep: 1,
         keepBest: false,
-        evaluateEvery: LAST_STEP,
+        evaluateEvery: AT_THE_END,
         ...options,
         out: join(options.out, `rate-${options.learningRate}`),
       },

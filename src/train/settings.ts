@@ -119,6 +119,9 @@ export const laterSettings = {
   memory: 0,
 } as const satisfies Partial<TrainSettings>
 
+/** A step that no run has, for `evaluateEvery`: only the last one is measured, as it is in any run. */
+export const AT_THE_END = 2 ** 31
+
 /** Muon's updates are of one size whatever the gradient's: it is told a rate ten times AdamW's, as in nanochat. */
 const MUON_RATE = 10
 

@@ -8,7 +8,7 @@ import { flopsPerToken, modelOfSize, parameterCount } from '../model/size.ts'
 import { chooseModel } from './model-choice.ts'
 import { openMixture } from './open-data.ts'
 import { FEWEST_POINTS, fitPowerLaw, predict } from './power-law.ts'
-import { rowLength } from './settings.ts'
+import { AT_THE_END, rowLength } from './settings.ts'
 import { architectureOf } from './start.ts'
 import { type TrainHooks, type TrainOptions, train } from './train.ts'
 
@@ -56,8 +56,6 @@ type SweptOptions = Omit<TrainOptions, 'params' | 'model' | 'init' | 'tokens' | 
 
 /** Held-out tokens that all sizes are measured on: the same ones. */
 const EVALUATION_TOKENS = 200_000
-/** A step that no run has: the last one is measured all the same. */
-const LAST_STEP = 2 ** 31
 
 /**
  * @param options of the runs, without what the sweep sets
@@ -110,7 +108,7 @@ async function runSize(config: ModelConfig, tokensPerParameter: number, options:
   const params = parameterCount(config)
   const { state, settings, isInterrupted, folder } = await train(
     {
-      ...{ keep: 1, keepBest: false, evaluateEvery: LAST_STEP, evaluationTokens: EVALUATION_TOKENS },
+      ...{ keep: 1, keepBest: false, evaluateEvery: AT_THE_END, evaluationTokens: EVALUATION_TOKENS },
       ...{ ...options, params, tokens: Math.round(params * tokensPerParameter), out: join(options.out, `size-${params}`) },
     },
     hooks,

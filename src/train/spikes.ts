@@ -21,7 +21,7 @@ export function largestNormal(values: readonly number[], deviations: number): nu
   return mean + deviations * Math.sqrt(variance)
 }
 
-/** Why a step was left out: `loss 9.31, 4.12 is the most`. */
+/** Why a step was left out: `loss 9.310, 4.120 is the most that is normal`. */
 export function describeSpike(what: string, value: number, most: number): string {
   if (!Number.isFinite(value)) return `${what} ${value}`
   return `${what} ${value.toPrecision(4)}, ${most.toPrecision(4)} is the most that is normal`

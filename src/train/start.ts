@@ -1,17 +1,15 @@
 // The model that a run starts from: one that was trained before, with its head changed where it learns something else; or a new
 // one (src/train/model-choice.ts).
 
-import { createHash } from 'node:crypto'
-import { existsSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
-import { dirname, join, resolve } from 'node:path'
-import { TOKENIZER_FILE } from '../../schemas/tokens.ts'
+import { join } from 'node:path'
 import { SluiceError } from '../core/errors.ts'
 import { type ModelConfig, modelConfig } from '../model/config.ts'
 import type { Trainable } from '../model/trainable.ts'
-import { CONFIG_FILE, openCheckpoint, weightsFile } from './checkpoint.ts'
+import { elements } from '../tensor/shape.ts'
+import { CONFIG_FILE, openCheckpoint, tokenizerFileOf, weightsFile } from './checkpoint.ts'
 import { parseModel } from './model-choice.ts'
-import { isPretrained, readPretrained } from './pretrained.ts'
+import { isPretrained, readPretrained, readTokenizerFile } from './pretrained.ts'
 import { SafetensorsFile } from './safetensors.ts'
 import type { Objective } from './settings.ts'
 
@@ -32,17 +30,14 @@ export async function openStart(path: string): Promise<StartModel> {
   if (await isPretrained(path)) return await openPretrained(path)
   const { folder, state } = await openCheckpoint(path)
   const file = join(folder, CONFIG_FILE)
-  const tokenizerFile = [folder, dirname(resolve(folder))].map((place) => join(place, TOKENIZER_FILE)).find((name) => existsSync(name))
   const { vocabularyHash, labels } = state
-  return { folder, config: parseModel(await readFile(file, 'utf8'), file), vocabularyHash, tokenizerFile, labels }
+  return { folder, config: parseModel(await readFile(file, 'utf8'), file), vocabularyHash, tokenizerFile: tokenizerFileOf(folder), labels }
 }
 
 async function openPretrained(folder: string): Promise<StartModel> {
   const { config, weights, labels } = await readPretrained(folder)
-  const file = join(folder, TOKENIZER_FILE)
-  const tokenizerFile = existsSync(file) ? file : undefined
-  const bytes = tokenizerFile === undefined ? '' : await readFile(tokenizerFile)
-  return { folder, config, weights, labels, tokenizerFile, vocabularyHash: createHash('sha256').update(bytes).digest('hex') }
+  const { file, hash } = await readTokenizerFile(folder)
+  return { folder, config, weights, labels, tokenizerFile: file, vocabularyHash: hash }
 }
 
 /** A configuration whose head tells so many labels apart; any other head is what it was. */
@@ -109,7 +104,7 @@ export async function startFrom({ folder, weights }: StartModel, model: Trainabl
 function startFromWeights(folder: string, weights: ReadonlyMap<string, Float32Array>, model: Trainable): void {
   for (const { name, shape } of model.parameters) {
     const values = weights.get(name)
-    if (values && values.length === shape.reduce((product, size) => product * size, 1)) model.write('weights', name, values)
+    if (values && values.length === elements(shape)) model.write('weights', name, values)
     else if (!isHead(name))
       throw new SluiceError(
         'SLUICE_TRAIN_SHAPE',

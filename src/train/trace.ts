@@ -103,7 +103,7 @@ export async function traceDocument(run: string, idOrUrl: string, options: Trace
       where: { document: idOrUrl },
       fix: 'give it as a shard or sluice trace --step has it',
     })
-  const uses = found.map((at) => ({ at, steps: [] as (LoggedStep & { isTakenBack: boolean })[] }))
+  const uses = found.map((at): { at: Place; steps: LoggedStep[] } => ({ at, steps: [] }))
   await eachLine(run, (text, parse) => {
     if (text.startsWith('{"event":"rollback"')) {
       const rollback = parse()
@@ -244,8 +244,8 @@ async function readShard(
   { decode, characters, measure }: TraceOptions,
 ): Promise<TracedDocument[]> {
   const { endOfText } = corpus.vocabulary
-  const textOf = (own: Uint16Array | Uint32Array, from: number, to: number) =>
-    decode(own.subarray(from, to).filter((token) => token !== endOfText))
+  const textOf = (content: Uint16Array | Uint32Array, from: number, to: number) =>
+    decode(content.subarray(from, to).filter((token) => token !== endOfText))
   const read: TracedDocument[] = []
   for (const group of corpus.rowGroups.filter(({ shard }) => shard === ordinal)) {
     const own = rows.filter((row) => row >= group.firstRow && row < group.firstRow + group.rows)
@@ -254,14 +254,14 @@ async function readShard(
     const origins = await corpus.readOrigins(group)
     for (const row of own) {
       const at = row - group.firstRow
-      const own = tokens[at]
-      const cost = measure?.(own)
+      const content = tokens[at]
+      const cost = measure?.(content)
       read.push({
         ...{ shard: name, row, id: ids[at] },
         ...origins[at],
-        tokens: own.length,
-        text: textOf(own, 0, characters).slice(0, characters), // enough: hardly a token is less than a character
-        ...(cost && { loss: cost.loss, worst: { loss: cost.worst.loss, text: textOf(own, cost.worst.from, cost.worst.to) } }),
+        tokens: content.length,
+        text: textOf(content, 0, characters).slice(0, characters), // enough: hardly a token is less than a character
+        ...(cost && { loss: cost.loss, worst: { loss: cost.worst.loss, text: textOf(content, cost.worst.from, cost.worst.to) } }),
       })
     }
   }

@@ -8,6 +8,7 @@ import { basename, join, resolve } from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
 import { z } from 'zod'
 import { TOKENIZER_FILE } from '../../schemas/tokens.ts'
+import { TRAINING_LOG_FILE } from '../../schemas/training-log.ts'
 import { SluiceError } from '../core/errors.ts'
 import { diskError } from '../io/disk-errors.ts'
 import { lockFolder } from '../io/folder-lock.ts'
@@ -18,7 +19,6 @@ import { createTrainable } from '../model/trainable.ts'
 import { type Checkpoint, CONFIG_FILE, findCheckpoint, removeCutOffSaves, restoreCheckpoint } from './checkpoint.ts'
 import { deviceOf } from './device.ts'
 import { EXAMPLES_PER_ROW } from './example-loader.ts'
-import { LOG_FILE } from './log.ts'
 import { runLoop, type TrainOutcome, type TrainReport } from './loop.ts'
 import { mostPicks } from './masked.ts'
 import { chooseModel, describeModel, parseModel } from './model-choice.ts'
@@ -290,7 +290,7 @@ async function assertUsable(folder: string): Promise<void> {
     return
   }
   const names = (await readdir(folder)).filter((name) => name !== 'lock' && name !== TOKENIZER_FILE)
-  if (names.length === 0 || names.includes(LOG_FILE) || names.some((name) => name.startsWith('step-'))) return
+  if (names.length === 0 || names.includes(TRAINING_LOG_FILE) || names.some((name) => name.startsWith('step-'))) return
   throw new SluiceError('SLUICE_TRAIN_FOLDER', 'the output folder holds something that is not a training run', {
     where: { folder, example: names[0] },
     fix: 'give an empty or new folder with --out',

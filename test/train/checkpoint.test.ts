@@ -3,7 +3,7 @@ import { cp, mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
-import { LOG_FILE } from '../../src/train/log.ts'
+import { TRAINING_LOG_FILE } from '../../schemas/training-log.ts'
 import { SafetensorsFile } from '../../src/train/safetensors.ts'
 import { loadModel } from '../../src/train/sample.ts'
 import { type TrainOptions, train } from '../../src/train/train.ts'
@@ -28,7 +28,7 @@ test('a checkpoint of the last version is gone on from', async () => {
   const options = await prepare(folder.path)
   await mkdir(options.out)
   await cp(before, join(options.out, 'step-3'), { recursive: true })
-  await writeFile(join(options.out, LOG_FILE), '')
+  await writeFile(join(options.out, TRAINING_LOG_FILE), '')
   const notices: string[] = []
   const { state } = await train(options, { onNotice: (line) => notices.push(line) })
   assert.deepEqual(notices, ['going on from step-3 of 6'])

@@ -2,10 +2,10 @@ import assert from 'node:assert/strict'
 import { readdir, readFile, truncate, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { TRAINING_LOG_FILE } from '../../schemas/training-log.ts'
 import { SluiceError } from '../../src/core/errors.ts'
 import type { Trainable } from '../../src/model/trainable.ts'
 import { findCheckpoint, openCheckpoint, restoreCheckpoint } from '../../src/train/checkpoint.ts'
-import { LOG_FILE } from '../../src/train/log.ts'
 import { runLoop, type TrainReport, type TrainRun } from '../../src/train/loop.ts'
 import { documentData } from '../../src/train/run-data.ts'
 import { type RunFacts, resolveSettings, type SettingOptions } from '../../src/train/settings.ts'
@@ -53,7 +53,7 @@ async function runIn(folder: string, changes: Partial<TrainRun> = {}, asked: Set
 
 /** Log lines without what the clock decides and without the notes of resuming. */
 async function lossLog(folder: string): Promise<unknown[]> {
-  const lines = (await readFile(join(folder, LOG_FILE), 'utf8'))
+  const lines = (await readFile(join(folder, TRAINING_LOG_FILE), 'utf8'))
     .trim()
     .split('\n')
     .map((line) => JSON.parse(line))
@@ -116,7 +116,7 @@ test('checkpoints beyond the newest are removed, and latest names the newest', a
   await using folder = await temporaryFolder()
   await runIn(folder.path)
   // 24 is the best one too
-  assert.deepEqual((await readdir(folder.path)).sort(), ['best', 'latest', LOG_FILE, 'step-20', 'step-24'].sort())
+  assert.deepEqual((await readdir(folder.path)).sort(), ['best', 'latest', TRAINING_LOG_FILE, 'step-20', 'step-24'].sort())
   assert.equal(await readFile(join(folder.path, 'latest'), 'utf8'), 'step-24\n')
 })
 
@@ -250,7 +250,7 @@ test('bits per byte divide by the bytes of the text behind the targets', async (
 test('the log traces a step to the shards and rows in its batch', async () => {
   await using folder = await temporaryFolder()
   await runIn(folder.path, {}, { ...options, steps: 2 })
-  const [start, first] = (await readFile(join(folder.path, LOG_FILE), 'utf8'))
+  const [start, first] = (await readFile(join(folder.path, TRAINING_LOG_FILE), 'utf8'))
     .trim()
     .split('\n')
     .map((line) => JSON.parse(line))

@@ -4,6 +4,7 @@
 import { mkdir, writeFile } from 'node:fs/promises'
 import { basename, join, resolve } from 'node:path'
 import { Command, InvalidArgumentError, Option } from 'commander'
+import { formatCount } from '../audit/format.ts'
 import type { Json } from '../core/document.ts'
 import { findLearningRate, type RateSearch } from '../train/rate-search.ts'
 import { type SizeSweep, sweepSizes } from '../train/size-sweep.ts'
@@ -94,7 +95,7 @@ run; ± is the standard error of the jackknife. It holds for one tokenizer and o
     async (shards: string[], { json, sizes, forecast, tokensPerParameter, out = folderFor(shards, 'sizes'), ...flags }: SizeFlags) => {
       const sweep = { sizes, tokensPerParameter, forecast: forecast ?? [10 * Math.max(...sizes)] }
       await withHooks(async (hooks, say) => {
-        const onRun = ({ parameters, loss }: SizeSweep['runs'][number]) => say(`${number(parameters)} parameters: ${loss.toFixed(4)}`)
+        const onRun = ({ parameters, loss }: SizeSweep['runs'][number]) => say(`${formatCount(parameters)} parameters: ${loss.toFixed(4)}`)
         const result = await sweepSizes(sweep, { ...flags, shards, out }, { ...hooks, onRun })
         const { runs, law, forecasts } = result
         await report(
@@ -109,7 +110,7 @@ run; ± is the standard error of the jackknife. It holds for one tokenizer and o
 
 function describeSizes({ runs, law, forecasts }: SizeSweep): string {
   const row = (parameters: number, tokens: number, flops: number, loss: string) =>
-    `${number(parameters).padStart(14)}${number(tokens).padStart(18)}${flops.toExponential(2).padStart(12)}   ${loss}`
+    `${formatCount(parameters).padStart(14)}${formatCount(tokens).padStart(18)}${flops.toExponential(2).padStart(12)}   ${loss}`
   const lines = [
     `    parameters            tokens       FLOPs   validation loss, nats a token`,
     ...runs.map(({ parameters, tokens, flops, loss, bitsPerByte, epochs }) =>
@@ -168,5 +169,3 @@ function counts(text: string): number[] {
     throw new InvalidArgumentError('give numbers above 0 with commas between them, such as 1M,2M,4M')
   return values
 }
-
-const number = (value: number) => value.toLocaleString('en-US', { maximumFractionDigits: 0 })

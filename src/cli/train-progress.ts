@@ -2,7 +2,7 @@
 
 import { SingleBar } from 'cli-progress'
 import pino from 'pino'
-import { formatBytes, formatSeconds } from '../audit/format.ts'
+import { formatBytes, formatCount, formatSeconds } from '../audit/format.ts'
 import type { Evaluation } from '../train/checkpoint.ts'
 import type { TrainReport } from '../train/loop.ts'
 
@@ -71,7 +71,7 @@ function bar(): TrainProgress {
       const values = {
         loss: smoothedLoss.toFixed(3),
         validation: evaluation ? `validation ${evaluation.loss.toFixed(3)}${bits(evaluation)} · ` : '',
-        rate: Math.round(tokensPerSecond).toLocaleString('en-US'),
+        rate: formatCount(tokensPerSecond),
         utilization: utilization === undefined ? '' : ` (${(utilization * 100).toFixed(0)} % of peak)`,
         memory: formatBytes(memoryBytes),
         left: formatSeconds(secondsLeft),

@@ -2,6 +2,8 @@
 
 import { join } from 'node:path'
 import { Command, Option } from 'commander'
+import { TRAINING_LOG_FILE } from '../../schemas/training-log.ts'
+import { formatCount } from '../audit/format.ts'
 import { measurePeakFlops } from '../tensor/cpu/peak.ts'
 import { type TrainOptions, type TrainResult, train } from '../train/train.ts'
 import { CURVES_FILE, type CurvesFile, curvesFile } from './curves-file.ts'
@@ -111,18 +113,17 @@ function resultLine({ checkpoint, state, isInterrupted, tokensPerSecond, setting
 
 function describeResult({ checkpoint, folder, state, tokensPerSecond, settings }: TrainResult): string {
   const { step, seenTokens, smoothedLoss, evaluation, parameterCount } = state
-  const number = (value: number) => value.toLocaleString('en-US', { maximumFractionDigits: 0 })
-  const speed = tokensPerSecond > 0 ? `, ${number(tokensPerSecond)} tokens/s` : ' (was finished before)'
+  const speed = tokensPerSecond > 0 ? `, ${formatCount(tokensPerSecond)} tokens/s` : ' (was finished before)'
   const bits = evaluation?.bitsPerByte ? `, ${evaluation.bitsPerByte.toFixed(3)} bits per byte` : ''
   const right = evaluation && evaluation.accuracy !== null ? `, ${(100 * evaluation.accuracy).toFixed(1)} % right` : ''
   const lines = [
-    `step ${number(step)} of ${number(settings.steps)}: ${number(parameterCount)} parameters, ${number(seenTokens)} tokens${speed}`,
+    `step ${formatCount(step)} of ${formatCount(settings.steps)}: ${formatCount(parameterCount)} parameters, ${formatCount(seenTokens)} tokens${speed}`,
     smoothedLoss === null ? undefined : `training loss   ${smoothedLoss.toFixed(4)} nats a token (average of the last steps)`,
     evaluation
-      ? `validation loss ${evaluation.loss.toFixed(4)} nats a token${bits}${right}, at step ${number(evaluation.step)}`
+      ? `validation loss ${evaluation.loss.toFixed(4)} nats a token${bits}${right}, at step ${formatCount(evaluation.step)}`
       : undefined,
     `checkpoint      ${checkpoint}`,
-    `log             ${join(folder, 'log.jsonl')}`,
+    `log             ${join(folder, TRAINING_LOG_FILE)}`,
     `curves          ${join(folder, CURVES_FILE)}`,
   ]
   if (step >= settings.steps && settings.objective === 'causal')

@@ -68,6 +68,11 @@ export interface TargetSide {
 
 export type Batch = TokenBatch | PickedBatch | PairBatch
 
+/** At most `limit` tokens of a text: its first ones and its last one, for that is what closes it. */
+export function cutInside(tokens: readonly number[], limit: number): readonly number[] {
+  return tokens.length > limit ? [...tokens.slice(0, limit - 1), tokens[tokens.length - 1]] : tokens
+}
+
 /** Positions whose target counts. */
 export function countTargets(targets: Int32Array): number {
   let count = 0

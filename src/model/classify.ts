@@ -1,7 +1,7 @@
 // Classification: the probability of each label for texts, by an encoder that was trained to tell them apart.
 
 import { SluiceError } from '../core/errors.ts'
-import type { PickedBatch } from './batch.ts'
+import { cutInside, type PickedBatch } from './batch.ts'
 import { createReader, type Reader } from './reader.ts'
 import type { Trainable } from './trainable.ts'
 import type { Weights } from './weights.ts'
@@ -65,23 +65,22 @@ function predictRows(reader: Reader, texts: readonly (readonly number[])[], leng
   })
 }
 
-/** A text a row, its first token picked. Of a text that is cut the last token stays: it is what a text ends with. */
+/** A text a row, its first token picked. */
 export function firstTokens(texts: readonly (readonly number[])[], limit: number): PickedBatch {
   if (texts.some((text) => text.length === 0))
     throw new SluiceError('SLUICE_MODEL_PROMPT', 'a text has no tokens', {
       fix: 'begin each text with the token that the model reads it by',
     })
   const rows = texts.length
-  const length = Math.min(limit, Math.max(...texts.map((text) => text.length)))
+  const cut = texts.map((text) => cutInside(text, limit))
+  const length = Math.max(...cut.map((text) => text.length))
   const ids = new Int32Array(rows * length)
   const lo = Int32Array.from(ids, (_, i) => i % length)
   const hi = Int32Array.from(ids, (_, i) => (i % length) + 1)
-  texts.forEach((text, row) => {
-    const count = Math.min(length, text.length)
-    ids.set(text.slice(0, count), row * length)
-    ids[row * length + count - 1] = text[text.length - 1]
-    lo.fill(0, row * length, row * length + count)
-    hi.fill(count, row * length, row * length + count)
+  cut.forEach((text, row) => {
+    ids.set(text, row * length)
+    lo.fill(0, row * length, row * length + text.length)
+    hi.fill(text.length, row * length, row * length + text.length)
   })
   const picked = Int32Array.from({ length: rows }, (_, row) => row * length)
   return { kind: 'picked', rows, length, ids, lo, hi, picked, targets: new Int32Array(rows).fill(-1) }

@@ -10,7 +10,7 @@ export const GATED = { swiglu: 'silu', geglu: 'gelu', geglu_tanh: 'gelu_tanh', r
 const PLAIN = ['gelu_tanh', 'gelu', 'silu', 'relu', 'relu2', 'tanh'] as const
 export type PlainActivation = (typeof PLAIN)[number]
 export type GatedActivation = keyof typeof GATED
-const GATED_NAMES = ['swiglu', 'geglu', 'geglu_tanh', 'reglu'] as const satisfies readonly GatedActivation[]
+export const GATED_NAMES = ['swiglu', 'geglu', 'geglu_tanh', 'reglu'] as const satisfies readonly GatedActivation[]
 
 export function isGated(activation: PlainActivation | GatedActivation): activation is GatedActivation {
   return Object.hasOwn(GATED, activation)
@@ -50,7 +50,7 @@ const selfAttention = {
     .describe('distance below which positions see each other, 0: any; one a layer, repeated over the layers'),
 }
 
-const decoderConfig = z
+export const decoderConfig = z
   .strictObject({
     architecture: z.literal('decoder').default('decoder'),
     ...size,
@@ -77,7 +77,7 @@ const decoderConfig = z
     if (config.heads % config.kvHeads) refuse(context, 'kvHeads', `heads ${config.heads} is not a multiple of kvHeads ${config.kvHeads}`)
   })
 
-const encoderConfig = z
+export const encoderConfig = z
   .strictObject({
     architecture: z.literal('encoder'),
     ...size,
@@ -101,7 +101,7 @@ const encoderConfig = z
     if (config.labels === 1) refuse(context, 'labels', 'a classifier needs two labels at least')
   })
 
-const encoderDecoderConfig = z
+export const encoderDecoderConfig = z
   .strictObject({
     architecture: z.literal('encoder-decoder'),
     ...size,
@@ -132,7 +132,6 @@ export type DecoderConfig = z.output<typeof decoderConfig>
 export type EncoderConfig = z.output<typeof encoderConfig>
 export type EncoderDecoderConfig = z.output<typeof encoderDecoderConfig>
 export type Architecture = ModelConfig['architecture']
-export { decoderConfig, encoderConfig, encoderDecoderConfig }
 
 interface Sized {
   readonly width: number

@@ -6,6 +6,7 @@ import { cpuArenaStart, createCpuDevice } from '../tensor/cpu/cpu-device.ts'
 import { addresses, placeActivations, placePersistent } from '../tensor/plan.ts'
 import { elements } from '../tensor/shape.ts'
 import type { Tensor } from '../tensor/tensor.ts'
+import { cutInside } from './batch.ts'
 import { traceSequences } from './encoder-decoder.ts'
 import { assertRows, checkToken, checkTokens, type Inference, type InferenceOptions } from './inference.ts'
 import type { Trainable } from './trainable.ts'
@@ -117,9 +118,4 @@ export async function createSequenceInference(source: Trainable | Weights, optio
     },
     dispose: () => device.dispose(),
   }
-}
-
-/** At most `limit` tokens of a text: its first ones and its last one, for that is what closes it. */
-export function cutInside(tokens: readonly number[], limit: number): readonly number[] {
-  return tokens.length > limit ? [...tokens.slice(0, limit - 1), tokens[tokens.length - 1]] : tokens
 }

@@ -86,13 +86,6 @@ export interface TrainableOptions extends BatchShape {
   readonly keepsAverage?: boolean
 }
 
-function tooLarge(leastBytes: number, memoryBytes: number): SluiceError {
-  const [least, given] = [leastBytes, memoryBytes].map((bytes) => bytes.toLocaleString('en-US'))
-  return new SluiceError('SLUICE_TENSOR_MEMORY', `a step needs at least ${least} bytes, ${given} are given`, {
-    fix: 'give more, or take fewer rows a pass, shorter rows or a smaller model',
-  })
-}
-
 /** @throws SluiceError SLUICE_MODEL_LENGTH where rows are longer than the model's context; SLUICE_TENSOR_MEMORY where it does not fit, activations computed twice */
 export async function createTrainable(config: ModelConfig, options: TrainableOptions): Promise<Trainable> {
   const { rows, seed, loss, groupOf = defaultGroup, keepsAverage = false } = options
@@ -239,4 +232,11 @@ export async function createTrainable(config: ModelConfig, options: TrainableOpt
 function describe({ block, group, tensors }: BlockState): Parameter[] {
   const states = (['moment1', 'moment2', 'average'] as const).filter((kind) => tensors[kind])
   return block.parts.map(({ name, shape }) => ({ name, shape, role: block.role, states, ...group }))
+}
+
+function tooLarge(leastBytes: number, memoryBytes: number): SluiceError {
+  const [least, given] = [leastBytes, memoryBytes].map((bytes) => bytes.toLocaleString('en-US'))
+  return new SluiceError('SLUICE_TENSOR_MEMORY', `a step needs at least ${least} bytes, ${given} are given`, {
+    fix: 'give more, or take fewer rows a pass, shorter rows or a smaller model',
+  })
 }

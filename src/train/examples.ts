@@ -10,6 +10,7 @@ import { expandInputs } from '../io/inputs.ts'
 import { readLines } from '../io/lines.ts'
 import { openBytes } from '../io/open-bytes.ts'
 import { readParquet } from '../io/parquet.ts'
+import { cutInside } from '../model/batch.ts'
 
 export const EXAMPLE_FILES = ['.jsonl', '.jsonl.gz', '.jsonl.zst', '.ndjson', '.parquet']
 const MAX_LINE_BYTES = 2 ** 26
@@ -165,8 +166,7 @@ class SequenceBuilder {
   }
 
   add(tokens: ArrayLike<number>): void {
-    const kept = Int32Array.from(tokens).subarray(0, this.#limit)
-    if (tokens.length > this.#limit) kept[this.#limit - 1] = tokens[tokens.length - 1]
+    const kept = Int32Array.from(cutInside(Array.from(tokens), this.#limit))
     this.cut += tokens.length - kept.length
     this.#parts.push(kept)
     this.#starts.push(this.#starts[this.#starts.length - 1] + kept.length)

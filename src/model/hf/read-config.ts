@@ -3,7 +3,15 @@
 
 import { z } from 'zod'
 import { SluiceError } from '../../core/errors.ts'
-import { GATED, type GatedActivation, type ModelConfig, type ModelOptions, modelConfig, type PlainActivation } from '../config.ts'
+import {
+  GATED,
+  GATED_NAMES,
+  type GatedActivation,
+  type ModelConfig,
+  type ModelOptions,
+  modelConfig,
+  type PlainActivation,
+} from '../config.ts'
 
 /** Names of activations there, and what they are called here. */
 const ACTIVATION_NAMES: Readonly<Record<string, PlainActivation>> = {
@@ -169,7 +177,7 @@ function plain(name: string, refuse: Refuse, field = 'hidden_act'): PlainActivat
 
 function gated(name: string, refuse: Refuse, field = 'hidden_act'): GatedActivation {
   const wanted = plain(name, refuse, field)
-  for (const kind of ['swiglu', 'geglu', 'geglu_tanh', 'reglu'] as const) if (GATED[kind] === wanted) return kind
+  for (const kind of GATED_NAMES) if (GATED[kind] === wanted) return kind
   return refuse(field, name)
 }
 

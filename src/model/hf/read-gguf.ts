@@ -25,7 +25,6 @@ const decoderKeys = z.object({
   expert_count: z.int().min(0).optional(),
 })
 
-/** llama.cpp keeps the rows of Llama's queries and keys in the order of its own rotation, and those of the others as they were. */
 const families: Readonly<Record<string, { readonly biases?: 'qkv'; readonly qkNorm?: boolean }>> = {
   llama: {},
   qwen2: { biases: 'qkv' },
@@ -112,7 +111,10 @@ export function ggufParameterName(name: string): string | undefined {
   return layer === undefined ? `${names[part]}.${kind}` : `model.layers.${layer}.${names[part]}.${kind}`
 }
 
-/** How many heads' rows lie in llama.cpp's order in a tensor; 0: they lie as everywhere. */
+/**
+ * How many heads' rows lie in the order of llama.cpp's own rotation in a tensor; 0: they lie as everywhere. Llama's queries and
+ * keys do, those of the other families were left as they were.
+ */
 export function turnedHeads(name: string, metadata: Metadata, config: DecoderConfig): number {
   if (metadata.get('general.architecture') !== 'llama') return 0
   if (/\.attn_q\./.test(name)) return config.heads

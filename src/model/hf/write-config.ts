@@ -1,7 +1,16 @@
 // A configuration of ours as the config.json that transformers loads: the families of read-config.ts, the other way.
 
 import { SluiceError } from '../../core/errors.ts'
-import type { DecoderConfig, EncoderConfig, EncoderDecoderConfig, GatedActivation, ModelConfig, PlainActivation } from '../config.ts'
+import {
+  type DecoderConfig,
+  type EncoderConfig,
+  type EncoderDecoderConfig,
+  type GatedActivation,
+  isGated,
+  type ModelConfig,
+  type PlainActivation,
+  windowOf,
+} from '../config.ts'
 import { isGpt2 } from '../decoder.ts'
 import { isBert } from '../encoder.ts'
 
@@ -66,14 +75,14 @@ function gpt2(config: DecoderConfig): Json {
 function llama(config: DecoderConfig): Json {
   const always = { norm: 'rmsnorm', normPlace: 'pre', positions: 'rotary', attentionSoftcap: 0, logitSoftcap: 0 }
   assertIs(config, always)
-  if (!/glu$|glu_/.test(config.activation)) refuse('activation', config.activation)
+  if (!isGated(config.activation)) refuse('activation', config.activation)
   const [window, ...others] = config.windows
   if (others.some((other) => other !== window)) refuse('windows', config.windows)
   const traits = [config.qkNorm && 'qwen3', config.biases === 'qkv' && 'qwen2', window > 0 && 'mistral'].filter((trait) => trait !== false)
   if (traits.length > 1) refuse('qkNorm, biases and windows', [config.qkNorm, config.biases, config.windows])
   const family = traits[0] ?? 'llama'
   if (family === 'mistral' && config.biases) refuse('biases', config.biases)
-  const class_ = { qwen3: 'Qwen3', qwen2: 'Qwen2', mistral: 'Mistral', llama: 'Llama' }[family]
+  const className = { qwen3: 'Qwen3', qwen2: 'Qwen2', mistral: 'Mistral', llama: 'Llama' }[family]
   const { ropeScaling: scaling, ropeTheta } = config
   const stretched = scaling && {
     rope_type: 'llama3',
@@ -83,7 +92,7 @@ function llama(config: DecoderConfig): Json {
     original_max_position_embeddings: scaling.originalLength,
   }
   return {
-    architectures: [`${class_}ForCausalLM`],
+    architectures: [`${className}ForCausalLM`],
     model_type: family,
     hidden_size: config.width,
     intermediate_size: config.hiddenWidth,
@@ -116,7 +125,7 @@ function labelled({ labels }: EncoderConfig, names: readonly string[]): Json {
 function bert(config: EncoderConfig): Json {
   const always = { norm: 'layernorm', positions: 'learned', biases: true, windows: [0] }
   assertIs(config, always)
-  if (/glu/.test(config.activation)) refuse('activation', config.activation)
+  if (isGated(config.activation)) refuse('activation', config.activation)
   if (config.tokenTypes === 0) refuse('tokenTypes', 0)
   return {
     architectures: [config.labels > 0 ? 'BertForSequenceClassification' : 'BertForMaskedLM'],
@@ -134,8 +143,8 @@ function bert(config: EncoderConfig): Json {
 
 function modernBert(config: EncoderConfig): Json {
   assertIs(config, { norm: 'layernorm', positions: 'rotary', tokenTypes: 0 })
-  if (!/glu/.test(config.activation)) refuse('activation', config.activation)
-  const windows = Array.from({ length: config.layers }, (_, layer) => config.windows[layer % config.windows.length])
+  if (!isGated(config.activation)) refuse('activation', config.activation)
+  const windows = Array.from({ length: config.layers }, (_, layer) => windowOf(config, layer))
   const local = Math.max(...windows) || 65
   if (windows.some((window) => window !== 0 && window !== local)) refuse('windows', config.windows)
   const localTheta = config.localRopeTheta ?? config.ropeTheta

@@ -7,20 +7,11 @@ import type { Document } from '../src/core/document.ts'
 import { idWords } from '../src/core/identity.ts'
 import { type Barrier, type CollectContext, type CollectRun, named } from '../src/core/stage.ts'
 import { checkIndex, type IndexDefinition, indexOption, publishSegment } from '../src/dedup/build-index.ts'
+import { SEGMENT_FILE, writeSegment } from '../src/dedup/build-segment.ts'
 import { collectRecords } from '../src/dedup/collect.ts'
 import { EarlierBuilds } from '../src/dedup/earlier-builds.ts'
 import { createSigner, fineWebParameters } from '../src/dedup/minhash.ts'
-import {
-  bandWords,
-  findClusters,
-  findPairs,
-  findSeen,
-  keySection,
-  keyWords,
-  preferenceSection,
-  SEGMENT_FILE,
-  writeSegment,
-} from '../src/dedup/pairs.ts'
+import { bandWords, findClusters, findPairs, findSeen, keySection, keyWords, preferenceSection } from '../src/dedup/pairs.ts'
 import { RecordWriter } from '../src/dedup/records.ts'
 import { hasPreference, keepOption, preference } from '../src/dedup/survivor.ts'
 import { applyVerdicts } from '../src/dedup/verdicts.ts'

@@ -50,6 +50,11 @@ export function closeSegments(segments: readonly OpenSegment[]): void {
   for (const { file } of segments) closeSync(file)
 }
 
+/** The runs of a section, each as a source with the place of its segment. */
+export function sourcesOf(segments: readonly OpenSegment[], section: number): Source[] {
+  return segments.flatMap(({ path, file }, ordinal) => readRuns(path, section, file).map((run) => ({ run, ordinal })))
+}
+
 /** Records of earlier builds as sources of a merge, before those of tonight. */
 export class EarlierBuilds {
   readonly #segments: readonly OpenSegment[]
@@ -78,7 +83,7 @@ export class EarlierBuilds {
   }
 
   sources(section: number): Source[] {
-    return this.#segments.flatMap(({ path, file }, ordinal) => readRuns(path, section, file).map((run) => ({ run, ordinal })))
+    return sourcesOf(this.#segments, section)
   }
 
   /** How many duplicates other builds than tonight's have dropped for each document, by its key. */

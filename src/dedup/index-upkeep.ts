@@ -12,8 +12,8 @@ import {
   readDefinition,
   writeIndex,
 } from './build-index.ts'
-import { closeSegments, type OpenSegment, openSegments } from './earlier-builds.ts'
-import { mergeRuns, type Source } from './merge.ts'
+import { closeSegments, type OpenSegment, openSegments, sourcesOf } from './earlier-builds.ts'
+import { mergeRuns } from './merge.ts'
 import { RunFile, readBlocks, readRecords, readRuns } from './records.ts'
 
 const mergeBytes = 256 << 20
@@ -163,10 +163,6 @@ function copyKeys(file: RunFile, segment: OpenSegment, section: number, { first,
     const block = readRecords(run, first + done, Math.min(keyBlock, kept - done))
     for (let at = 0; at < block.length; at += run.words) file.append(section, block.subarray(at, at + run.words))
   }
-}
-
-function sourcesOf(segments: readonly OpenSegment[], section: number): Source[] {
-  return segments.flatMap(({ path, file }, ordinal) => readRuns(path, section, file).map((run) => ({ run, ordinal })))
 }
 
 // ---- looking into it ----

@@ -49,11 +49,15 @@ const BASE_ALIGNMENT = 256
 /** Left to the driver for modules and graphs. */
 const RESERVE_BYTES = 256 * 2 ** 20
 
+/** Of tensor cores that multiply bf16, and of asynchronous copies. */
+const LEAST_CAPABILITY = 80
+
 const padded = (bytes: number, alignment: number) => Math.ceil(bytes / alignment) * alignment
 
-/** @throws SluiceError SLUICE_CUDA_LIBRARY, SLUICE_CUDA_DEVICE, SLUICE_CUDA_DRIVER */
+/** @throws SluiceError SLUICE_CUDA_LIBRARY, SLUICE_CUDA_DEVICE, SLUICE_CUDA_DRIVER, SLUICE_CUDA_ARCHITECTURE */
 export function openCuda({ libraries, precision, compileModule = nvrtcCompiler(libraries.nvrtc) }: CudaOptions): Cuda {
   const driver = openDriver(libraries.driver)
+  assertArchitecture(driver)
   const copyBytes = (copies: ReadonlySet<Tensor>) =>
     [...copies].reduce((sum, { shape }) => sum + padded(elements(shape) * 2, BASE_ALIGNMENT), 0)
   return {
@@ -68,6 +72,19 @@ export function openCuda({ libraries, precision, compileModule = nvrtcCompiler(l
     },
     createDevice: (arenaBytes, records) => createCudaDevice({ driver, libraries, precision, compileModule, arenaBytes, records }),
   }
+}
+
+function assertArchitecture(driver: Driver): void {
+  const { name, capability } = driver
+  if (capability >= LEAST_CAPABILITY) return
+  driver.dispose()
+  throw new SluiceError(
+    'SLUICE_CUDA_ARCHITECTURE',
+    `${name} has compute capability ${(capability / 10).toFixed(1)}: the kernels need 8.0`,
+    {
+      fix: 'take a GPU of the generation of A100 or newer, or train with --device cpu',
+    },
+  )
 }
 
 function nvrtcCompiler(path: string): CompileModule {
@@ -171,10 +188,15 @@ function createCudaDevice({ driver, libraries, precision, compileModule, arenaBy
     async dispose() {
       if (isDisposed) return
       isDisposed = true
-      driver.synchronize()
-      cublasLt.dispose()
-      driver.free(base)
-      driver.dispose()
+      try {
+        driver.synchronize()
+        cublasLt.dispose()
+        driver.free(base)
+        driver.dispose()
+      } catch (error) {
+        // a lost GPU has nothing left to be freed, and what it failed at first has been said
+        if (!(error instanceof SluiceError) || error.code !== 'SLUICE_CUDA_LOST') throw error
+      }
     },
   }
 }

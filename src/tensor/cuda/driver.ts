@@ -47,15 +47,25 @@ export function openDriver(path: string, ordinal = 0): Driver {
   const koffi = loadKoffi()
   if (!koffi) throw new SluiceError('SLUICE_CUDA_LIBRARY', 'koffi has no binary for this platform', { fix: 'train with --device cpu' })
   const library = koffi.load(path)
-  const errorName = library.func('int cuGetErrorName(int, void *)')
+  const errorName = functionNamed('cuGetErrorName', 'int cuGetErrorName(int, void *)')
   const out = new BigUint64Array(2)
   const numbers = new Int32Array(2)
 
   function declare(name: string, parameters: string): (...values: unknown[]) => void {
-    const call = library.func(`int ${name}(${parameters})`)
+    const call = functionNamed(name, `int ${name}(${parameters})`)
     return (...values) => {
       const result: number = call(...values)
       if (result !== 0) throw cudaError(result, nameOf(result), name)
+    }
+  }
+
+  function functionNamed(name: string, prototype: string) {
+    try {
+      return library.func(prototype)
+    } catch {
+      throw new SluiceError('SLUICE_CUDA_DRIVER', `${path} has no ${name}`, {
+        fix: "NVIDIA's driver is older than CUDA 12: update the driver, or train with --device cpu",
+      })
     }
   }
 

@@ -11,7 +11,8 @@ export interface Nvrtc {
   readonly version: string
   /**
    * @param options as `--gpu-architecture=sm_90a`
-   * @throws SluiceError SLUICE_CUDA_COMPILE with the compiler's log where the source does not compile
+   * @throws SluiceError SLUICE_CUDA_COMPILE with the compiler's log where the source does not compile, SLUICE_CUDA_ARCHITECTURE
+   * where the compiler does not know the GPU
    */
   compile(source: string, name: string, options: readonly string[]): Compiled
 }
@@ -21,6 +22,8 @@ export interface Compiled {
   /** With `--ptxas-options=-v`, what each kernel needs. */
   readonly log: string
 }
+
+const INVALID_OPTION = 5
 
 /** The log and the CUBIN are handed out as a size and then the bytes. */
 type Sized = (program: bigint, out: BigUint64Array) => number
@@ -79,6 +82,10 @@ export function openNvrtc(path: string): Nvrtc {
           .decode(read(handle[0], logSize, log))
           .replaceAll('\0', '')
           .trim()
+        if (code === INVALID_OPTION)
+          throw new SluiceError('SLUICE_CUDA_ARCHITECTURE', `NVRTC ${major[0]}.${minor[0]} refuses ${options.join(' ')}: ${text}`, {
+            fix: 'install the CUDA that knows this GPU, or pip install a newer nvidia-cuda-nvrtc',
+          })
         if (code !== 0) throw new SluiceError('SLUICE_CUDA_COMPILE', `${name} does not compile: ${errorString(code)}\n${text}`)
         return { cubin: read(handle[0], cubinSize, cubin), log: text }
       } finally {

@@ -132,11 +132,11 @@ test('a GPU too small for the step is told before anything runs', { skip: noEmul
 })
 
 test('a machine without a GPU, and one without the library, are told apart', { skip: noEmulator }, () => {
-  setEnvironment('STUB_NO_DEVICE', '1')
+  setEnvironment('STUB_INIT_RESULT', '100')
   try {
     assert.throws(() => openDriver(buildStub()), { code: 'SLUICE_CUDA_DEVICE' })
   } finally {
-    koffi.load(null).func('int unsetenv(const char *)')('STUB_NO_DEVICE')
+    setEnvironment('STUB_INIT_RESULT', '0')
   }
   const native = process.env.SLUICE_NATIVE
   process.env.SLUICE_NATIVE = 'off'

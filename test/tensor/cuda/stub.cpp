@@ -17,19 +17,23 @@ struct Function { std::string name; Emulate emulate; };
 typedef std::function<int()> Work;
 static std::vector<Work> *captured = nullptr;
 static int graphLaunches = 0;
+static int isLost = 0;
 
 static int ask(Work work) {
+  if (isLost) return 719;
   if (!captured) return work();
   captured->push_back(work);
   return 0;
 }
 
-API int cuInit(unsigned) { return getenv("STUB_NO_DEVICE") ? 100 : 0; }
+static int numberFrom(const char *name, int otherwise) { const char *given = getenv(name); return given ? atoi(given) : otherwise; }
+
+API int cuInit(unsigned) { return numberFrom("STUB_INIT_RESULT", 0); }
 API int cuGetErrorName(int code, const char **out) { *out = code == 100 ? "CUDA_ERROR_NO_DEVICE" : code == 2 ? "CUDA_ERROR_OUT_OF_MEMORY" : "CUDA_ERROR_LAUNCH_FAILED"; return 0; }
 API int cuDeviceGet(int *out, int ordinal) { *out = ordinal; return 0; }
 API int cuDeviceGetName(char *out, int size, int) { snprintf(out, size, "stub"); return 0; }
 API int cuDeviceTotalMem_v2(u64 *out, int) { *out = 1ull << 30; return 0; }
-API int cuDeviceGetAttribute(int *out, int which, int) { *out = which == 75 ? 9 : 0; return 0; }
+API int cuDeviceGetAttribute(int *out, int which, int) { const int capability = numberFrom("STUB_CAPABILITY", 90); *out = which == 75 ? capability / 10 : capability % 10; return 0; }
 API int cuDevicePrimaryCtxRetain(u64 *out, int) { *out = 1; return 0; }
 API int cuDevicePrimaryCtxRelease_v2(int) { return 0; }
 API int cuCtxSetCurrent(u64) { return 0; }
@@ -41,7 +45,7 @@ API int cuMemAlloc_v2(u64 *out, size_t bytes) {
   *out = u64(memory);
   return 0;
 }
-API int cuMemFree_v2(u64 address) { free((void *)address); return 0; }
+API int cuMemFree_v2(u64 address) { free((void *)address); return isLost ? 719 : 0; }
 API int cuModuleLoadData(u64 *out, const char *image) {
   void *library = dlopen(image, RTLD_NOW);
   if (!library) return 209;
@@ -64,8 +68,8 @@ API int cuLaunchKernel(u64 function, unsigned gx, unsigned gy, unsigned gz, unsi
     return problem ? 719 : 0;
   });
 }
-API int cuMemcpyHtoDAsync_v2(u64 to, const void *from, size_t bytes, u64) { memcpy((void *)to, from, bytes); return captured ? 900 : 0; }
-API int cuMemcpyDtoHAsync_v2(void *to, u64 from, size_t bytes, u64) { memcpy(to, (void *)from, bytes); return captured ? 900 : 0; }
+API int cuMemcpyHtoDAsync_v2(u64 to, const void *from, size_t bytes, u64) { if (isLost) return 719; memcpy((void *)to, from, bytes); return captured ? 900 : 0; }
+API int cuMemcpyDtoHAsync_v2(void *to, u64 from, size_t bytes, u64) { if (isLost) return 719; memcpy(to, (void *)from, bytes); return captured ? 900 : 0; }
 API int cuMemsetD8Async(u64 to, unsigned char value, size_t bytes, u64) { return ask([=] { memset((void *)to, value, bytes); return 0; }); }
 API int cuMemsetD32Async(u64 to, unsigned word, size_t count, u64) {
   return ask([=] { for (size_t i = 0; i < count; i++) ((unsigned *)to)[i] = word; return 0; });
@@ -77,12 +81,14 @@ API int cuStreamBeginCapture_v2(u64, int) { captured = new std::vector<Work>(); 
 API int cuStreamEndCapture(u64, u64 *out) { *out = u64(captured); captured = nullptr; return 0; }
 API int cuGraphInstantiateWithFlags(u64 *out, u64 graph, u64) { *out = graph; return 0; }
 API int cuGraphLaunch(u64 graph, u64) {
+  if (isLost) return 719;
   graphLaunches++;
   for (Work &work : *(std::vector<Work> *)graph) if (int result = work()) return result;
   return 0;
 }
-/** Of this stub alone. */
+/** Of this stub alone. A lost GPU fails whatever it is asked. */
 API int stubGraphLaunches() { return graphLaunches; }
+API int stubLose(int lost) { isLost = lost; return 0; }
 
 struct Layout { int type; u64 rows, columns; int64_t stride; };
 struct Descriptor { int transposeA = 0, transposeB = 0, epilogue = 1, biasType = 0; u64 bias = 0; };

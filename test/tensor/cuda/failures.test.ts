@@ -1,0 +1,183 @@
+import assert from 'node:assert/strict'
+import { mkdir, mkdtemp, readdir, rm, symlink } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import koffi from 'koffi'
+import { SluiceError } from '../../../src/core/errors.ts'
+import { modelConfig } from '../../../src/model/config.ts'
+import { createTrainable } from '../../../src/model/trainable.ts'
+import { type CudaOptions, openCuda } from '../../../src/tensor/cuda/cuda-device.ts'
+import { openDriver } from '../../../src/tensor/cuda/driver.ts'
+import { findLibraries, findLibrary } from '../../../src/tensor/cuda/libraries.ts'
+import { findCheckpoint, restoreCheckpoint } from '../../../src/train/checkpoint.ts'
+import { runLoop, type TrainReport } from '../../../src/train/loop.ts'
+import { documentData } from '../../../src/train/run-data.ts'
+import { assertSameRun, resolveSettings } from '../../../src/train/settings.ts'
+import { markovDocuments, memoryCorpus, temporaryFolder } from '../../train/corpora.ts'
+import { relativeError } from './emulated.ts'
+import { noEmulator } from './emulator.ts'
+import { buildStub, stubOptions } from './stub.ts'
+
+const VOCABULARY = 24
+const corpus = memoryCorpus([markovDocuments(30, VOCABULARY, 1)], VOCABULARY)
+const data = documentData([{ corpus, weight: 1 }])
+const config = modelConfig.parse({ vocabularySize: VOCABULARY, contextLength: 16, layers: 1, width: 16, heads: 2 })
+const facts = {
+  ...{ parameterCount: 600, contextLength: 16, vocabularySize: VOCABULARY, corpusTokens: corpus.tokens, documents: corpus.documents },
+  ...{ cores: 1, objective: 'causal', maskToken: VOCABULARY, sentinel: VOCABULARY, isFineTuning: false, hasValidation: false },
+} as const
+const { settings } = resolveSettings(
+  { steps: 9, batchTokens: 64, learningRate: 0.01, saveEvery: 3, validationShare: 0.1, threads: 1 },
+  facts,
+)
+
+interface Part {
+  readonly device: 'cpu' | CudaOptions
+  /** The last of its steps. */
+  readonly until?: number
+  readonly onReport?: (report: TrainReport) => void
+}
+
+/** Goes on with the run in the folder, as sluice train does; returns the weights after it. */
+async function goOn(folder: string, { device, until = settings.steps, onReport }: Part): Promise<Float32Array> {
+  const { rows, length } = settings
+  const model = await createTrainable(config, { rows, length, threads: 1, seed: settings.seed, device })
+  const controller = new AbortController()
+  try {
+    const { checkpoint } = await findCheckpoint(folder)
+    if (checkpoint) await restoreCheckpoint(checkpoint.folder, model)
+    await runLoop({
+      ...{ model, data, settings, folder, validation: [], state: checkpoint?.state, signal: controller.signal },
+      onReport(report) {
+        if (report.step === until) controller.abort()
+        onReport?.(report)
+      },
+    })
+    return Float32Array.from(model.parameters.flatMap(({ name }) => [...model.read('weights', name)]))
+  } finally {
+    await model.dispose()
+  }
+}
+
+for (const [precision, tolerance] of [
+  ['f32', 1e-5],
+  ['bf16', 1e-2], // of weights after updates that AdamW scales, as in the tests of whole steps
+] as const)
+  test(`a run that crosses from the CPU to CUDA in ${precision} and back ends where it would have on one`, {
+    skip: noEmulator,
+  }, async () => {
+    assertSameRun(settings, { ...settings, device: 'cuda' }, '')
+    await using whole = await temporaryFolder()
+    await using crossing = await temporaryFolder()
+    const expected = await goOn(whole.path, { device: 'cpu' })
+    await goOn(crossing.path, { device: 'cpu', until: 3 })
+    await goOn(crossing.path, { device: stubOptions(precision), until: 6 })
+    const crossed = await goOn(crossing.path, { device: 'cpu' })
+    const error = relativeError(crossed, expected)
+    assert.ok(error < tolerance, `weights are off by ${error}`)
+    assert.ok(error > 0, 'CUDA computed nothing of it')
+  })
+
+test('a GPU lost in mid-run ends it with the last checkpoint intact, says how to go on, and going on ends as if nothing had been', {
+  skip: noEmulator,
+}, async () => {
+  const lose = koffi.load(buildStub()).func('int stubLose(int)')
+  await using whole = await temporaryFolder()
+  await using broken = await temporaryFolder()
+  const expected = await goOn(whole.path, { device: stubOptions('f32') })
+  const onReport = (report: TrainReport) => {
+    if (report.event === 'step' && report.step === 5) lose(1)
+  }
+  try {
+    await assert.rejects(goOn(broken.path, { device: stubOptions('f32'), onReport }), (error) => {
+      assert.ok(error instanceof SluiceError)
+      assert.equal(error.code, 'SLUICE_CUDA_LOST')
+      assert.match(error.fix ?? '', /last checkpoint is intact: run the same command again/)
+      return true
+    })
+  } finally {
+    lose(0)
+  }
+  const { checkpoint, refused } = await findCheckpoint(broken.path)
+  assert.deepEqual([checkpoint?.state.step, refused], [3, []])
+  assert.deepEqual(await goOn(broken.path, { device: stubOptions('f32') }), expected)
+  assert.ok((await readdir(broken.path)).includes('step-9'))
+})
+
+for (const [result, code, words] of [
+  [35, 'SLUICE_CUDA_DRIVER', /older than this CUDA: update the driver/],
+  [803, 'SLUICE_CUDA_DRIVER', /restart the machine/],
+  [100, 'SLUICE_CUDA_DEVICE', /CUDA_VISIBLE_DEVICES/],
+] as const)
+  test(`a driver that answers ${result} is told as what it is`, { skip: noEmulator }, () =>
+    withEnvironment('STUB_INIT_RESULT', String(result), () => assert.throws(() => openDriver(buildStub()), refusal(code, words))),
+  )
+
+test('a driver too old to have what is called is named', { skip: noEmulator }, () => {
+  assert.throws(() => openDriver('libm.so.6'), refusal('SLUICE_CUDA_DRIVER', /update the driver/))
+})
+
+test('a GPU older than the kernels, and machine code for another, are refused as wrong architectures', { skip: noEmulator }, async () => {
+  withEnvironment('STUB_CAPABILITY', '75', () =>
+    assert.throws(() => openCuda(stubOptions('f32')), refusal('SLUICE_CUDA_ARCHITECTURE', /A100 or newer/)),
+  )
+  const device = { ...stubOptions('f32'), compileModule: () => new TextEncoder().encode('no such library\0') }
+  await assert.rejects(
+    createTrainable(config, { rows: 1, length: 8, threads: 1, seed: 1, device }),
+    refusal('SLUICE_CUDA_ARCHITECTURE', /its architecture/),
+  )
+})
+
+/** Without python3 on the PATH no wheels are found. */
+const noOwnCuda = process.platform === 'linux' && !findLibrary('driver') ? noEmulator : 'this machine has a driver of its own'
+
+test('each missing library is named with the way to get it', { skip: noOwnCuda }, async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'sluice-cuda-'))
+  const { CUDA_HOME, PATH } = process.env
+  const stub = buildStub()
+  try {
+    await mkdir(join(folder, 'lib64'))
+    process.env.CUDA_HOME = folder
+    process.env.PATH = ''
+    for (const [name, words, fix] of [
+      ['libcuda.so.1', /libcuda\.so\.1/, /install NVIDIA's driver/],
+      ['libcublasLt.so.13', /libcublasLt/, /pip install nvidia-cublas/],
+      ['libnvrtc.so.13', /libnvrtc/, /pip install nvidia-cuda-nvrtc/],
+    ] as const) {
+      assert.throws(findLibraries, (error) => {
+        assert.ok(error instanceof SluiceError && error.code === 'SLUICE_CUDA_LIBRARY')
+        assert.match(error.message, words)
+        assert.match(error.fix ?? '', fix)
+        return true
+      })
+      await symlink(stub, join(folder, 'lib64', name))
+    }
+    assert.equal(findLibraries().nvrtc, join(folder, 'lib64', 'libnvrtc.so.13'))
+  } finally {
+    process.env.PATH = PATH
+    if (CUDA_HOME === undefined) delete process.env.CUDA_HOME
+    else process.env.CUDA_HOME = CUDA_HOME
+    await rm(folder, { recursive: true })
+  }
+})
+
+function refusal(code: string, fix: RegExp) {
+  return (error: unknown) => {
+    assert.ok(error instanceof SluiceError, String(error))
+    assert.equal(error.code, code)
+    assert.match(error.fix ?? '', fix)
+    return true
+  }
+}
+
+/** Of C's library, which process.env may not reach at once. */
+function withEnvironment(name: string, value: string, body: () => void): void {
+  const libc = koffi.load(null)
+  libc.func('int setenv(const char *, const char *, int)')(name, value, 1)
+  try {
+    body()
+  } finally {
+    libc.func('int unsetenv(const char *)')(name)
+  }
+}

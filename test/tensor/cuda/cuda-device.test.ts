@@ -11,6 +11,7 @@ import { families, familyBatch, familyShape } from '../../model/families.ts'
 import { relativeError } from './emulated.ts'
 import { noEmulator } from './emulator.ts'
 import { buildStub, stubOptions } from './stub.ts'
+import { cudaOptions, noCuda } from './under-test.ts'
 
 const llama = decoderConfig.parse({
   vocabularySize: 37,
@@ -60,15 +61,15 @@ for (const [name, config] of Object.entries({ llama, gpt2 }))
     // AdamW's first updates have the size of the rate whatever the gradient's, rounding errors of small ones too
     ['bf16', { figures: 5e-3, weights: 1e-2, moments: 5e-3 }],
   ] as const)
-    test(`three steps of a ${name} decoder in ${precision} follow the CPU's, twice with the same bits`, { skip: noEmulator }, async () => {
+    test(`three steps of a ${name} decoder in ${precision} follow the CPU's, twice with the same bits`, { skip: noCuda }, async () => {
       const expected = await train(config, 'cpu')
-      const once = await train(config, stubOptions(precision))
+      const once = await train(config, cudaOptions(precision))
       for (const kind of ['figures', 'weights', 'moments'] as const) {
         const error = relativeError(once[kind], expected[kind])
         if (process.env.SHOW_ERRORS) console.log(name, precision, kind, error.toExponential(1))
         assert.ok(error < tolerances[kind], `${kind} are off by ${error}`)
       }
-      assert.deepEqual(await train(config, stubOptions(precision)), once)
+      assert.deepEqual(await train(config, cudaOptions(precision)), once)
     })
 
 /** Loss, gradient's norm and loss afterwards, of one step. */
@@ -87,8 +88,8 @@ for (const [name, config] of families)
     ['f32', 1e-5],
     ['bf16', 5e-3],
   ] as const)
-    test(`a step of ${name} in ${precision} follows the CPU's`, { skip: noEmulator }, async () => {
-      const [once, expected] = [await oneStep(config, stubOptions(precision)), await oneStep(config, 'cpu')]
+    test(`a step of ${name} in ${precision} follows the CPU's`, { skip: noCuda }, async () => {
+      const [once, expected] = [await oneStep(config, cudaOptions(precision)), await oneStep(config, 'cpu')]
       const error = Math.max(...expected.map((value, index) => Math.abs(once[index] - value) / Math.abs(value)))
       assert.ok(error < tolerance, `off by ${error}: ${once} instead of ${expected}`)
     })
@@ -102,8 +103,8 @@ test('from its second run on a program is one graph', { skip: noEmulator }, asyn
   await model.dispose()
 })
 
-test('weights that are written are those that the next pass uses', { skip: noEmulator }, async () => {
-  const model = await createTrainable(llama, { rows: 2, length: 11, threads: 1, seed: 5, device: stubOptions('bf16') })
+test('weights that are written are those that the next pass uses', { skip: noCuda }, async () => {
+  const model = await createTrainable(llama, { rows: 2, length: 11, threads: 1, seed: 5, device: cudaOptions('bf16') })
   const batch = noiseBatch(2, 11, 37, 99)
   const before = model.evaluate(batch).loss
   const [{ name }] = model.parameters.filter(({ shape }) => shape.length === 2).slice(-1)

@@ -1,5 +1,4 @@
-// Runs records as the CUDA device would, with kernels in the emulator and matrix products as plain loops, and compares what they
-// leave with the f64 reference.
+// Runs records as the CUDA device would, with kernels in the emulator and matrix products as plain loops.
 
 import assert from 'node:assert/strict'
 import koffi from 'koffi'
@@ -8,7 +7,7 @@ import { createLowering, elementBytes, type Lowering } from '../../../src/tensor
 import type { Graph, OpRecord } from '../../../src/tensor/graph.ts'
 import { elements } from '../../../src/tensor/shape.ts'
 import { storageOf, type Tensor } from '../../../src/tensor/tensor.ts'
-import { type Inputs, layOut, noise, type Run, runOn } from '../harness.ts'
+import { type Inputs, noise, type Run } from '../harness.ts'
 import { emulatorOf } from './emulator.ts'
 
 const bits = new DataView(new ArrayBuffer(8))
@@ -189,18 +188,3 @@ export function relativeError(a: ArrayLike<number>, b: ArrayLike<number>): numbe
 
 /** Relative L2. A chain of bf16 results is rounded several times, each by up to 2^-9. */
 export const tolerance: Readonly<Record<Precision, number>> = { f32: 1e-5, bf16: 5e-3 }
-
-/** Compares everything that records leave with what they leave on the reference. */
-export async function assertEmulated(graph: Graph, records: readonly OpRecord[], given: Inputs, precision: Precision): Promise<void> {
-  const inputs = completed(graph, given, precision)
-  const emulated = runEmulated(graph, records, inputs, precision)
-  const reference = await runOn('reference', graph, layOut(graph, records), inputs)
-  const scratch = new Set(records.flatMap((record) => Object.values(record.scratch)))
-  const touched = new Set(records.flatMap(({ reads, writes }) => [...Object.values(reads), ...Object.values(writes)]))
-  for (const tensor of touched) {
-    if (tensor.dtype === 'i32' || scratch.has(tensor)) continue
-    const error = relativeError(emulated.values(tensor), reference.values(tensor))
-    if (process.env.SHOW_ERRORS) console.log(precision, tensor.name, error.toExponential(1))
-    assert.ok(error < tolerance[precision], `${tensor.name} is off by ${error}`)
-  }
-}

@@ -6,8 +6,8 @@ import { ACTIVATIONS } from '../../../src/tensor/operations.ts'
 import * as ops from '../../../src/tensor/ops.ts'
 import type { Tensor } from '../../../src/tensor/tensor.ts'
 import { type Case, noise, withLoss } from '../harness.ts'
-import { assertEmulated, completed, runEmulated } from './emulated.ts'
-import { noEmulator } from './emulator.ts'
+import { completed } from './emulated.ts'
+import { assertCuda, noCuda, runCuda } from './under-test.ts'
 
 /** A case that grows: a graph and the inputs that noise would not do for. */
 class Draft {
@@ -267,17 +267,17 @@ const precisions: readonly Precision[] = ['f32', 'bf16']
 
 for (const [name, build] of Object.entries(cases))
   for (const precision of precisions.filter((candidate) => (only[name] ?? candidate) === candidate))
-    test(`${name}: CUDA kernels compute in ${precision} what the reference computes, forward and backward`, { skip: noEmulator }, () => {
+    test(`${name}: CUDA kernels compute in ${precision} what the reference computes, forward and backward`, { skip: noCuda }, () => {
       const draft = new Draft()
       const { graph, y, inputs } = draft.case(build(draft))
-      return assertEmulated(graph, withLoss(graph, y).records, inputs, precision)
+      return assertCuda(graph, withLoss(graph, y).records, inputs, precision)
     })
 
-test('two runs of CUDA kernels give the same bits, whatever warp runs first', { skip: noEmulator }, () => {
+test('two runs of CUDA kernels give the same bits, whatever warp runs first', { skip: noCuda }, () => {
   const draft = new Draft()
   const { graph, y, inputs } = draft.case(attentionOf({ length: 140, heads: 2, kvHeads: 1, headSize: 64, bias: 'parameter' })(draft))
   const { records, gradients } = withLoss(graph, y)
   const all = completed(graph, inputs, 'bf16')
-  const [first, second] = [runEmulated(graph, records, all, 'bf16'), runEmulated(graph, records, all, 'bf16')]
+  const [first, second] = [runCuda(graph, records, all, 'bf16'), runCuda(graph, records, all, 'bf16')]
   for (const gradient of gradients.values()) assert.deepEqual(second.values(gradient), first.values(gradient))
 })

@@ -8,8 +8,8 @@ import type { Precision } from '../../../src/tensor/cuda/launch.ts'
 import { differentiate } from '../../../src/tensor/differentiate.ts'
 import type { Tensor } from '../../../src/tensor/tensor.ts'
 import { layOut, runOn } from '../harness.ts'
-import { completed, relativeError, runEmulated } from './emulated.ts'
-import { noEmulator } from './emulator.ts'
+import { completed, relativeError } from './emulated.ts'
+import { noCuda, runCuda } from './under-test.ts'
 
 const common = { vocabularySize: 61, contextLength: 16, layers: 2 }
 const models = {
@@ -73,11 +73,11 @@ const limits: Readonly<Record<Precision, { loss: number; gradient: number }>> = 
 const precisions: readonly Precision[] = ['f32', 'bf16']
 for (const [name, description] of Object.entries(models))
   for (const precision of precisions)
-    test(`a step of ${name} in ${precision} on CUDA kernels is the reference's`, { skip: noEmulator }, async () => {
+    test(`a step of ${name} in ${precision} on CUDA kernels is the reference's`, { skip: noCuda }, async () => {
       const { graph, records, updateRecords, gradients, inputs: given, losses, weights } = stepOf(description)
       const inputs = completed(graph, given, precision)
       const laid = layOut(graph, records)
-      const [emulated, reference] = [runEmulated(graph, records, inputs, precision), await runOn('reference', graph, laid, inputs)]
+      const [emulated, reference] = [runCuda(graph, records, inputs, precision), await runOn('reference', graph, laid, inputs)]
       const { loss, gradient } = limits[precision]
       const lossError = relativeError(emulated.values(losses), reference.values(losses))
       assert.ok(lossError < loss, `losses are off by ${lossError}`)
@@ -88,7 +88,7 @@ for (const [name, description] of Object.entries(models))
       }
       if (precision === 'bf16') return
       const all = [...records, ...updateRecords]
-      const [moved, wanted] = [runEmulated(graph, all, inputs, precision), await runOn('reference', graph, layOut(graph, all), inputs)]
+      const [moved, wanted] = [runCuda(graph, all, inputs, precision), await runOn('reference', graph, layOut(graph, all), inputs)]
       for (const tensor of weights) {
         const error = relativeError(moved.values(tensor), wanted.values(tensor))
         assert.ok(error < 1e-4, `${tensor.name} after the update is off by ${error}`)

@@ -6,15 +6,15 @@ import { Graph, type OpRecord } from '../../../src/tensor/graph.ts'
 import { muonFactor } from '../../../src/tensor/muon.ts'
 import * as ops from '../../../src/tensor/ops.ts'
 import { layOut, noise, runOn } from '../harness.ts'
-import { assertEmulated, completed, relativeError, runEmulated } from './emulated.ts'
-import { noEmulator } from './emulator.ts'
+import { completed, relativeError } from './emulated.ts'
+import { assertCuda, noCuda, runCuda } from './under-test.ts'
 
 const nothing = { adds: [], scratch: {}, attributes: {} }
 /** More than a block, and a rest that is no multiple of four. */
 const SIZE = 16384 + 1003
 
 for (const decays of [0, 1])
-  test(`AdamW's kernel moves weights and moments, ${decays ? 'with' : 'without'} decay`, { skip: noEmulator }, () => {
+  test(`AdamW's kernel moves weights and moments, ${decays ? 'with' : 'without'} decay`, { skip: noCuda }, () => {
     const graph = new Graph()
     const [parameter, first, second] = ['w', 'm', 'v'].map((name) => graph.tensor(name, [SIZE], 'moment'))
     const gradient = graph.tensor('g', [SIZE], 'gradient')
@@ -31,11 +31,11 @@ for (const decays of [0, 1])
       [gradient, noise(SIZE, 8)],
       [second, noise(SIZE, 9).map(Math.abs)],
     ])
-    return assertEmulated(graph, [record], inputs, 'f32')
+    return assertCuda(graph, [record], inputs, 'f32')
   })
 
 for (const rows of [[13, 40] as const, [70, 31] as const])
-  test(`Muon's kernels move two matrices of ${rows.join(' and ')} rows in one block`, { skip: noEmulator }, async () => {
+  test(`Muon's kernels move two matrices of ${rows.join(' and ')} rows in one block`, { skip: noCuda }, async () => {
     const columns = 37
     const graph = new Graph()
     const shape = [rows[0] + rows[1], columns]
@@ -67,7 +67,7 @@ for (const rows of [[13, 40] as const, [70, 31] as const])
       ]),
       'f32',
     )
-    const emulated = runEmulated(graph, records, inputs, 'f32')
+    const emulated = runCuda(graph, records, inputs, 'f32')
     const reference = await runOn('reference', graph, layOut(graph, records), inputs)
     for (const tensor of [parameter, momentum, gradient, y]) {
       const error = relativeError(emulated.values(tensor), reference.values(tensor))
@@ -75,15 +75,15 @@ for (const rows of [[13, 40] as const, [70, 31] as const])
     }
   })
 
-test('the average of weights moves by its share', { skip: noEmulator }, () => {
+test('the average of weights moves by its share', { skip: noCuda }, () => {
   const graph = new Graph()
   const [parameter, average] = ['w', 'mean'].map((name) => graph.tensor(name, [SIZE], 'moment'))
   const hyper = graph.tensor('hyper', [12], 'input')
   const record: OpRecord = { ...nothing, kernel: 'average', reads: { hyper, parameter }, writes: { average } }
-  return assertEmulated(graph, [record], new Map([[hyper, new Float32Array(12).fill(0.25)]]), 'f32')
+  return assertCuda(graph, [record], new Map([[hyper, new Float32Array(12).fill(0.25)]]), 'f32')
 })
 
-test('the bf16 copy that products read follows the weights through an update', { skip: noEmulator }, async () => {
+test('the bf16 copy that products read follows the weights through an update', { skip: noCuda }, async () => {
   const graph = new Graph()
   const [gradient, first, second] = ['g', 'm', 'v'].map((name) => graph.tensor(name, [5, 8], 'moment'))
   const parameter = graph.tensor('w', [5, 8], 'parameter')
@@ -103,20 +103,20 @@ test('the bf16 copy that products read follows the weights through an update', {
   ])
   const records = [update, ...graph.records]
   const inputs = completed(graph, given, 'bf16')
-  const emulated = runEmulated(graph, records, inputs, 'bf16').values(y)
+  const emulated = runCuda(graph, records, inputs, 'bf16').values(y)
   const reference = (await runOn('reference', graph, layOut(graph, records), inputs)).values(y)
   // the rounding of eight weights that a sum may cancel; without the update it is off by more than 1
   assert.ok(relativeError(emulated, reference) < 0.03)
 })
 
-test('a cache of keys and values serves queries past its first tokens', { skip: noEmulator }, () => {
+test('a cache of keys and values serves queries past its first tokens', { skip: noCuda }, () => {
   const graph = new Graph()
   const shape = { heads: 4, kvHeads: 2, headSize: 7, window: 6, softcap: 1.5, length: 3 }
   const [keys, values] = ['keys', 'values'].map((name) => graph.tensor(name, [2 * 29, 14], 'state'))
   const position = graph.tensor('position', [2], 'input', 'i32')
   const bias = graph.tensor('bias', [4, 57], 'constant')
   ops.attentionCached(graph, graph.tensor('qkv', [6, 56], 'input'), { keys, values, position, bias }, shape)
-  return assertEmulated(graph, graph.records, new Map([[position, Int32Array.of(11, 27)]]), 'f32')
+  return assertCuda(graph, graph.records, new Map([[position, Int32Array.of(11, 27)]]), 'f32')
 })
 
 test('in bf16, what is kept in f32 is not read as an activation', () => {

@@ -23,7 +23,7 @@ const line = z.object({ id: lineId, text: z.string(), label: z.union([z.string()
 type Line = z.output<typeof line>
 
 export const command = new Command()
-  .argument('<model>', 'folder that sluice train wrote to, or one step-N folder in it')
+  .argument('<model>', 'folder that sluice train wrote to, one step-N folder in it, or a folder of transformers')
   .argument('[files...]', 'JSON lines with "text", compressed or not; standard input where there is none')
   .option('--text <text...>', 'texts, instead of files')
   .option('--all', 'the probability of each label, not of the likeliest alone')

@@ -37,7 +37,7 @@ interface Text {
 const { maxTokens, temperature, topK, topP, minP, repetitionPenalty, seed, batch, threads } = generateOptions.shape
 
 export const command = new Command()
-  .argument('<model>', 'folder that sluice train wrote to, or one step-N folder in it')
+  .argument('<model>', 'folder that sluice train wrote to, one step-N folder in it, or a folder of transformers')
   .option('--prompt <text...>', 'text to go on from, or to write from, or several; nothing begins a new document', [''])
   .option('--samples <n>', 'texts for each prompt', number('a whole number from 1', maxTokens), 1)
   .option('--tokens <n>', 'tokens to write at most', number('a whole number from 1', maxTokens), 200)

@@ -2,7 +2,7 @@
 
 import { InvalidArgumentError, Option } from 'commander'
 import { z } from 'zod'
-import { trainOptions } from '../train/train.ts'
+import { trainOptions } from '../train/train-options.ts'
 
 const property = z.looseObject({
   type: z.string().optional(),

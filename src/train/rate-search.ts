@@ -4,7 +4,8 @@
 import { join } from 'node:path'
 import { SluiceError } from '../core/errors.ts'
 import { AT_THE_END } from './settings.ts'
-import { type TrainHooks, type TrainOptions, train } from './train.ts'
+import { train } from './train.ts'
+import type { TrainHooks, TrainOptions } from './train-options.ts'
 
 export interface Trial {
   readonly learningRate: number

@@ -12,7 +12,7 @@ import { isPretrained } from './pretrained.ts'
 import { SafetensorsFile } from './safetensors.ts'
 
 export const sampleOptions = z.strictObject({
-  model: z.string().min(1).describe('folder that sluice train wrote to, or one checkpoint in it'),
+  model: z.string().min(1).describe('folder that sluice train wrote to, one checkpoint in it, or a folder of transformers'),
   prompt: z.array(z.int().min(0)).min(1).describe('token ids to go on from; the end-of-text token to begin a document'),
   ...generateOptions.shape,
 })

@@ -10,7 +10,8 @@ import { openMixture } from './open-data.ts'
 import { FEWEST_POINTS, fitPowerLaw, predict } from './power-law.ts'
 import { AT_THE_END, rowLength } from './settings.ts'
 import { architectureOf } from './start.ts'
-import { type TrainHooks, type TrainOptions, train } from './train.ts'
+import { train } from './train.ts'
+import { inputsOf, type TrainHooks, type TrainOptions } from './train-options.ts'
 
 export interface SizeRun {
   readonly parameters: number
@@ -89,7 +90,7 @@ export async function sweepSizes(
 
 /** The models nearest to the sizes, each once. */
 async function modelsOf(sizes: readonly number[], { shards, length, objective = 'causal' }: SweptOptions): Promise<ModelConfig[]> {
-  const { corpora } = await openMixture(typeof shards === 'string' ? [shards] : shards)
+  const { corpora } = await openMixture(inputsOf(shards))
   const needs = { vocabularySize: corpora[0].corpus.vocabulary.size, tokens: 0 }
   const chosen = await Promise.all(sizes.map((params) => chooseModel({ params, length, architecture: architectureOf(objective) }, needs)))
   const models = new Map(chosen.map(({ config }) => [parameterCount(config), config]))

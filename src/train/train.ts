@@ -1,12 +1,11 @@
-// A training run from its options: opens the data, settles what was left open, goes on from a checkpoint where there is one,
-// and hands over to the loop.
+// A training run from its options: settles what was left open, goes on from a checkpoint where there is one, and hands over to
+// the loop. Its data and its model are src/train/prepare.ts's matter.
 
 import { existsSync } from 'node:fs'
 import { copyFile, mkdir, readdir, readFile } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
 import { basename, join, resolve } from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
-import { z } from 'zod'
 import { TOKENIZER_FILE } from '../../schemas/tokens.ts'
 import { TRAINING_LOG_FILE } from '../../schemas/training-log.ts'
 import { SluiceError } from '../core/errors.ts'
@@ -19,52 +18,15 @@ import { createTrainable } from '../model/trainable.ts'
 import { type Checkpoint, CONFIG_FILE, findCheckpoint, removeCutOffSaves, restoreCheckpoint } from './checkpoint.ts'
 import { deviceOf } from './device.ts'
 import { EXAMPLES_PER_ROW } from './example-loader.ts'
-import { runLoop, type TrainOutcome, type TrainReport } from './loop.ts'
+import { runLoop, type TrainOutcome } from './loop.ts'
 import { mostPicks } from './masked.ts'
-import { chooseModel, describeModel, parseModel } from './model-choice.ts'
-import { areExamples, openDocumentData, openExampleData, openMixture, type TextTokenizer } from './open-data.ts'
+import { parseModel } from './model-choice.ts'
+import { type Prepared, prepare } from './prepare.ts'
 import type { RunData } from './run-data.ts'
-import {
-  assertSameRun,
-  number,
-  type Objective,
-  resolveSettings,
-  rowLength,
-  settingOptions,
-  type TrainSettings,
-  targetLengthFor,
-} from './settings.ts'
+import { assertSameRun, number, resolveSettings, type TrainSettings } from './settings.ts'
 import { SENTINELS } from './spans.ts'
-import { architectureOf, assertLearns, objectiveFor, openStart, type StartModel, startFrom, withLabels } from './start.ts'
-
-export const trainOptions = z.strictObject({
-  shards: z
-    .union([z.string().min(1), z.array(z.string().min(1)).min(1)])
-    .describe('folders of token shards, mixed by weight: web=0.7 code=0.3; or one file of examples'),
-  out: z.string().min(1).optional().describe('folder for checkpoints and the log; models/<name of the shards folder> where not given'),
-  model: z.string().min(1).optional().describe('a preset, or a JSON file with a model configuration'),
-  params: z.number().min(1000).max(1e12).optional().describe('size of the model, in place of a preset: 3M picks its depth and width'),
-  init: z.string().min(1).optional().describe('trained model to start from, in place of a new one: a folder that sluice train wrote to'),
-  validation: z.string().min(1).optional().describe('shards or examples to measure on, in place of a share of the documents'),
-  tokenizer: z.string().min(1).optional().describe('tokenizer.json for examples; the one beside --init where not given'),
-  ...settingOptions.shape,
-})
-export type TrainOptions = z.input<typeof trainOptions>
-
-/** What a caller may listen to and add: none of it changes what is computed. */
-export interface TrainHooks {
-  /** Reads a tokenizer.json: without it, no bits per byte and no examples. */
-  readonly openTokenizer?: (file: string) => Promise<TextTokenizer>
-  /** Floating-point operations a second that the machine could do under these settings: without it, no utilization. */
-  readonly peakFlops?: (settings: Pick<TrainSettings, 'threads' | 'precision'>, device: 'cpu' | 'cuda') => Promise<number | undefined>
-  /** Stops the run, its last whole step saved. */
-  readonly signal?: AbortSignal
-  readonly onReport?: (report: TrainReport) => void
-  /** The run's folder, once it is this run's alone: its log is there from the first report on. */
-  readonly onFolder?: (folder: string) => void
-  /** A line for the person who waits: choices made for them with their reasons, and warnings. */
-  readonly onNotice?: (line: string) => void
-}
+import { startFrom } from './start.ts'
+import { inputsOf, parseOptions, type TrainHooks, type TrainOptions } from './train-options.ts'
 
 export interface TrainResult extends TrainOutcome {
   readonly folder: string
@@ -111,112 +73,6 @@ export async function train(options: TrainOptions, hooks: TrainHooks = {}): Prom
   } catch (error) {
     throw diskError(error, folder)
   }
-}
-
-type ParsedOptions = z.output<typeof trainOptions>
-
-interface Prepared {
-  readonly data: RunData
-  readonly config: ModelConfig
-  readonly objective: Objective
-  readonly start: StartModel | undefined
-  readonly tokenizer: TextTokenizer | undefined
-  /** Of the model, for the person. */
-  readonly reason: string
-}
-
-const inputsOf = (shards: ParsedOptions['shards']) => (typeof shards === 'string' ? [shards] : shards)
-
-/** The data and the model for it: either may ask something of the other. */
-async function prepare(options: ParsedOptions, hooks: TrainHooks): Promise<Prepared> {
-  const inputs = inputsOf(options.shards)
-  const start = options.init === undefined ? undefined : await openStart(options.init)
-  return areExamples(inputs, options.objective)
-    ? await prepareExamples(inputs, options, start, hooks)
-    : await prepareDocuments(inputs, options, start, hooks)
-}
-
-async function prepareDocuments(
-  inputs: readonly string[],
-  options: ParsedOptions,
-  start: StartModel | undefined,
-  hooks: TrainHooks,
-): Promise<Prepared> {
-  const mixture = await openMixture(inputs)
-  const data = await openDocumentData(mixture, options.validation)
-  assertSameTokens(start, data.vocabulary.hash)
-  const { config, reason } = await modelFor(options, start, {
-    vocabularySize: data.vocabulary.size,
-    tokens: data.tokens,
-    areExamples: false,
-  })
-  const objective = options.objective ?? objectiveFor(config, false)
-  assertLearns(config, objective)
-  const tokenizer = data.tokenizerFile === undefined ? undefined : await hooks.openTokenizer?.(data.tokenizerFile)
-  return { data, config, objective, start, tokenizer, reason }
-}
-
-async function prepareExamples(
-  [path, ...others]: readonly string[],
-  options: ParsedOptions,
-  start: StartModel | undefined,
-  hooks: TrainHooks,
-): Promise<Prepared> {
-  if (others.length > 0)
-    throw new SluiceError('SLUICE_TRAIN_OPTIONS', 'examples come from one file or folder', {
-      fix: `put ${path} and the others into one folder`,
-    })
-  const tokenizerFile = options.tokenizer ?? start?.tokenizerFile
-  const tokenizer = tokenizerFile === undefined ? undefined : await hooks.openTokenizer?.(tokenizerFile)
-  if (!tokenizer || tokenizerFile === undefined)
-    throw new SluiceError('SLUICE_TRAIN_TOKENIZER', 'examples are texts: without a tokenizer they cannot be read', {
-      fix: 'give --tokenizer tokenizer.json, or --init with a model that has one',
-    })
-  assertSameTokens(start, tokenizer.hash)
-  const chosen = await modelFor(options, start, { vocabularySize: tokenizer.vocabularySize, tokens: 0, areExamples: true })
-  const objective = options.objective ?? objectiveFor(chosen.config, true)
-  assertLearns(chosen.config, objective)
-  const length = rowLength(options, chosen.config.contextLength)
-  const isPairs = objective === 'pairs'
-  const data = await openExampleData({
-    path,
-    validation: options.validation,
-    tokenizer,
-    tokenizerFile,
-    firstToken: options.maskToken ?? tokenizer.vocabularySize,
-    options: {
-      kind: isPairs ? 'pair' : 'label',
-      length,
-      targetLength: targetLengthFor(objective, length, options),
-      ...(start && start.labels.length > 0 ? { labelNames: start.labels } : {}),
-    },
-    onNotice: hooks.onNotice,
-  })
-  return { data, config: withLabels(chosen.config, data.labels.length), objective, start, tokenizer, reason: chosen.reason }
-}
-
-async function modelFor(
-  { model, params, length, objective }: ParsedOptions,
-  start: StartModel | undefined,
-  { areExamples, ...needs }: { readonly vocabularySize: number; readonly tokens: number; readonly areExamples: boolean },
-): Promise<{ config: ModelConfig; reason: string }> {
-  if (!start) {
-    const architecture = architectureOf(objective ?? (areExamples ? 'classify' : 'causal'))
-    return await chooseModel({ model, params, length, architecture }, needs)
-  }
-  if (model !== undefined || params !== undefined)
-    throw new SluiceError('SLUICE_TRAIN_OPTIONS', 'a model to start from and a new one are both given', {
-      fix: 'leave out --init, or --model and --params',
-    })
-  return { config: start.config, reason: `model from ${start.folder}: ${describeModel(start.config)}` }
-}
-
-function assertSameTokens(start: StartModel | undefined, hash: string): void {
-  if (!start || start.vocabularyHash === hash) return
-  throw new SluiceError('SLUICE_TRAIN_VOCABULARIES', 'the model to start from was trained with another tokenizer', {
-    where: { model: start.folder },
-    fix: 'tokenize with the tokenizer.json beside the model',
-  })
 }
 
 interface Run extends Prepared {
@@ -272,14 +128,6 @@ function groupsOf({ optimizer, matrixRate, embeddingRate, vectorRate, headRate }
     optimizer: role === 'matrix' ? optimizer : 'adamw',
     decays: role !== 'vector',
     rateFactor: rates[role],
-  })
-}
-
-function parseOptions(options: TrainOptions): ParsedOptions {
-  const parsed = trainOptions.safeParse(options)
-  if (parsed.success) return parsed.data
-  throw new SluiceError('SLUICE_TRAIN_OPTIONS', `the options of the training run are wrong:\n${z.prettifyError(parsed.error)}`, {
-    fix: 'see sluice train --help',
   })
 }
 

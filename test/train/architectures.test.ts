@@ -3,7 +3,8 @@ import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { loadModel } from '../../src/train/sample.ts'
-import { type TrainHooks, type TrainOptions, train } from '../../src/train/train.ts'
+import { train } from '../../src/train/train.ts'
+import type { TrainHooks, TrainOptions } from '../../src/train/train-options.ts'
 import { markovDocuments, temporaryFolder, writeShard } from './corpora.ts'
 
 const VOCABULARY = 64

@@ -6,7 +6,8 @@ import { fileURLToPath } from 'node:url'
 import { TRAINING_LOG_FILE } from '../../schemas/training-log.ts'
 import { SafetensorsFile } from '../../src/train/safetensors.ts'
 import { loadModel } from '../../src/train/sample.ts'
-import { type TrainOptions, train } from '../../src/train/train.ts'
+import { train } from '../../src/train/train.ts'
+import type { TrainOptions } from '../../src/train/train-options.ts'
 import { markovDocuments, temporaryFolder, writeShard } from './corpora.ts'
 
 const before = fileURLToPath(new URL('../../fixtures/checkpoint-1', import.meta.url))

@@ -15,12 +15,10 @@ export interface TrainingHistory {
   readonly rollbacks: Line<'rollback'>[]
 }
 
-/** Reads a log without the documents of its steps, which are most of it. A last line that is not whole yet is left out. */
-export async function readTrainingLog(file: string): Promise<TrainingHistory> {
-  return await new TrainingLogReader(file).read()
-}
-
-/** Follows a log that grows: each reading goes on where the one before ended. */
+/**
+ * Follows a log that grows: each reading goes on where the one before ended. It leaves out the documents of steps, which are most
+ * of it.
+ */
 export class TrainingLogReader {
   readonly #file: string
   #history = emptyHistory()

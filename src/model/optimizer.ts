@@ -146,7 +146,7 @@ function muonRecords(graph: Graph, { block, group, hyper, tensors: { weights, gr
   ]
 }
 
-/** What the kernels read, in their order (kernels/wasm/tensor/update.ts). */
+/** What the kernels read, in their order (kernels/wasm/tensor/elements.ts and update.ts). */
 export function hyperValues(options: UpdateOptions, { rateFactor, clip }: { rateFactor: number; clip: number }): Float32Array {
   const { learningRate, beta1, beta2, epsilon, weightDecay, step, momentum = 0.95, averageDecay = 0.999 } = options
   const corrections = [1 / (1 - beta1 ** step), 1 / (1 - beta2 ** step)]

@@ -187,7 +187,7 @@ function hashOf({ source, target, labels, labelNames }: ExampleSet): string {
 }
 
 /** The examples that a predicate on their ids admits. */
-export function selectExamples({ examples, ids }: OpenedExamples, selects: (id: string) => boolean): ExampleSet {
+function selectExamples({ examples, ids }: OpenedExamples, selects: (id: string) => boolean): ExampleSet {
   const chosen = ids.map((_, index) => index).filter((index) => selects(ids[index]))
   const pick = ({ tokens, starts }: Sequences): Sequences => {
     const builder = new SequenceBuilder(Number.POSITIVE_INFINITY)

@@ -53,14 +53,14 @@ export function maskTokens({ rows, length, ids, lo }: PackedBatch, firstRow: num
     length,
     ids: shown,
     lo: lo.slice(),
-    hi: ends(lo, rows, length),
+    hi: endsOf(lo, rows, length),
     picked: Int32Array.from(picked),
     targets: Int32Array.from(targets),
   }
 }
 
 /** Where the document of each position ends in its row: positions of one document begin at the same place. */
-export function ends(lo: Int32Array, rows: number, length: number): Int32Array {
+function endsOf(lo: Int32Array, rows: number, length: number): Int32Array {
   const hi = new Int32Array(rows * length)
   for (let row = 0; row < rows; row++)
     for (let t = length - 1; t >= 0; t--) {

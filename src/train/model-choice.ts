@@ -6,7 +6,7 @@ import { SluiceError } from '../core/errors.ts'
 import { type Architecture, type ModelConfig, modelConfig } from '../model/config.ts'
 import { isPreset, preset, presets } from '../model/presets.ts'
 import { modelOfSize, parameterCount } from '../model/size.ts'
-import { number } from './settings.ts'
+import { formatCount } from './settings.ts'
 import { SENTINELS } from './spans.ts'
 
 /** Context of a model that is sized by its parameters. */
@@ -47,7 +47,7 @@ export async function chooseModel(wish: ModelWish, needs: ModelNeeds): Promise<{
   const wanted = params ?? Math.min(LARGEST, Math.max(SMALLEST, needs.tokens / 5))
   const vocabularySize = needs.vocabularySize + OWN_TOKENS[architecture]
   const config = modelOfSize(wanted, { architecture, vocabularySize, contextLength: length ?? CONTEXT_LENGTH })
-  const why = params === undefined ? ` (sized for ${number(needs.tokens)} tokens)` : ''
+  const why = params === undefined ? ` (sized for ${formatCount(needs.tokens)} tokens)` : ''
   return { config, reason: `model of ${describeModel(config)}${why}` }
 }
 
@@ -98,5 +98,5 @@ export function parseModel(text: string, path: string, defaults: { readonly voca
 
 export function describeModel(config: ModelConfig): string {
   const { layers, width, heads, contextLength } = config
-  return `${number(parameterCount(config))} parameters: ${layers} layers of width ${width}, ${heads} heads, context ${contextLength}`
+  return `${formatCount(parameterCount(config))} parameters: ${layers} layers of width ${width}, ${heads} heads, context ${contextLength}`
 }

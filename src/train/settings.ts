@@ -170,7 +170,7 @@ export function resolveSettings(options: SettingOptions, facts: RunFacts): Resol
   }
   const { parameterCount, documents, cores } = facts
   const share = facts.hasValidation ? 0 : heldOutShare(documents)
-  const heldOut = `held out ${(share * 100).toFixed(1)} % of ${number(documents)} documents for validation`
+  const heldOut = `held out ${(share * 100).toFixed(1)} % of ${formatCount(documents)} documents for validation`
   const validationShare = facts.hasValidation ? 0 : choose(options.validationShare, share, heldOut)
   const amount = resolveAmount(options, facts, Math.max(1, Math.round(facts.corpusTokens * (1 - validationShare))))
   reasons.push(...amount.reasons)
@@ -199,7 +199,7 @@ export function resolveSettings(options: SettingOptions, facts: RunFacts): Resol
       learningRate: choose(
         options.learningRate,
         rate,
-        `learning rate ${rate} (for ${number(parameterCount)} parameters${facts.isFineTuning ? ', fine-tuning' : ''})`,
+        `learning rate ${rate} (for ${formatCount(parameterCount)} parameters${facts.isFineTuning ? ', fine-tuning' : ''})`,
       ),
       schedule: options.schedule ?? 'cosine',
       warmupSteps: options.warmupSteps ?? Math.min(1000, Math.ceil(steps / 20)),
@@ -277,16 +277,16 @@ function resolveAmount(options: SettingOptions, facts: RunFacts, trainTokens: nu
     })
   const asked = tokens ?? (epochs === undefined ? undefined : Math.round(epochs * trainTokens))
   const budget =
-    asked === undefined ? budgetTokens(facts.parameterCount, trainTokens) : { tokens: asked, reason: `${number(asked)} tokens` }
+    asked === undefined ? budgetTokens(facts.parameterCount, trainTokens) : { tokens: asked, reason: `${formatCount(asked)} tokens` }
   const { rows, passes } = splitBatch(givenBatch ?? batchTokens(budget.tokens), length, facts)
   const stepTokens = rows * passes * length
   const steps = givenSteps ?? Math.max(1, Math.round(budget.tokens / stepTokens))
   const reasons: string[] = []
   if (givenBatch === undefined)
-    reasons.push(`batch ${number(stepTokens)} tokens: ${rows * passes} rows of ${length} (grows with the tokens trained on)`)
+    reasons.push(`batch ${formatCount(stepTokens)} tokens: ${rows * passes} rows of ${length} (grows with the tokens trained on)`)
   else if (givenBatch !== stepTokens)
-    reasons.push(`batch ${number(stepTokens)} tokens: ${rows * passes} whole rows of ${length}, nearest to ${number(givenBatch)}`)
-  if (givenSteps === undefined) reasons.push(`steps ${number(steps)} (${budget.reason}, ${number(stepTokens)} a step)`)
+    reasons.push(`batch ${formatCount(stepTokens)} tokens: ${rows * passes} whole rows of ${length}, nearest to ${formatCount(givenBatch)}`)
+  if (givenSteps === undefined) reasons.push(`steps ${formatCount(steps)} (${budget.reason}, ${formatCount(stepTokens)} a step)`)
   return { steps, rows, passes, length, reasons }
 }
 
@@ -298,8 +298,8 @@ function heldOutShare(documents: number): number {
 /** Hoffmann et al. 2022 (arxiv.org/abs/2203.15556): 20 tokens a parameter; Muennighoff et al. 2023 (arxiv.org/abs/2305.16264): up to 4 epochs are nearly worth new data. */
 function budgetTokens(parameterCount: number, trainTokens: number) {
   const compute = 20 * parameterCount
-  if (compute <= 4 * trainTokens) return { tokens: compute, reason: `20 tokens for each of ${number(parameterCount)} parameters` }
-  return { tokens: 4 * trainTokens, reason: `4 epochs of ${number(trainTokens)} tokens: more repetition teaches little` }
+  if (compute <= 4 * trainTokens) return { tokens: compute, reason: `20 tokens for each of ${formatCount(parameterCount)} parameters` }
+  return { tokens: 4 * trainTokens, reason: `4 epochs of ${formatCount(trainTokens)} tokens: more repetition teaches little` }
 }
 
 /**
@@ -348,4 +348,4 @@ export function assertSameRun(stored: TrainSettings, asked: TrainSettings, folde
   }
 }
 
-export const number = (value: number) => value.toLocaleString('en-US')
+export const formatCount = (value: number) => value.toLocaleString('en-US')

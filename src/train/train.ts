@@ -23,7 +23,7 @@ import { mostPicks } from './masked.ts'
 import { parseModel } from './model-choice.ts'
 import { type Prepared, prepare } from './prepare.ts'
 import type { RunData } from './run-data.ts'
-import { assertSameRun, number, resolveSettings, type TrainSettings } from './settings.ts'
+import { assertSameRun, formatCount, resolveSettings, type TrainSettings } from './settings.ts'
 import { SENTINELS } from './spans.ts'
 import { startFrom } from './start.ts'
 import { inputsOf, parseOptions, type TrainHooks, type TrainOptions } from './train-options.ts'
@@ -67,7 +67,7 @@ export async function train(options: TrainOptions, hooks: TrainHooks = {}): Prom
       await assertSameModel(checkpoint, config)
       assertSameData(checkpoint, data)
       assertSameRun(checkpoint.state.settings, settings, folder)
-      hooks.onNotice?.(`going on from ${basename(checkpoint.folder)} of ${number(settings.steps)}`)
+      hooks.onNotice?.(`going on from ${basename(checkpoint.folder)} of ${formatCount(settings.steps)}`)
     } else for (const line of [reason, ...reasons]) hooks.onNotice?.(line)
     return await runOrContinue({ ...prepared, folder, settings, checkpoint }, hooks)
   } catch (error) {
@@ -90,7 +90,7 @@ async function runOrContinue(
   const validation = await data.validation(settings, config)
   if (validation.length === 0) {
     const { validationShare } = settings
-    hooks.onNotice?.(`no validation: none of ${number(data.documents)} documents is held out at --validation-share ${validationShare}`)
+    hooks.onNotice?.(`no validation: none of ${formatCount(data.documents)} documents is held out at --validation-share ${validationShare}`)
   }
   if (data.tokenizerFile) await copyFile(data.tokenizerFile, join(folder, TOKENIZER_FILE))
   const { threads, seed, precision, memory, zLoss, labelSmoothing, averageDecay } = settings
@@ -102,7 +102,7 @@ async function runOrContinue(
     keepsAverage: averageDecay > 0,
   })
   if (model.repeatedOperations > 0)
-    hooks.onNotice?.(`memory ${number(Math.ceil(model.arenaBytes / 1e6))} MB: ${model.repeatedOperations} operations run twice a pass`)
+    hooks.onNotice?.(`memory ${formatCount(Math.ceil(model.arenaBytes / 1e6))} MB: ${model.repeatedOperations} operations run twice a pass`)
   try {
     if (checkpoint) await restoreCheckpoint(checkpoint.folder, model)
     else if (start) await startFrom(start, model)

@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { pathToFileURL } from 'node:url'
-import { readTrainingLog, TrainingLogReader } from '../../src/audit/training-log.ts'
+import { TrainingLogReader } from '../../src/audit/training-log.ts'
 import { trainingPage } from '../../src/audit/training-page.ts'
 
 const executablePath = '/usr/bin/chromium'
@@ -52,7 +52,7 @@ function inventLog(): string {
 test('a log is read up to a line that is not whole yet, without the steps that were taken back', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'sluice-log-'))
   await writeFile(join(folder, 'log.jsonl'), inventLog())
-  const history = await readTrainingLog(join(folder, 'log.jsonl'))
+  const history = await new TrainingLogReader(join(folder, 'log.jsonl')).read()
   await rm(folder, { recursive: true })
   const steps = history.steps.map(({ step }) => step)
   assert.equal(steps.length, 1199)
@@ -76,7 +76,7 @@ test('a log that grows is followed by whole lines, one that went back is read an
   const before = (await reader.read()).steps.length
   assert.ok(before > 100 && before < 1199)
   await appendFile(file, rest)
-  assert.deepEqual(await reader.read(), await readTrainingLog(file))
+  assert.deepEqual(await reader.read(), await new TrainingLogReader(file).read())
   await writeFile(file, whole)
   assert.equal((await reader.read()).steps.length, before)
   await rm(folder, { recursive: true })
@@ -113,7 +113,7 @@ test('the page shows its curves within their frames, loads nothing and fits a te
   const folder = await mkdtemp(join(tmpdir(), 'sluice-page-'))
   await writeFile(join(folder, 'log.jsonl'), inventLog())
   const file = join(folder, 'curves.html')
-  await writeFile(file, trainingPage('invented', await readTrainingLog(join(folder, 'log.jsonl'))))
+  await writeFile(file, trainingPage('invented', await new TrainingLogReader(join(folder, 'log.jsonl')).read()))
   const { chromium } = await import('playwright-core')
   const browser = await chromium.launch({ executablePath, args: ['--no-sandbox', '--disable-gpu', '--disable-background-networking'] })
   try {

@@ -2,7 +2,7 @@
 // all, or Muon for matrices inside blocks (src/tensor/muon.ts), in groups with rates and decay of their own.
 
 import { SluiceError } from '../core/errors.ts'
-import { ELEMENTS_PER_BLOCK } from '../tensor/cpu/launches.ts'
+import { ELEMENTS_PER_BLOCK } from '../tensor/cpu/launch.ts'
 import type { Graph, OpRecord } from '../tensor/graph.ts'
 import { muonFactor } from '../tensor/muon.ts'
 import { elements } from '../tensor/shape.ts'

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { ELEMENTS_PER_BLOCK } from '../../src/tensor/cpu/launches.ts'
+import { ELEMENTS_PER_BLOCK } from '../../src/tensor/cpu/launch.ts'
 import { Graph, type OpRecord } from '../../src/tensor/graph.ts'
 import { distance, layOut, noise, runOn } from './harness.ts'
 

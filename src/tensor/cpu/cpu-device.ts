@@ -9,10 +9,12 @@ import { SluiceError } from '../../core/errors.ts'
 import { loadKernel } from '../../core/kernels.ts'
 import type { Device, Program } from '../device.ts'
 import { elements, rowCount } from '../shape.ts'
-import { type Launch, launchesOf, wasmTile } from './launches.ts'
+import type { Launch } from './launch.ts'
+import { launchesOf } from './launches.ts'
 import { nativeScratchFloats } from './native/gemm.ts'
 import { type Precision, tileOf } from './native/gemm-code.ts'
 import { type CpuTier, chooseTier, requirePrecision } from './native/tier.ts'
+import { wasmTile } from './product.ts'
 import { CONTROL_WORDS, COUNT, FIRST, joinTeam, LAUNCH_WORDS, RUN, type TeamSetup, writeLaunches } from './team.ts'
 
 /** Below this the kernels keep data of their own. */

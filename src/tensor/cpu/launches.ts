@@ -5,151 +5,32 @@ import type { KernelName, OpRecord } from '../graph.ts'
 import { NEWTON_SCHULZ, NEWTON_SCHULZ_STEPS } from '../muon.ts'
 import { elements, rowCount, rowLength } from '../shape.ts'
 import type { Attributes, Tensor } from '../tensor.ts'
+import { attention, attentionBackward, attentionCached, crossHeads, selfHeads } from './attention-launches.ts'
+import {
+  type Address,
+  adds,
+  bits,
+  blocksOf,
+  COLUMNS_PER_BLOCK,
+  elementwise,
+  joined,
+  type Launch,
+  ROWS_PER_BLOCK,
+  type Where,
+} from './launch.ts'
 import type { Tile } from './native/gemm-code.ts'
+import { gemm, inBlocks, rowMajor, transposed } from './product.ts'
 
-/** Kernels of kernels/wasm/tensor.ts. A launch names one by its index here. */
-export const KERNELS = [
-  'gemm',
-  'rowTimesMatrix',
-  'columnSums',
-  'norm',
-  'normBackward',
-  'normWeightBackward',
-  'embedding',
-  'embeddingBackward',
-  'rope',
-  'attention',
-  'attentionBackward',
-  'attentionRow',
-  'joinCache',
-  'sumRows',
-  'activation',
-  'activationBackward',
-  'gated',
-  'gatedBackward',
-  'scale',
-  'relativeBias',
-  'relativeBiasBackward',
-  'headNorm',
-  'headNormBackward',
-  'add',
-  'crossEntropy',
-  'squareSum',
-  'adamw',
-  'muonMomentum',
-  'normalize',
-  'polynomial',
-  'muonUpdate',
-  'average',
-] as const
-export type WasmKernel = (typeof KERNELS)[number]
-
-export interface Launch {
-  readonly kernel: WasmKernel
-  readonly blocks: number
-  /** True where it does not depend on the launch before, so that both run at once. */
-  readonly joins?: boolean
-  /** 32-bit words: integers, addresses, bits of floats. */
-  readonly words: readonly number[]
-}
-
-export type Address = (tensor: Tensor) => number
-
-/** The WASM kernel's, see kernels/wasm/tensor/gemm.ts. */
-export const wasmTile: Tile = { rows: 6, columns: 8 }
-
-/** As in kernels/wasm/tensor/elements.ts. */
-export const ELEMENTS_PER_BLOCK = 16384
-const ROWS_PER_BLOCK = 32
-const COLUMNS_PER_BLOCK = 64
 const ROWS_PER_LOSS_BLOCK = 8
 /** Outputs of a block of rowTimesMatrix: about 32 KiB of weights at a width of 128. */
 const OUTPUTS_PER_BLOCK = 64
 /** Up to this many rows a product reads the weights in place instead of packing them. */
 const FEW_ROWS = 3
 
-const floatBits = new DataView(new ArrayBuffer(4))
-
-/** A float as the word that carries it. */
-export function bits(value: number): number {
-  floatBits.setFloat32(0, value)
-  return floatBits.getInt32(0)
-}
-
-const blocksOf = (n: number, size: number) => Math.ceil(n / size)
-const adds = (record: OpRecord, name: string) => Number(record.adds.includes(name))
-
 /** The launches of one record, in order; each begins when the one before is complete, unless it joins it. */
 export function launchesOf(record: OpRecord, at: Address, tile: Tile): Launch[] {
   const launches = lowerings[record.kernel](record, (tensor) => (tensor ? at(tensor) : 0))
   return launches.map((launch) => (launch.kernel === 'gemm' ? inBlocks(launch, tile) : launch))
-}
-
-const joined = (launch: Launch): Launch => ({ ...launch, joins: true })
-
-/** An absent operand has address 0. */
-type Where = (tensor: Tensor | undefined) => number
-
-interface Matrix {
-  address: number
-  row: number
-  column: number
-}
-
-interface Product {
-  M: number
-  N: number
-  K: number
-  a: Matrix
-  b: Matrix
-  c: number
-  adds: number
-  bias?: number
-}
-
-function gemm({ M, N, K, a, b, c, adds, bias = 0 }: Product): Launch {
-  return { kernel: 'gemm', blocks: 1, words: [M, N, K, a.address, a.row, a.column, b.address, b.row, b.column, c, N, adds, bias] }
-}
-
-/** The product in blocks that suit the tile of whatever computes it. */
-function inBlocks(launch: Launch, tile: Tile): Launch {
-  const [M, N] = launch.words
-  const { rows, columns } = gemmBlock(M, N, tile)
-  return { ...launch, blocks: blocksOf(M, rows) * blocksOf(N, columns), words: [...launch.words, rows, columns] }
-}
-
-/** Splitting C further than this costs more packing than a few more threads would gain. */
-const SMALLEST_BLOCK = 64 * 64
-/** A block of this size costs no time on one thread, against a larger one. */
-const FREE_BLOCK = 96 * 192
-
-/**
- * Rows and columns of C, in whole tiles, that one thread computes at a time: at least four blocks where that is not too
- * small, and enough for many threads where it is free.
- */
-function gemmBlock(M: number, N: number, tile: Tile): Tile {
-  let rowBlocks = Math.ceil(M / 384)
-  let columnBlocks = Math.ceil(N / 512)
-  for (;;) {
-    const rows = M / rowBlocks
-    const columns = N / columnBlocks
-    const blocks = rowBlocks * columnBlocks
-    const half = (rows * columns) / 2
-    if (!((blocks < 4 && half >= SMALLEST_BLOCK) || (blocks < 32 && half >= FREE_BLOCK))) break
-    if (rows >= columns) rowBlocks++
-    else columnBlocks++
-  }
-  return {
-    rows: Math.ceil(M / rowBlocks / tile.rows) * tile.rows,
-    columns: Math.ceil(N / columnBlocks / tile.columns) * tile.columns,
-  }
-}
-
-const rowMajor = (address: number, columns: number): Matrix => ({ address, row: columns, column: 1 })
-const transposed = (address: number, columns: number): Matrix => ({ address, row: 1, column: columns })
-
-function elementwise(kernel: WasmKernel, words: readonly number[], n: number): Launch {
-  return { kernel, blocks: blocksOf(n, ELEMENTS_PER_BLOCK), words }
 }
 
 function linear({ reads: { x, w, b }, writes: { y }, attributes: { inOut } }: OpRecord, at: Where): Launch[] {
@@ -225,77 +106,6 @@ function rope(x: Tensor, record: OpRecord, turn: number, at: Where): Launch[] {
       words: [at(x), rowLength(x.shape), at(positions), at(cosines), at(sines), N, heads, headSize, bits(turn), ROWS_PER_BLOCK],
     },
   ]
-}
-
-/** Where attention finds queries, keys and values, and in rows of what length. */
-interface Heads {
-  readonly q: number
-  readonly k: number
-  readonly v: number
-  readonly queryStride: number
-  readonly keyStride: number
-  readonly rows: number
-  readonly keyLength: number
-}
-
-function selfHeads({ reads: { qkv }, attributes: { heads, kvHeads, headSize, length } }: OpRecord, at: Where): Heads {
-  const stride = (heads + 2 * kvHeads) * headSize
-  const k = at(qkv) + heads * headSize * 4
-  const strides = { queryStride: stride, keyStride: stride }
-  return { q: at(qkv), k, v: k + kvHeads * headSize * 4, ...strides, rows: rowCount(qkv.shape) / length, keyLength: length }
-}
-
-function crossHeads({ reads: { q, kv }, attributes: { heads, kvHeads, headSize, length, keyLength } }: OpRecord, at: Where): Heads {
-  const width = kvHeads * headSize
-  const strides = { queryStride: heads * headSize, keyStride: 2 * width }
-  return { q: at(q), k: at(kv), v: at(kv) + width * 4, ...strides, rows: rowCount(q.shape) / length, keyLength }
-}
-
-/** A single query a row has a kernel that packs nothing. */
-function attention(
-  { q, k, v, queryStride, keyStride, rows, keyLength }: Heads,
-  { reads: { lo, hi, bias, position }, writes: { y, lse }, attributes }: OpRecord,
-  at: Where,
-): Launch[] {
-  const { length, heads, kvHeads, headSize, scale, window, softcap } = attributes
-  const isRow = length === 1
-  const inputs = [q, k, v, queryStride, keyStride, at(lo), at(hi), at(bias), at(position)]
-  const shape = [length, keyLength, heads, kvHeads, headSize, bits(scale), window, bits(softcap), bias ? rowLength(bias.shape) : 0]
-  return [
-    {
-      kernel: isRow ? 'attentionRow' : 'attention',
-      blocks: rows * (isRow ? kvHeads : heads),
-      words: [...inputs, at(y), at(lse), ...shape],
-    },
-  ]
-}
-
-function attentionBackward(from: Heads, to: { dq: number; dk: number }, record: OpRecord, at: Where): Launch[] {
-  const { lo, hi, bias, y, lse, dy } = record.reads
-  const { dbias } = record.writes
-  const { parts } = record.scratch
-  const { length, heads, kvHeads, headSize, scale, window, softcap } = record.attributes
-  if (record.adds.some((name) => name !== 'dbias')) throw new RangeError(`${record.kernel} overwrites the gradients of queries and keys`)
-  const { q, k, queryStride, keyStride, rows, keyLength } = from
-  const inputs = [q, k, to.dq, to.dk, queryStride, keyStride, at(lo), at(hi), at(bias), at(y), at(lse), at(dy), dbias ? at(parts) : 0]
-  const shape = [length, keyLength, heads, kvHeads, headSize, bits(scale), window, bits(softcap)]
-  const launch: Launch = { kernel: 'attentionBackward', blocks: rows * kvHeads, words: [...inputs, ...shape] }
-  if (!dbias) return [launch]
-  const columns = elements(dbias.shape)
-  const words = [at(parts), rows, columns, at(dbias), adds(record, 'dbias'), COLUMNS_PER_BLOCK]
-  return [launch, { kernel: 'sumRows', blocks: blocksOf(columns, COLUMNS_PER_BLOCK), words }]
-}
-
-function attentionCached(record: OpRecord, at: Where): Launch[] {
-  const { keys, values, position } = record.reads
-  const { kvHeads, headSize, length } = record.attributes
-  const rows = elements(position.shape)
-  const keyLength = rowCount(keys.shape) / rows
-  const width = kvHeads * headSize
-  const { q, k, queryStride } = selfHeads(record, at)
-  const join = [k, queryStride, at(keys), at(values), at(position), length, keyLength, width]
-  const cached = { q, k: at(keys), v: at(values), queryStride, keyStride: width, rows, keyLength }
-  return [{ kernel: 'joinCache', blocks: rows, words: join }, ...attention(cached, record, at)]
 }
 
 /** `chunk` tokens at a time: logits, losses and the logits' gradient in place, and from that the gradients of x, w and b. */

@@ -2,7 +2,7 @@
 // arena, the launches and each thread's scratch, and a few control words. Every thread walks the same list: it takes blocks
 // of the current launches from a counter until none are left, then waits for the others. One wake-up a program, none a launch.
 
-import { KERNELS, type Launch, type WasmKernel } from './launches.ts'
+import { KERNELS, type Launch, type WasmKernel } from './launch.ts'
 import { nativeGemm } from './native/gemm.ts'
 import type { Precision } from './native/gemm-code.ts'
 import type { CpuTier } from './native/tier.ts'

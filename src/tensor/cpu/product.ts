@@ -1,0 +1,65 @@
+// Products of matrices as launches: C = A·B (+ bias), operands in either order of memory, cut into blocks of whole tiles.
+
+import { blocksOf, type Launch } from './launch.ts'
+import type { Tile } from './native/gemm-code.ts'
+
+/** The WASM kernel's, see kernels/wasm/tensor/gemm.ts. */
+export const wasmTile: Tile = { rows: 6, columns: 8 }
+
+interface Matrix {
+  address: number
+  row: number
+  column: number
+}
+
+interface Product {
+  M: number
+  N: number
+  K: number
+  a: Matrix
+  b: Matrix
+  c: number
+  adds: number
+  bias?: number
+}
+
+export function gemm({ M, N, K, a, b, c, adds, bias = 0 }: Product): Launch {
+  return { kernel: 'gemm', blocks: 1, words: [M, N, K, a.address, a.row, a.column, b.address, b.row, b.column, c, N, adds, bias] }
+}
+
+/** The product in blocks that suit the tile of whatever computes it. */
+export function inBlocks(launch: Launch, tile: Tile): Launch {
+  const [M, N] = launch.words
+  const { rows, columns } = gemmBlock(M, N, tile)
+  return { ...launch, blocks: blocksOf(M, rows) * blocksOf(N, columns), words: [...launch.words, rows, columns] }
+}
+
+/** Splitting C further than this costs more packing than a few more threads would gain. */
+const SMALLEST_BLOCK = 64 * 64
+/** A block of this size costs no time on one thread, against a larger one. */
+const FREE_BLOCK = 96 * 192
+
+/**
+ * Rows and columns of C, in whole tiles, that one thread computes at a time: at least four blocks where that is not too
+ * small, and enough for many threads where it is free.
+ */
+function gemmBlock(M: number, N: number, tile: Tile): Tile {
+  let rowBlocks = Math.ceil(M / 384)
+  let columnBlocks = Math.ceil(N / 512)
+  for (;;) {
+    const rows = M / rowBlocks
+    const columns = N / columnBlocks
+    const blocks = rowBlocks * columnBlocks
+    const half = (rows * columns) / 2
+    if (!((blocks < 4 && half >= SMALLEST_BLOCK) || (blocks < 32 && half >= FREE_BLOCK))) break
+    if (rows >= columns) rowBlocks++
+    else columnBlocks++
+  }
+  return {
+    rows: Math.ceil(M / rowBlocks / tile.rows) * tile.rows,
+    columns: Math.ceil(N / columnBlocks / tile.columns) * tile.columns,
+  }
+}
+
+export const rowMajor = (address: number, columns: number): Matrix => ({ address, row: columns, column: 1 })
+export const transposed = (address: number, columns: number): Matrix => ({ address, row: 1, column: columns })

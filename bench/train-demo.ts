@@ -51,7 +51,7 @@ console.error(
 async function splitDocuments(validationShare: number) {
   const corpus = await openCorpus(values.tokens)
   const tokenizer = await loadTokenizer(corpus.tokenizerFile ?? '')
-  const parts = { training: [] as (Uint16Array | Uint32Array)[], heldOut: [] as (Uint16Array | Uint32Array)[] }
+  const parts: Record<'training' | 'heldOut', (Uint16Array | Uint32Array)[]> = { training: [], heldOut: [] }
   for (const group of corpus.rowGroups) {
     const { ids, tokens } = await corpus.readRows(group)
     ids.forEach((id, i) => {

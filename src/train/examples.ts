@@ -128,7 +128,7 @@ function encodeAll(raw: readonly RawExample[], path: string, options: ExampleOpt
   const { kind, encode, length, targetLength } = options
   const sources = new SequenceBuilder(length)
   const targets = new SequenceBuilder(targetLength)
-  const labelNames = kind === 'label' ? (options.labelNames ?? [...new Set(raw.map(({ answer }) => answer))].sort()) : []
+  const labelNames = kind === 'label' ? (options.labelNames ?? labelsIn(raw, path)) : []
   const labelOf = new Map(labelNames.map((name, index) => [name, index]))
   const labels = new Int32Array(kind === 'label' ? raw.length : 0)
   for (const [index, { source, answer, ordinal }] of raw.entries()) {
@@ -178,6 +178,15 @@ class SequenceBuilder {
     for (const [index, part] of this.#parts.entries()) tokens.set(part, starts[index])
     return { tokens, starts }
   }
+}
+
+function labelsIn(raw: readonly RawExample[], path: string): string[] {
+  const names = [...new Set(raw.map(({ answer }) => answer))].sort()
+  if (names.length > 1) return names
+  throw new SluiceError('SLUICE_TRAIN_EXAMPLES', `all ${raw.length} examples have the label ${names[0]}: there is nothing to tell apart`, {
+    where: { input: path },
+    fix: 'give examples of two labels at least',
+  })
 }
 
 function hashOf({ source, target, labels, labelNames }: ExampleSet): string {

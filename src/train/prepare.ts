@@ -6,7 +6,7 @@ import { chooseModel, describeModel } from './model-choice.ts'
 import { areExamples, openDocumentData, openExampleData, openMixture, type TextTokenizer } from './open-data.ts'
 import type { RunData } from './run-data.ts'
 import { type Objective, rowLength, targetLengthFor } from './settings.ts'
-import { architectureOf, assertLearns, objectiveFor, openStart, type StartModel, withLabels } from './start.ts'
+import { architectureOf, assertFromExamples, assertLearns, objectiveFor, openStart, type StartModel, withLabels } from './start.ts'
 import { inputsOf, type ParsedOptions, type TrainHooks } from './train-options.ts'
 
 export interface Prepared {
@@ -68,6 +68,7 @@ async function prepareExamples(
   const chosen = await modelFor(options, start, { vocabularySize: tokenizer.vocabularySize, tokens: 0, areExamples: true })
   const objective = options.objective ?? objectiveFor(chosen.config, true)
   assertLearns(chosen.config, objective)
+  assertFromExamples(objective)
   const length = rowLength(options, chosen.config.contextLength)
   const isPairs = objective === 'pairs'
   const data = await openExampleData({

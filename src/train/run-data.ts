@@ -2,6 +2,7 @@
 // and what the log calls their origins.
 
 import { basename } from 'node:path'
+import { SluiceError } from '../core/errors.ts'
 import { tokenCount } from '../model/batch.ts'
 import type { ModelConfig } from '../model/config.ts'
 import type { Corpus } from '../tokens/corpus.ts'
@@ -77,10 +78,20 @@ function loaderOptions(settings: TrainSettings, split: 'train' | 'validation'): 
 function tokenObjective(settings: TrainSettings, config: ModelConfig, { vocabulary }: Corpus): TokenObjective {
   const { objective, hiddenShare: share, meanSpan, maskToken, sentinel, targetLength, seed } = settings
   const { endOfText, size: vocabularySize } = vocabulary
+  if (objective === 'masked') assertInVocabulary('mask-token', maskToken, 0, config)
+  if (objective === 'spans') assertInVocabulary('sentinel', sentinel, SENTINELS - 1, config)
   if (objective === 'masked') return { kind: 'masked', share, maskToken, endOfText, vocabularySize, seed }
   if (objective !== 'spans') return { kind: 'causal' }
   const startToken = startTokenOf(config)
   return { kind: 'spans', share, meanSpan, sentinel, sentinels: SENTINELS, startToken, endOfText, targetLength, seed }
+}
+
+/** A token that the objective itself writes must be one that the model has. */
+function assertInVocabulary(option: string, token: number, lowest: number, { vocabularySize }: ModelConfig): void {
+  if (token >= lowest && token < vocabularySize) return
+  throw new SluiceError('SLUICE_TRAIN_OPTIONS', `token ${token} is none that this model can have as its --${option}`, {
+    fix: `give --${option} from ${lowest} to ${vocabularySize - 1}, or leave it out`,
+  })
 }
 
 const startTokenOf = (config: ModelConfig) => (config.architecture === 'encoder-decoder' ? config.startToken : 0)

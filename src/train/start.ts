@@ -69,11 +69,23 @@ export function assertLearns({ architecture }: ModelConfig, objective: Objective
   if (architectureFor[objective] === architecture) return
   throw new SluiceError(
     'SLUICE_TRAIN_OBJECTIVE',
-    `${objective} is learnt by an ${architectureFor[objective]}, the model is a ${architecture}`,
+    `${objective} is learnt by ${withArticle(architectureFor[objective])}, the model is ${withArticle(architecture)}`,
     {
       fix: `give a model of that architecture, or leave --objective out: this one learns ${objectiveFor({ architecture }, false)}`,
     },
   )
+}
+
+function withArticle(architecture: ModelConfig['architecture']): string {
+  return `${architecture === 'decoder' ? 'a' : 'an'} ${architecture}`
+}
+
+/** @throws SluiceError `SLUICE_TRAIN_OBJECTIVE` where the objective needs running text */
+export function assertFromExamples(objective: Objective): void {
+  if (objective === 'classify' || objective === 'pairs') return
+  throw new SluiceError('SLUICE_TRAIN_OBJECTIVE', `${objective} is learnt from token shards, not from examples`, {
+    fix: 'give token shards, or for examples a model that learns from them: an encoder with labels, an encoder-decoder with pairs',
+  })
 }
 
 /**

@@ -73,6 +73,9 @@ test('an encoder-decoder learns to fill spans, then to write a target for each i
   assert.equal(state.settings.objective, 'spans')
   assert.ok(state.evaluation && state.evaluation.loss < 3.5, `${state.evaluation?.loss}`)
 
+  for (const sentinel of [5, VOCABULARY + 100])
+    await assert.rejects(train({ ...options, out: join(folder.path, 'other'), sentinel }), { code: 'SLUICE_TRAIN_OPTIONS' })
+
   const pairs = join(folder.path, 'pairs.jsonl')
   const lines = Array.from({ length: 300 }, (_, i) => ({ input: `${i * 7919}`, target: i % 2 ? 'odd' : 'even' }))
   await writeFile(pairs, lines.map((line) => JSON.stringify(line)).join('\n'))
@@ -90,6 +93,10 @@ test('fine-tuning a decoder begins with its weights', async () => {
   const { state } = await train(tuning, tokenizer)
   assert.ok((state.loss ?? 9) < (first.state.smoothedLoss ?? 0) + 0.3, `${state.loss} after ${first.state.smoothedLoss}`)
   await assert.rejects(train({ ...tuning, out: join(folder.path, 'other'), objective: 'masked' }), { code: 'SLUICE_TRAIN_OBJECTIVE' })
+  const reviews = join(folder.path, 'reviews.jsonl')
+  await writeFile(reviews, ['x', 'y'].map((label) => JSON.stringify({ text: '1', label })).join('\n'))
+  const tuningOnReviews = { ...tuning, shards: reviews, out: join(folder.path, 'other'), tokenizer: join(folder.path, 'letters.json') }
+  await assert.rejects(train(tuningOnReviews, tokenizer), { code: 'SLUICE_TRAIN_OBJECTIVE', message: /token shards/ })
   await assert.rejects(train({ ...tuning, params: 3000 }), { code: 'SLUICE_TRAIN_OPTIONS' })
   await writeShard(options.shards.toString(), markovDocuments(150, VOCABULARY, 1), { vocabularyHash: 'other' })
   await assert.rejects(train({ ...tuning, out: join(folder.path, 'third') }), { code: 'SLUICE_TRAIN_VOCABULARIES' })

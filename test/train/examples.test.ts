@@ -41,6 +41,16 @@ test('a file without examples and an unknown label are refused', async () => {
   await assert.rejects(openExamples(path, { ...options, labelNames: ['old'] }), { code: 'SLUICE_TRAIN_EXAMPLES' })
 })
 
+test('examples that all have one label are refused before a model is made', async () => {
+  await using folder = await temporaryFolder()
+  const path = await linesOf(folder.path, [
+    { text: 'a', label: 'same' },
+    { text: 'b', label: 'same' },
+  ])
+  const options = { kind: 'label', encode, length: 20, targetLength: 0 } as const
+  await assert.rejects(openExamples(path, options), { code: 'SLUICE_TRAIN_EXAMPLES', message: /all 2 examples have the label same/ })
+})
+
 test('every example is in a batch once an epoch, alone in what it sees, and a cursor goes on with the next one', async () => {
   await using folder = await temporaryFolder()
   const lines = Array.from({ length: 50 }, (_, i) => ({ input: `q${i}${'x'.repeat(i % 17)}`, target: `${i}` }))

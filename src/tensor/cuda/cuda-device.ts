@@ -10,6 +10,7 @@ import { ALIGNMENT_BYTES, elements } from '../shape.ts'
 import { storageOf, type Tensor } from '../tensor.ts'
 import { type CublasLt, LT_WORKSPACE_BYTES, openCublasLt } from './cublaslt.ts'
 import { type Driver, type Handle, openDriver } from './driver.ts'
+import { cached } from './kernel-cache.ts'
 import type { Argument, KernelLaunch, Launch, Operand, Precision } from './launch.ts'
 import { createLowering, elementBytes } from './launches.ts'
 import type { CudaLibraries } from './libraries.ts'
@@ -91,7 +92,8 @@ function nvrtcCompiler(path: string): CompileModule {
   return (module, precision, capability) => {
     const architecture = capability === 90 ? 'sm_90a' : `sm_${capability}`
     const options = [`--gpu-architecture=${architecture}`, '-std=c++17', ...definitionsOf(module, precision)]
-    return openNvrtc(path).compile(sourceOf(module), `${module.file}.cu`, options).cubin
+    const [source, nvrtc] = [sourceOf(module), openNvrtc(path)]
+    return cached([source, nvrtc.version, ...options], () => nvrtc.compile(source, `${module.file}.cu`, options).cubin)
   }
 }
 

@@ -94,7 +94,9 @@ async function compare(name: string, shape: Shape) {
   }
 }
 
-const rate = (timings: readonly Timing[]) => Math.round(median(timings.map(({ tokensPerSecond }) => tokensPerSecond)))
+function rate(timings: readonly Timing[]): number {
+  return Math.round(median(timings.map(({ tokensPerSecond }) => tokensPerSecond)))
+}
 
 /** Round by round. */
 function compareTimings(own: readonly Timing[], peer: readonly Timing[]) {

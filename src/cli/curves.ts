@@ -3,7 +3,7 @@
 import { existsSync } from 'node:fs'
 import { createServer, type Server } from 'node:http'
 import { basename, join, resolve } from 'node:path'
-import { Command } from 'commander'
+import { Command, InvalidArgumentError } from 'commander'
 import { TRAINING_LOG_FILE } from '../../schemas/training-log.ts'
 import { TrainingLogReader } from '../audit/training-log.ts'
 import { trainingPage } from '../audit/training-page.ts'
@@ -19,7 +19,7 @@ export const command = new Command()
   .option(
     '--serve [port]',
     `show the page to browsers on this machine instead, drawn anew each time it is loaded (port ${PORT})`,
-    wholeNumber,
+    portNumber,
   )
   .addHelpText(
     'after',
@@ -43,6 +43,12 @@ Examples:
     await page.finish()
     process.stdout.write(`${page.path}\n`)
   })
+
+function portNumber(text: string): number {
+  const port = wholeNumber(text)
+  if (port < 1 << 16) return port
+  throw new InvalidArgumentError('give a port up to 65535')
+}
 
 /** Until the process is stopped. Only this machine is answered: a log names addresses of documents' files. */
 async function servePage(run: string, log: string, port: number): Promise<void> {

@@ -59,6 +59,7 @@ const SYSTEM_ADVICE: Record<string, string> = {
   EACCES: 'check the rights on this path',
   EPERM: 'check the rights on this path',
   EROFS: 'the file system is read-only: choose another folder',
+  EEXIST: 'something of that name is there already: choose another',
   ENOENT: 'check the path',
   ENOTDIR: 'a part of this path is a file, not a folder',
   EISDIR: 'this path is a folder, not a file',

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
+import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
@@ -36,4 +37,14 @@ test('what is no GGUF file is refused in a sentence', () => {
     assert.match(stderr, wanted)
     assert.doesNotMatch(stderr, /\n\s+at /)
   }
+})
+
+test('a file in the place of an exported folder is refused in a sentence', async () => {
+  await using folder = await temporaryFolder()
+  const file = join(folder.path, 'taken')
+  await writeFile(file, '')
+  const { status, stderr } = run('export', join(fixtures, 'models/llama'), '--out', file)
+  assert.equal(status, 1)
+  assert.match(stderr, /already/)
+  assert.doesNotMatch(stderr, /\n\s+at /)
 })

@@ -124,6 +124,8 @@ test('sluice curves --serve draws the page as the log stands, for this machine a
   assert.equal((await fetch(`http://127.0.0.1:${port}/log.jsonl`)).status, 404)
   const taken = await sluice(['curves', run, '--serve', String(port)])
   assert.match(taken.stderr, /SLUICE_PORT_TAKEN/)
+  const beyond = await sluice(['curves', run, '--serve', '99999'])
+  assert.match(beyond.stderr, /port up to 65535/)
   child.kill()
   await ended
 })

@@ -7,7 +7,7 @@ import { addresses, placeActivations, placePersistent } from '../tensor/plan.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import type { DecoderConfig, EncoderDecoderConfig } from './config.ts'
 import { traceDecoding } from './decoder.ts'
-import { logitSoftcap } from './trace.ts'
+import { capLogits, logitSoftcap } from './trace.ts'
 import type { Trainable } from './trainable.ts'
 import { uploadWeights, type Weights } from './weights.ts'
 
@@ -102,7 +102,8 @@ export async function createInference(source: Trainable | Weights, options: Infe
       fed[row] += count
       positions[row] += count
       if (count === 0 || fed[row] < own.length) return
-      for (let v = row * V; v < (row + 1) * V; v++) logits[v] = softcap > 0 ? softcap * Math.tanh(made[v] / softcap) : made[v]
+      logits.set(made.subarray(row * V, (row + 1) * V), row * V)
+      capLogits(logits.subarray(row * V, (row + 1) * V), softcap)
     })
   }
 

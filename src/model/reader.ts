@@ -8,7 +8,7 @@ import type { Tensor } from '../tensor/tensor.ts'
 import type { Batch } from './batch.ts'
 import { batchLoader } from './batch-loader.ts'
 import type { ModelConfig } from './config.ts'
-import { type BatchShape, logitSoftcap, traceReading } from './trace.ts'
+import { type BatchShape, capLogits, logitSoftcap, traceReading } from './trace.ts'
 import type { Trainable } from './trainable.ts'
 import { uploadWeights, type Weights } from './weights.ts'
 
@@ -70,7 +70,7 @@ export async function createReader(source: Trainable | Weights, shape: BatchShap
     config,
     logits(batch) {
       const values = run(batch, logits)
-      if (softcap > 0) for (let i = 0; i < values.length; i++) values[i] = softcap * Math.tanh(values[i] / softcap)
+      capLogits(values, softcap)
       if (batch.kind === 'picked') return values.subarray(0, batch.picked.length * rowLength(logits.shape))
       return positionsOf(values, logits, batch.rows, batch.kind === 'pairs' ? batch.target.length : batch.length)
     },

@@ -89,3 +89,8 @@ export function traceReading(config: ModelConfig, shape: BatchShape): ReadingTap
 export function logitSoftcap(config: ModelConfig): number {
   return config.architecture === 'decoder' ? config.logitSoftcap : 0
 }
+
+/** Caps logits in place. */
+export function capLogits(logits: Float32Array, softcap: number): void {
+  if (softcap > 0) for (let i = 0; i < logits.length; i++) logits[i] = softcap * Math.tanh(logits[i] / softcap)
+}

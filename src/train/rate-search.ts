@@ -3,9 +3,8 @@
 
 import { join } from 'node:path'
 import { SluiceError } from '../core/errors.ts'
-import { AT_THE_END } from './settings.ts'
-import { train } from './train.ts'
 import type { TrainHooks, TrainOptions } from './train-options.ts'
+import { runTrial } from './trial.ts'
 
 export interface Trial {
   readonly learningRate: number
@@ -59,24 +58,10 @@ async function lossAt(
   hooks: TrainHooks,
 ): Promise<number | null> {
   try {
-    const { state, isInterrupted } = await train(
-      // a rate is judged by where it leads: nothing is left out on its way, only what is no number ends it
-      {
-        spikeDeviations: 0,
-        rollbackAfter: 0,
-        keep: 1,
-        keepBest: false,
-        evaluateEvery: AT_THE_END,
-        ...options,
-        out: join(options.out, `rate-${options.learningRate}`),
-      },
-      hooks,
-    )
-    if (isInterrupted) throw hooks.signal?.reason
-    if (state.evaluation) return state.evaluation.loss
-    throw new SluiceError('SLUICE_TRAIN_NO_VALIDATION', 'no document is held out: rates cannot be compared', {
-      fix: 'give more documents, or a larger --validation-share',
-    })
+    const out = join(options.out, `rate-${options.learningRate}`)
+    // a rate is judged by where it leads: nothing is left out on its way, only what is no number ends it
+    const { evaluation } = await runTrial('rates', { spikeDeviations: 0, rollbackAfter: 0, ...options, out }, hooks)
+    return evaluation.loss
   } catch (error) {
     if (error instanceof SluiceError && error.code === 'SLUICE_TRAIN_DIVERGED') return null
     throw error

@@ -8,10 +8,10 @@ import { flopsPerToken, modelOfSize, parameterCount } from '../model/size.ts'
 import { chooseModel } from './model-choice.ts'
 import { openMixture } from './open-data.ts'
 import { FEWEST_POINTS, fitPowerLaw, predict } from './power-law.ts'
-import { AT_THE_END, rowLength } from './settings.ts'
+import { rowLength } from './settings.ts'
 import { architectureOf } from './start.ts'
-import { train } from './train.ts'
 import { inputsOf, type TrainHooks, type TrainOptions } from './train-options.ts'
+import { runTrial } from './trial.ts'
 
 export interface SizeRun {
   readonly parameters: number
@@ -107,19 +107,11 @@ async function modelsOf(sizes: readonly number[], { shards, length, objective = 
 
 async function runSize(config: ModelConfig, tokensPerParameter: number, options: SweptOptions, hooks: TrainHooks): Promise<SizeRun> {
   const params = parameterCount(config)
-  const { state, settings, isInterrupted, folder } = await train(
-    {
-      ...{ keep: 1, keepBest: false, evaluateEvery: AT_THE_END, evaluationTokens: EVALUATION_TOKENS },
-      ...{ ...options, params, tokens: Math.round(params * tokensPerParameter), out: join(options.out, `size-${params}`) },
-    },
-    hooks,
-  )
-  if (isInterrupted) throw hooks.signal?.reason
-  if (!state.evaluation)
-    throw new SluiceError('SLUICE_TRAIN_NO_VALIDATION', 'no document is held out: sizes cannot be compared', {
-      fix: 'give more documents, or a larger --validation-share',
-    })
-  const { loss, bitsPerByte } = state.evaluation
+  const tokens = Math.round(params * tokensPerParameter)
+  const out = join(options.out, `size-${params}`)
+  const trial = { evaluationTokens: EVALUATION_TOKENS, ...options, params, tokens, out }
+  const { state, settings, folder, evaluation } = await runTrial('sizes', trial, hooks)
+  const { loss, bitsPerByte } = evaluation
   return {
     parameters: state.parameterCount,
     tokens: state.seenTokens,

@@ -8,6 +8,7 @@ import { TRAINING_LOG_FILE } from '../../schemas/training-log.ts'
 import { TrainingLogReader } from '../audit/training-log.ts'
 import { trainingPage } from '../audit/training-page.ts'
 import { SluiceError } from '../core/errors.ts'
+import { noTrainingLog } from '../train/log.ts'
 import { CURVES_FILE, curvesFile } from './curves-file.ts'
 import { wholeNumber } from './run-options.ts'
 
@@ -33,11 +34,7 @@ Examples:
   )
   .action(async (run: string, { out, serve }: { readonly out?: string; readonly serve?: number | true }) => {
     const log = join(run, TRAINING_LOG_FILE)
-    if (!existsSync(log))
-      throw new SluiceError('SLUICE_TRAIN_LOG_MISSING', `there is no ${TRAINING_LOG_FILE} in this folder`, {
-        where: { folder: run },
-        fix: 'give the folder that sluice train writes to',
-      })
+    if (!existsSync(log)) throw noTrainingLog(run)
     if (serve !== undefined) return await servePage(run, log, serve === true ? PORT : serve)
     const page = curvesFile(run, out)
     await page.finish()

@@ -5,7 +5,9 @@ import { existsSync } from 'node:fs'
 import { type FileHandle, open, readFile, rename, writeFile } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { z } from 'zod'
+import { TRAINING_LOG_FILE } from '../../schemas/training-log.ts'
 import type { Json } from '../core/document.ts'
+import { SluiceError } from '../core/errors.ts'
 import { isRemote } from '../io/inputs.ts'
 
 const loggedLine = z.looseObject({ event: z.string(), step: z.number() })
@@ -75,4 +77,12 @@ export function documentsByShard(flat: readonly number[]): Record<string, number
     byShard.set(flat[i], rows.add(flat[i + 1]))
   }
   return Object.fromEntries([...byShard].sort(([a], [b]) => a - b).map(([shard, rows]) => [shard, [...rows].sort((a, b) => a - b)]))
+}
+
+/** Where a folder is none that `sluice train` wrote to. */
+export function noTrainingLog(run: string): SluiceError {
+  return new SluiceError('SLUICE_TRAIN_LOG_MISSING', `there is no ${TRAINING_LOG_FILE} of a training run in this folder`, {
+    where: { folder: run },
+    fix: 'give the folder that sluice train wrote to',
+  })
 }

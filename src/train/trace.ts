@@ -11,6 +11,7 @@ import { isRemote } from '../io/inputs.ts'
 import { type Corpus, openCorpus } from '../tokens/corpus.ts'
 import type { DocumentLoss } from './document-loss.ts'
 import { readExamplesAt } from './examples.ts'
+import { noTrainingLog } from './log.ts'
 
 type Line<E extends TrainingLogLine['event']> = Extract<TrainingLogLine, { event: E }>
 
@@ -132,24 +133,17 @@ export type LoggedStep = Omit<TracedStep, 'documents' | 'isTakenBack'> & { isTak
 /** Calls back with each line and what parses it, and returns the line that says what the run is. */
 async function eachLine(run: string, body: (text: string, parse: () => TrainingLogLine | undefined) => void): Promise<Line<'start'>> {
   const file = join(run, TRAINING_LOG_FILE)
-  if (!existsSync(file)) throw noLog(run)
+  if (!existsSync(file)) throw noTrainingLog(run)
   let start: Line<'start'> | undefined
   for await (const text of createInterface({ input: createReadStream(file, 'utf8'), crlfDelay: Number.POSITIVE_INFINITY })) {
     if (!start) {
       const first = parseLine(text)
-      if (first?.event !== 'start') throw noLog(run)
+      if (first?.event !== 'start') throw noTrainingLog(run)
       start = first
     } else body(text, () => parseLine(text))
   }
-  if (!start) throw noLog(run)
+  if (!start) throw noTrainingLog(run)
   return start
-}
-
-function noLog(run: string): SluiceError {
-  return new SluiceError('SLUICE_TRAIN_LOG_MISSING', `there is no ${TRAINING_LOG_FILE} of a training run in this folder`, {
-    where: { folder: run },
-    fix: 'give the folder that sluice train wrote to',
-  })
 }
 
 function parseLine(text: string): TrainingLogLine | undefined {

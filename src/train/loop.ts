@@ -273,7 +273,8 @@ function update(
     model.discard()
     return { gradientNorm: Number.NaN, skipped: describeSpike('loss', loss, largestLoss) }
   }
-  const largestNorm = largestNormal(recent.gradientNorms, spikeDeviations)
+  // what is not even clipped does no harm, however quiet the steps before it were
+  const largestNorm = Math.max(largestNormal(recent.gradientNorms, spikeDeviations), maxNorm)
   const { gradientNorm, isSkipped } = model.step({
     ...{ learningRate, beta1, beta2, epsilon, weightDecay, momentum, averageDecay, maxNorm, step },
     largestNorm,

@@ -55,7 +55,7 @@ export const trainSettings = z.strictObject({
     .number()
     .min(0)
     .describe(
-      'a step is left out whose loss or gradient norm is so far above the last 128, in standard deviations; 0: only one that is no number',
+      'a step is left out whose loss, or gradient norm beyond what it is clipped to, is so far above the last 128, in standard deviations; 0: only one that is no number',
     ),
   rollbackAfter: z.int().min(0).describe('steps left out in a row after which the run goes back to its last checkpoint; 0: it stops'),
   device: z.enum(['cpu', 'cuda', 'auto']).describe('what computes: cuda is an NVIDIA GPU, auto takes it where there is one'),

@@ -217,20 +217,27 @@ test('a run that only goes back ends, and keeps the checkpoint before it', async
   assert.equal((await openCheckpoint(folder.path)).state.step, 10)
 })
 
-test('a gradient far above those before it is left out', async () => {
+/** Steps that are left out where the gradient of step 90 is so many times what it is. */
+async function leftOutAt90(factor: number, asked: SettingOptions): Promise<number[]> {
   await using folder = await temporaryFolder()
   const model = bigramModel(tinyConfig(VOCABULARY), VOCABULARY)
   const skipped: number[] = []
   let steps = 0
   const spiking: Trainable = {
     ...model,
-    accumulate: (batch, denominator) => model.accumulate(batch, ++steps === 90 ? denominator / 100 : denominator),
+    accumulate: (batch, denominator) => model.accumulate(batch, ++steps === 90 ? denominator / factor : denominator),
   }
   const onReport = (report: TrainReport) => {
     if (report.event === 'skip') skipped.push(report.step)
   }
-  await runIn(folder.path, { model: spiking, onReport }, { ...options, steps: 100 })
-  assert.deepEqual(skipped, [90])
+  await runIn(folder.path, { model: spiking, onReport }, { ...options, steps: 100, ...asked })
+  return skipped
+}
+
+test('a gradient far above those before it is left out, unless it is below what gradients are clipped to', async () => {
+  assert.deepEqual(await leftOutAt90(100, {}), [90])
+  assert.deepEqual(await leftOutAt90(100, { maxNorm: 1000 }), [])
+  assert.deepEqual(await leftOutAt90(1e6, { maxNorm: 1000 }), [90])
 })
 
 test('bits per byte divide by the bytes of the text behind the targets', async () => {

@@ -1,11 +1,12 @@
 // `sluice scaling`: what is worth knowing before a long training run. `rates` finds the learning rate, `sizes` says from small
 // models what a larger one would reach.
 
-import { mkdir, writeFile } from 'node:fs/promises'
+import { writeFile } from 'node:fs/promises'
 import { basename, join, resolve } from 'node:path'
 import { Command, InvalidArgumentError, Option } from 'commander'
 import { formatCount } from '../audit/format.ts'
 import type { Json } from '../core/document.ts'
+import { makeFolder } from '../io/make-folder.ts'
 import { findLearningRate, type RateSearch } from '../train/rate-search.ts'
 import { type SizeSweep, sweepSizes } from '../train/size-sweep.ts'
 import type { TrainHooks, TrainOptions } from '../train/train-options.ts'
@@ -158,7 +159,7 @@ async function withHooks(work: (hooks: TrainHooks, say: (line: string) => void) 
 }
 
 async function report(out: string, result: Json, isJson: boolean | undefined, describe: () => string): Promise<void> {
-  await mkdir(out, { recursive: true })
+  await makeFolder(out)
   await writeFile(join(out, 'scaling.json'), `${JSON.stringify(result, null, 2)}\n`)
   process.stdout.write(isJson ? `${JSON.stringify(result)}\n` : describe())
 }

@@ -1,7 +1,7 @@
 // `sluice tokens`: looks into token corpora, checks them, shuffles and mixes them.
 
 import { existsSync } from 'node:fs'
-import { mkdir, readdir, rename, rm } from 'node:fs/promises'
+import { readdir, rename, rm } from 'node:fs/promises'
 import { basename, join, resolve } from 'node:path'
 import { Command } from 'commander'
 import { parquetShards } from '../../stages/parquet-shards.ts'
@@ -9,6 +9,7 @@ import { formatBytes, formatCount, formatShare } from '../audit/format.ts'
 import { SluiceError } from '../core/errors.ts'
 import { hash128 } from '../core/identity.ts'
 import { packageVersion } from '../core/version.ts'
+import { makeFolder } from '../io/make-folder.ts'
 import { writeWhole } from '../io/write-whole.ts'
 import { loadTokenizer } from '../tokenizer/tokenizer.ts'
 import { type Corpus, openCorpus } from '../tokens/corpus.ts'
@@ -137,7 +138,7 @@ async function shuffleInto(parts: readonly (Part & { text: string })[], { seed, 
     throw new SluiceError('SLUICE_OUTPUT_TAKEN', 'the output folder is not empty', { where: { folder: output }, fix: 'give a new folder' })
   const working = `${output}.working`
   await rm(working, { recursive: true, force: true })
-  await mkdir(working, { recursive: true })
+  await makeFolder(working)
   const stop = new AbortController()
   process.once('SIGINT', () =>
     stop.abort(new SluiceError('SLUICE_STOPPED', 'stopped: nothing was written', { fix: 'run the same command again' })),

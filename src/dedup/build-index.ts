@@ -14,7 +14,7 @@
 
 import { randomBytes } from 'node:crypto'
 import { existsSync } from 'node:fs'
-import { copyFile, mkdir, open, readdir, readFile, rm, stat } from 'node:fs/promises'
+import { copyFile, open, readdir, readFile, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { isDeepStrictEqual } from 'node:util'
@@ -23,6 +23,7 @@ import type { Json } from '../core/document.ts'
 import { SluiceError } from '../core/errors.ts'
 import { diskError } from '../io/disk-errors.ts'
 import { lockFolder } from '../io/folder-lock.ts'
+import { makeFolder } from '../io/make-folder.ts'
 import { writeWhole } from '../io/write-whole.ts'
 
 export const indexOption = z
@@ -257,7 +258,7 @@ export async function writeIndex(folder: string, wanted: IndexDefinition): Promi
 }
 
 async function takeLock(folder: string): Promise<AsyncDisposable> {
-  await mkdir(folder, { recursive: true })
+  await makeFolder(folder)
   const until = Date.now() + LOCK_WAIT_MS
   while (true) {
     try {

@@ -2,12 +2,13 @@
 // the pipeline that wrote it, and another pipeline's, or a folder of the user's own files, is refused before work begins.
 
 import { existsSync } from 'node:fs'
-import { mkdir, readdir, readFile, rename, rm } from 'node:fs/promises'
+import { readdir, readFile, rename, rm } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { z } from 'zod'
 import { SluiceError } from '../core/errors.ts'
 import { hash128 } from '../core/identity.ts'
 import { lockFolder } from '../io/folder-lock.ts'
+import { makeFolder } from '../io/make-folder.ts'
 import { writeWhole } from '../io/write-whole.ts'
 import { freezePlan, type Phase, type Plan } from './plan.ts'
 import type { Seal } from './run-folder.ts'
@@ -46,7 +47,7 @@ export function sinkPaths({ steps, end }: Phase): string[] {
  */
 export async function claimOutputs(plan: Plan): Promise<void> {
   for (const folder of plan.phases.flatMap(sinkPaths)) {
-    await mkdir(folder, { recursive: true })
+    await makeFolder(folder)
     const names = (await readdir(folder)).filter((name) => name !== ATTEMPTS && !(name === LOCK || name.startsWith(`${LOCK}.`)))
     if (names.length === 0) continue
     const owner = await readManifest(folder)

@@ -11,12 +11,13 @@
 //                      seal.json
 
 import { existsSync } from 'node:fs'
-import { mkdir, readdir, readFile, stat } from 'node:fs/promises'
+import { readdir, readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { z } from 'zod'
 import type { Json } from '../core/document.ts'
 import { SluiceError, systemCode } from '../core/errors.ts'
 import type { Partition, Shard } from '../core/stage.ts'
+import { makeFolder } from '../io/make-folder.ts'
 import { writeWhole } from '../io/write-whole.ts'
 import type { RunChoices } from './choices.ts'
 import type { QuarantineNote, Summary } from './summary.ts'
@@ -102,8 +103,7 @@ export class PhaseFolder {
   }
 
   async create(): Promise<void> {
-    for (const name of ['tasks', 'items', 'collected', 'statistics', 'rejected', 'merged'])
-      await mkdir(join(this.path, name), { recursive: true })
+    for (const name of ['tasks', 'items', 'collected', 'statistics', 'rejected', 'merged']) await makeFolder(join(this.path, name))
   }
 
   data(kind: 'items' | 'collected' | 'statistics' | 'rejected', partition: string, attempt: string): string {
@@ -209,7 +209,7 @@ export class RunFolder {
   }
 
   async writePlan(frozen: FrozenPlan): Promise<void> {
-    await mkdir(this.path, { recursive: true })
+    await makeFolder(this.path)
     await writeWhole(join(this.path, 'run.json'), JSON.stringify(frozen, undefined, 2))
   }
 

@@ -3,9 +3,10 @@
 
 import { randomBytes } from 'node:crypto'
 import { existsSync } from 'node:fs'
-import { mkdir, readdir, rename, rm } from 'node:fs/promises'
+import { readdir, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { SluiceError } from '../core/errors.ts'
+import { makeFolder } from '../io/make-folder.ts'
 import { writeWhole } from '../io/write-whole.ts'
 import { DiskForecast } from './disk-forecast.ts'
 import { ErrorRate } from './error-rate.ts'
@@ -259,7 +260,7 @@ class Runner {
       if (!existsSync(final)) {
         this.#reporter.mergeStarted(barrier.name, step.name)
         const working = `${final}.${randomBytes(4).toString('hex')}`
-        await mkdir(working, { recursive: true })
+        await makeFolder(working)
         const { memoryBytes } = this.#options
         const build = buildOf(this.#plan)
         const common = { phase: phase.index, phaseHash: hash, step: index, collected, folder: working, previous, memoryBytes, build }

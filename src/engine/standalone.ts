@@ -9,6 +9,7 @@ import type { Item } from '../core/document.ts'
 import { type PackedError, packError, SluiceError } from '../core/errors.ts'
 import type { Partition, StageContext, Statistics } from '../core/stage.ts'
 import { ItemFileWriter, readItemFile } from '../io/item-file.ts'
+import { makeFolder } from '../io/make-folder.ts'
 import type { ErasedBarrier, ErasedSink, ErasedSource, ErasedStage } from './pipeline.ts'
 
 const MEMORY_BYTES = 256e6
@@ -48,7 +49,7 @@ export function asReadable(
 /** A sink as an object-mode Writable over batches; shards appear in the sink's folder. */
 export function asWritable(sink: ErasedSink, options: { readonly signal?: AbortSignal; readonly partition?: string } = {}): Writable {
   const opened = (async () => {
-    await mkdir(sink.path, { recursive: true })
+    await makeFolder(sink.path)
     return await sink.open({
       signal: options.signal ?? new AbortController().signal,
       folder: sink.path,

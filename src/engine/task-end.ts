@@ -2,13 +2,14 @@
 
 import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
-import { mkdir, rm } from 'node:fs/promises'
+import { rm } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import type { Item } from '../core/document.ts'
 import { packError, SluiceError } from '../core/errors.ts'
 import type { Shard } from '../core/stage.ts'
 import { ItemFileWriter } from '../io/item-file.ts'
+import { makeFolder } from '../io/make-folder.ts'
 import type { ErasedBarrier, ErasedCollectRun, ErasedSink } from './pipeline.ts'
 import type { SinkOutput } from './run-folder.ts'
 import { blaming, isFatal } from './stage-error.ts'
@@ -100,7 +101,7 @@ export async function openSink(
   const folder = join(path, '.attempts', `${partition.id}@${attempt}`)
   const blame = <T>(work: () => Promise<T>) => blaming(`the sink "${sink.name}"`, { folder: path, source: partition.input.source }, work)
   await rm(folder, { recursive: true, force: true })
-  await mkdir(folder, { recursive: true })
+  await makeFolder(folder)
   const run = await blame(() =>
     sink.open({
       signal: host.signal,

@@ -8,7 +8,7 @@
 
 import { randomBytes } from 'node:crypto'
 import { close, createReadStream, type Dirent, fdatasync, open, type Stats, write } from 'node:fs'
-import { mkdir, readdir, readFile, rename, rm, stat, utimes } from 'node:fs/promises'
+import { readdir, readFile, rename, rm, stat, utimes } from 'node:fs/promises'
 import { basename, join, resolve } from 'node:path'
 import { promisify } from 'node:util'
 import { z } from 'zod'
@@ -16,6 +16,7 @@ import { systemCode } from '../core/errors.ts'
 import { hash128 } from '../core/identity.ts'
 import type { ByteSource, CacheOptions, OpenOptions } from './byte-source.ts'
 import { openKnown, openTarget, type Target } from './http-source.ts'
+import { makeFolder } from './make-folder.ts'
 import { notify } from './notices.ts'
 import { writeWhole } from './write-whole.ts'
 
@@ -133,7 +134,7 @@ class Cache {
 
   async #begin(source: ByteSource, folder: string, start: number): Promise<Piece | undefined> {
     if (this.#isFailed) return undefined
-    await mkdir(folder, { recursive: true })
+    await makeFolder(folder)
     const { url, version, size } = source
     if ((await this.sizeOf(url, version)) === undefined)
       await writeWhole(join(folder, 'object.json'), JSON.stringify({ url, version, size }))

@@ -2,12 +2,13 @@
 
 import { randomBytes } from 'node:crypto'
 import { readFileSync } from 'node:fs'
-import { link, mkdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { link, readFile, rm, writeFile } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { z } from 'zod'
 import { SluiceError, systemCode } from '../core/errors.ts'
+import { makeFolder } from './make-folder.ts'
 
 const holderShape = z.object({ pid: z.int(), host: z.string(), since: z.string(), started: z.string().optional() })
 type Holder = z.infer<typeof holderShape>
@@ -19,7 +20,7 @@ type Holder = z.infer<typeof holderShape>
  * @throws SluiceError `SLUICE_RUN_LOCKED` where another living process has it
  */
 export async function lockFolder(folder: string, name = 'lock'): Promise<AsyncDisposable> {
-  await mkdir(folder, { recursive: true })
+  await makeFolder(folder)
   const file = join(folder, name)
   const own = `${file}.${randomBytes(4).toString('hex')}`
   const owner: Holder = { pid: process.pid, host: hostname(), since: new Date().toISOString(), started: startOf(process.pid) }

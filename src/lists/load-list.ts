@@ -2,7 +2,7 @@
 // digest of what it was built from, so that the next run reads it as it is.
 
 import { existsSync, globSync } from 'node:fs'
-import { mkdir, open, readdir, rm, stat, utimes } from 'node:fs/promises'
+import { open, readdir, rm, stat, utimes } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
@@ -11,6 +11,7 @@ import { SluiceError, systemCode } from '../core/errors.ts'
 import { hash128 } from '../core/identity.ts'
 import { shareAcrossThreads } from '../core/share.ts'
 import { decompress, type StreamDamage } from '../io/decompress.ts'
+import { makeFolder } from '../io/make-folder.ts'
 import { openBytes } from '../io/open-bytes.ts'
 import { writeWhole } from '../io/write-whole.ts'
 import { strip } from '../text/characters.ts'
@@ -187,7 +188,7 @@ async function keep(file: string, { buffer }: BlockList): Promise<void> {
   const folder = cacheFolder()
   const bytes = new Uint8Array(buffer)
   try {
-    await mkdir(folder, { recursive: true })
+    await makeFolder(folder)
     await writeWhole(file, [bytes, Buffer.from(await checksum(bytes), 'hex')])
     for (const name of await readdir(folder)) {
       const path = join(folder, name)

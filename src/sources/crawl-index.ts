@@ -4,7 +4,7 @@
 // found in each file of the index stay on disk by the versions of the files: every later plan and every worker has the same.
 
 import { createWriteStream, existsSync } from 'node:fs'
-import { mkdir, mkdtemp, readdir, rename, rm, stat, utimes } from 'node:fs/promises'
+import { mkdtemp, readdir, rename, rm, stat, utimes } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import type { DuckDBConnection } from '@duckdb/node-api'
@@ -15,6 +15,7 @@ import type { Partition, PlanContext } from '../core/stage.ts'
 import type { CacheOptions } from '../io/byte-source.ts'
 import { diskError } from '../io/disk-errors.ts'
 import { mapAhead } from '../io/host.ts'
+import { makeFolder } from '../io/make-folder.ts'
 import { notify } from '../io/notices.ts'
 import { openBytes } from '../io/open-bytes.ts'
 import { type OpenParquet, openParquet, readParquet, readParquetFacts, rowGroupFile } from '../io/parquet.ts'
@@ -147,7 +148,7 @@ function listPath(folder: string, list: string): string {
 
 async function workingFolder(folder: string): Promise<string> {
   try {
-    await mkdir(folder, { recursive: true })
+    await makeFolder(folder)
     for (const name of await readdir(folder)) {
       const path = join(folder, name)
       const unusedMs = Date.now() - ((await stat(path).catch(() => undefined))?.mtimeMs ?? Date.now())

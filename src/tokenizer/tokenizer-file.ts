@@ -1,9 +1,10 @@
 // The tokenizer.json of a loaded tokenizer, as a file that shards can carry a copy of: the user's own where there is one,
 // else one written into a cache, named by its content.
 
-import { mkdir, readFile, rename, writeFile } from 'node:fs/promises'
+import { readFile, rename, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { makeFolder } from '../io/make-folder.ts'
 import { serializeTokenizerJson } from './formats.ts'
 import { type LoadedTokenizer, sha256 } from './tokenizer.ts'
 
@@ -17,7 +18,7 @@ export async function tokenizerFile(tokenizer: LoadedTokenizer, nameOrPath: stri
   const path = join(cache, `${tokenizer.hash}.json`)
   // The folder may be shared with others: what lies there is trusted by its content only.
   if (await hasHash(path, tokenizer.hash)) return path
-  await mkdir(cache, { recursive: true })
+  await makeFolder(cache)
   const temporary = `${path}.${process.pid}-${performance.now().toString(36).replace('.', '')}`
   await writeFile(temporary, serializeTokenizerJson(tokenizer.definition))
   await rename(temporary, path)

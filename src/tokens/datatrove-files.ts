@@ -1,8 +1,8 @@
 // Token files as datatrove's DocumentTokenizer writes them (0.10): `.ds` holds the ids end to end, `.ds.index` where each
 // document ends, `.ds.metadata` names the tokenizer. nanotron and others read them.
 
-import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
+import { makeFolder } from '../io/make-folder.ts'
 import { idBytes, OutputFile } from './export.ts'
 import { numpyPermutation } from './numpy-random.ts'
 
@@ -26,7 +26,7 @@ export async function writeDatatroveFiles(
   documents: AsyncIterable<Ids> | Iterable<Ids>,
   options: DatatroveFilesOptions,
 ): Promise<string[]> {
-  await mkdir(options.folder, { recursive: true })
+  await makeFolder(options.folder)
   const rank = String(options.rank).padStart(5, '0')
   if (options.shuffleSeed === undefined) return await writeFile(`${rank}_unshuffled.ds`, documents, options)
   const paths: string[] = []

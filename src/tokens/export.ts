@@ -2,9 +2,10 @@
 // datatrove's own files: datatrove-files.ts. Everything is written front to back; a file appears whole, by rename.
 
 import { randomBytes } from 'node:crypto'
-import { type FileHandle, mkdir, open, rename, rm } from 'node:fs/promises'
+import { type FileHandle, open, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { diskError } from '../io/disk-errors.ts'
+import { makeFolder } from '../io/make-folder.ts'
 import type { Corpus } from './corpus.ts'
 
 export const exportFormats = ['llmc', 'megatron', 'datatrove'] as const
@@ -127,7 +128,7 @@ const llmcKinds = { narrow: { magic: 20240520, version: 1 }, wide: { magic: 2024
 export async function exportLlmc(corpus: Corpus, options: ExportOptions & { readonly shardTokens: number }): Promise<string[]> {
   const wide = isWide(corpus)
   const separator = idBytes([corpus.vocabulary.endOfText], wide)
-  await mkdir(options.folder, { recursive: true })
+  await makeFolder(options.folder)
   const paths: string[] = []
   let file: OutputFile | undefined
   let tokens = 0
@@ -169,7 +170,7 @@ const megatronTypes = { narrow: 8, wide: 4 } as const // uint16, int32
 export async function exportMegatron(corpus: Corpus, options: ExportOptions): Promise<string[]> {
   const wide = isWide(corpus)
   const idSize = wide ? 4 : 2
-  await mkdir(options.folder, { recursive: true })
+  await makeFolder(options.folder)
   const separator = idBytes([corpus.vocabulary.endOfText], wide)
   const lengths: number[] = []
   const data = await OutputFile.create(join(options.folder, `${options.name}.bin`))

@@ -2,12 +2,13 @@
 // the hash of their ids, then each bucket is sorted by it. So the order depends on the seed and the documents alone, not on how
 // the shards were cut; memory holds one bucket.
 
-import { mkdir, rm } from 'node:fs/promises'
+import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Item, TokenizedDocument } from '../core/document.ts'
 import { SluiceError } from '../core/errors.ts'
 import { hash128, idInEpoch, sampleFraction } from '../core/identity.ts'
 import { ItemFileWriter, readItemFile } from '../io/item-file.ts'
+import { makeFolder } from '../io/make-folder.ts'
 import type { Corpus } from './corpus.ts'
 import { readDocuments } from './documents.ts'
 
@@ -42,7 +43,7 @@ const READ_BYTES = 1 << 22
 export async function* shuffled(parts: readonly Part[], options: ShuffleOptions): AsyncGenerator<TokenizedDocument[]> {
   checkVocabularies(parts)
   const buckets = bucketCount(parts, options.memoryBytes)
-  await mkdir(options.workFolder, { recursive: true })
+  await makeFolder(options.workFolder)
   try {
     await scatter(parts, buckets, options)
     let written = 0

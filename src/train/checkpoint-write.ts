@@ -3,10 +3,11 @@
 
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
-import { mkdir, open, readFile, rename, rm } from 'node:fs/promises'
+import { open, readFile, rename, rm } from 'node:fs/promises'
 import { basename, extname, join } from 'node:path'
 import { Worker } from 'node:worker_threads'
 import { type PackedError, packError, unpackError } from '../core/errors.ts'
+import { makeFolder } from '../io/make-folder.ts'
 import { writeWhole } from '../io/write-whole.ts'
 import type { StateKind } from '../model/optimizer.ts'
 import type { Trainable } from '../model/trainable.ts'
@@ -63,7 +64,7 @@ export async function writeCheckpoint({ modelFolder, config, files, state }: Che
   const folder = join(modelFolder, `step-${state.step}`)
   const temporary = `${folder}.tmp`
   await rm(temporary, { recursive: true, force: true })
-  await mkdir(temporary, { recursive: true })
+  await makeFolder(temporary)
   const hashes: Record<string, string> = { [CONFIG_FILE]: await writeDurably(join(temporary, CONFIG_FILE), config) }
   for (const [name, tensors] of Object.entries(files))
     hashes[name] = await writeSafetensors(

@@ -3,11 +3,12 @@
 
 import { createHash } from 'node:crypto'
 import { existsSync } from 'node:fs'
-import { mkdir, readFile } from 'node:fs/promises'
+import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { z } from 'zod'
 import { TOKENIZER_FILE } from '../../schemas/tokens.ts'
 import { SluiceError } from '../core/errors.ts'
+import { makeFolder } from '../io/make-folder.ts'
 import { writeWhole } from '../io/write-whole.ts'
 import type { ModelConfig } from '../model/config.ts'
 import { parameterNameOf } from '../model/hf/names.ts'
@@ -81,7 +82,7 @@ export async function writePretrained(folder: string, source: Weights, labels: r
   const config = writeHuggingFaceConfig(source.config, labels)
   if (existsSync(join(folder, MODEL_FILE)))
     throw new SluiceError('SLUICE_MODEL_FOLDER', 'there is a model in this folder already', { where: { folder }, fix: 'give a new folder' })
-  await mkdir(folder, { recursive: true })
+  await makeFolder(folder)
   const tensors = [...parameterShapes(source.config)]
     .map(([name, shape]) => ({ name, shape, values: () => source.weights.get(name) ?? new Float32Array(elements(shape)) }))
     .sort((a, b) => (a.name < b.name ? -1 : 1))

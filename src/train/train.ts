@@ -1,8 +1,7 @@
 // A training run from its options: settles what was left open, goes on from a checkpoint where there is one, and hands over to
 // the loop. Its data and its model are src/train/prepare.ts's matter.
 
-import { existsSync } from 'node:fs'
-import { copyFile, mkdir, readdir, readFile } from 'node:fs/promises'
+import { copyFile, readdir, readFile, rmdir } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
 import { basename, join, resolve } from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
@@ -11,6 +10,7 @@ import { TRAINING_LOG_FILE } from '../../schemas/training-log.ts'
 import { SluiceError } from '../core/errors.ts'
 import { diskError } from '../io/disk-errors.ts'
 import { lockFolder } from '../io/folder-lock.ts'
+import { makeFolder } from '../io/make-folder.ts'
 import type { ModelConfig } from '../model/config.ts'
 import type { GroupOf } from '../model/optimizer.ts'
 import { parameterCount } from '../model/size.ts'
@@ -57,6 +57,7 @@ export async function train(options: TrainOptions, hooks: TrainHooks = {}): Prom
     hasValidation: validation !== undefined,
   })
   const folder = out ?? join('models', basename(resolve(inputsOf(shards)[0])).replace(/\..*|=[\d.]+$/, ''))
+  const made = await makeFolder(folder)
   try {
     await assertUsable(folder)
     await using _lock = await lock(folder)
@@ -71,6 +72,7 @@ export async function train(options: TrainOptions, hooks: TrainHooks = {}): Prom
     } else for (const line of [reason, ...reasons]) hooks.onNotice?.(line)
     return await runOrContinue({ ...prepared, folder, settings, checkpoint }, hooks)
   } catch (error) {
+    for (const empty of made) await rmdir(empty).catch(() => {}) // those with a run in them stay
     throw diskError(error, folder)
   }
 }
@@ -87,14 +89,13 @@ async function runOrContinue(
 ): Promise<TrainResult> {
   if (checkpoint && checkpoint.state.step >= settings.steps)
     return { checkpoint: checkpoint.folder, state: checkpoint.state, isInterrupted: false, tokensPerSecond: 0, folder, settings }
+  const device = deviceOf(settings)
   const validation = await data.validation(settings, config)
   if (validation.length === 0) {
     const { validationShare } = settings
     hooks.onNotice?.(`no validation: none of ${formatCount(data.documents)} documents is held out at --validation-share ${validationShare}`)
   }
-  if (data.tokenizerFile) await copyFile(data.tokenizerFile, join(folder, TOKENIZER_FILE))
   const { threads, seed, precision, memory, zLoss, labelSmoothing, averageDecay } = settings
-  const device = deviceOf(settings)
   const model = await createTrainable(config, {
     ...batchShape(settings),
     ...{ device, threads, seed, precision, memoryBytes: memory || undefined, loss: { zLoss, labelSmoothing } },
@@ -106,6 +107,7 @@ async function runOrContinue(
   try {
     if (checkpoint) await restoreCheckpoint(checkpoint.folder, model)
     else if (start) await startFrom(start, model)
+    if (data.tokenizerFile) await copyFile(data.tokenizerFile, join(folder, TOKENIZER_FILE))
     const tokenBytes = tokenizer?.tokenBytes
     const peakFlops = await hooks.peakFlops?.(settings, device === 'cpu' ? 'cpu' : 'cuda')
     const outcome = await runLoop({ model, data, validation, settings, folder, state: checkpoint?.state, tokenBytes, ...hooks, peakFlops })
@@ -133,10 +135,6 @@ function groupsOf({ optimizer, matrixRate, embeddingRate, vectorRate, headRate }
 
 /** Refuses a folder with other things in it: checkpoints come and go in there. */
 async function assertUsable(folder: string): Promise<void> {
-  if (!existsSync(folder)) {
-    await mkdir(folder, { recursive: true })
-    return
-  }
   const names = (await readdir(folder)).filter((name) => name !== 'lock' && name !== TOKENIZER_FILE)
   if (names.length === 0 || names.includes(TRAINING_LOG_FILE) || names.some((name) => name.startsWith('step-'))) return
   throw new SluiceError('SLUICE_TRAIN_FOLDER', 'the output folder holds something that is not a training run', {

@@ -2,12 +2,13 @@
 // dates from the caller the same records give the same bytes.
 
 import { createHash, randomUUID } from 'node:crypto'
-import { type FileHandle, mkdir, open, rename, rm } from 'node:fs/promises'
+import { type FileHandle, open, rename, rm } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import { SluiceError } from '../core/errors.ts'
 import { packageVersion } from '../core/version.ts'
 import { diskError } from '../io/disk-errors.ts'
+import { makeFolder } from '../io/make-folder.ts'
 import { sha1Digest } from './digest.ts'
 
 export type WarcRecordType = 'warcinfo' | 'response' | 'resource' | 'request' | 'metadata' | 'revisit' | 'conversion'
@@ -88,7 +89,7 @@ export class WarcWriter {
     const partial = `${path}.${process.pid}.partial`
     try {
       if (!options.overwrite) await refuseExisting(path)
-      await mkdir(dirname(path), { recursive: true })
+      await makeFolder(dirname(path))
       const writer = new WarcWriter(path, partial, await open(partial, 'w'), options)
       await writer.#writeInfo()
       return writer

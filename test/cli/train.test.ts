@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
+import { existsSync } from 'node:fs'
 import { appendFile, mkdir, readFile, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { after, before, test } from 'node:test'
+import { findLibrary } from '../../src/tensor/cuda/libraries.ts'
 import { sluice, start as startSluice } from '../e2e/sluice.ts'
 import { temporaryFolder, writeShard } from '../train/corpora.ts'
 import { byteTokenizer } from './byte-tokenizer.ts'
@@ -157,6 +159,21 @@ test('sluice scaling finds a rate and forecasts a loss, the same in the terminal
   const few = await sluice([...sweep, '--sizes', '50k,50k,51k,800k'])
   assert.match(few.stderr, /SLUICE_TRAIN_SIZES/)
   assert.doesNotMatch(few.stderr, / {4}at /)
+})
+
+test('a run that is refused leaves nothing behind', async () => {
+  const out = join(folder.path, 'refused', 'run')
+  const refusals: [words: string[], code: RegExp][] = [[['--memory', '1000'], /SLUICE_TENSOR_MEMORY/]]
+  if (!findLibrary('driver')) refusals.push([['--device', 'cuda'], /SLUICE_CUDA_LIBRARY/])
+  for (const [words, code] of refusals) {
+    const { stderr } = await sluice(['train', shards, ...options, '--out', out, ...words])
+    assert.match(stderr, code)
+    assert.equal(existsSync(dirname(out)), false, words.join(' '))
+  }
+  if (!existsSync('/proc/self')) return
+  const { code, stderr } = await sluice(['train', shards, ...options, '--out', '/proc/x'])
+  assert.equal(code, 1)
+  assert.match(stderr, /SLUICE_FOLDER_REFUSED/)
 })
 
 test('mistakes end with advice, never with a stack', async () => {

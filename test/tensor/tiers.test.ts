@@ -5,7 +5,7 @@ import { execFileSync } from 'node:child_process'
 import { after, before, test } from 'node:test'
 import fc from 'fast-check'
 import { createCpuDevice } from '../../src/tensor/cpu/cpu-device.ts'
-import { Assembler, r11, rax, rdi, rsi } from '../../src/tensor/cpu/native/assembler.ts'
+import { Assembler, r9, r11, rax, rcx, rdi, rsi } from '../../src/tensor/cpu/native/assembler.ts'
 import { type CpuTier, cpuTiers, hasBf16, isAvailable } from '../../src/tensor/cpu/native/tier.ts'
 import type { Device } from '../../src/tensor/device.ts'
 import type { OpRecord } from '../../src/tensor/graph.ts'
@@ -38,6 +38,55 @@ test('instructions are encoded as other assemblers encode them', () => {
   general.copy(r11, rax) // mov r11, rax
   general.subtractNumber(rax, 1) // sub rax, 1
   assert.equal(hex(general), '488b8708000000' + '4989c3' + '4881e801000000')
+})
+
+test('instructions of attention are encoded as other assemblers encode them', () => {
+  const code = new Assembler('avx512')
+  code.store(r9, rsi, 8) // mov [rsi+8], r9
+  code.addLoaded(rcx, rdi, 8) // add rcx, [rdi+8]
+  code.multiplyNumber(r11, 256) // imul r11, r11, 256
+  code.number(rax, 7) // mov eax, 7
+  code.number(r9, 7) // mov r9d, 7
+  assert.equal(hex(code), '4c898e08000000' + '48038f08000000' + '4d69db00010000' + 'b807000000' + '41b907000000')
+  const vectors = new Assembler('avx512')
+  vectors.subtractVectors(1, 2, 19) // vsubps zmm1, zmm2, zmm19
+  vectors.multiplyVectors(17, 2, 3) // vmulps zmm17, zmm2, zmm3
+  vectors.multiplyMemory(17, 2, rsi, 64) // vmulps zmm17, zmm2, [rsi+64]
+  vectors.maximum(1, 20, 3) // vmaxps zmm1, zmm20, zmm3
+  vectors.multiplyThenAdd(1, 20, 3) // vfmadd213ps zmm1, zmm20, zmm3
+  vectors.round(1, 16) // vrndscaleps zmm1, zmm16, 8
+  vectors.scalePower(0, 2, 17) // vscalefps zmm0, zmm2, zmm17
+  vectors.exponent(4, 20) // vgetexpps zmm4, zmm20
+  vectors.mantissa(20, 4) // vgetmantps zmm20, zmm4, 3
+  assert.equal(
+    hex(vectors),
+    '62b16c485ccb' +
+      '62e16c4859cb' +
+      '62e16c48598e40000000' +
+      '62f15c405fcb' +
+      '62f25d40a8cb' +
+      '62b37d4808c808' +
+      '62b26d482cc1' +
+      '62b27d4842e4' +
+      '62e37d4826e403',
+  )
+  const masks = new Assembler('avx512')
+  masks.maskFrom(2, r9) // kmovw k2, r9d
+  masks.loadMasked(3, 1, rsi, 64) // vmovups zmm3{k1}{z}, [rsi+64]
+  masks.storeMasked(19, 1, rsi, 64) // vmovups [rsi+64]{k1}, zmm19
+  masks.choose(5, 2, 5, 27) // vblendmps zmm5{k2}, zmm27, zmm5
+  masks.divideMasked(0, 2, 20, 29) // vdivps zmm0{k2}{z}, zmm20, zmm29
+  masks.scalePowerMasked(0, 2, 2, 17) // vscalefps zmm0{k2}{z}, zmm2, zmm17
+  assert.equal(
+    hex(masks),
+    'c4c17892d1' + '62f17cc9109e40000000' + '62e17c49119e40000000' + '62f2254265ed' + '62915cc25ec5' + '62b26dca2cc1',
+  )
+  const integers = new Assembler('avx512')
+  integers.spread(3, r9) // vpbroadcastd zmm3, r9d
+  integers.addIntegers(29, 29, 31) // vpaddd zmm29, zmm29, zmm31
+  integers.subtractIntegers(29, 29, 30) // vpsubd zmm29, zmm29, zmm30
+  integers.maskBelow(2, 29, 30) // vpcmpltud k2, zmm29, zmm30
+  assert.equal(hex(integers), '62d27d487cd9' + '62011540feef' + '62011540faee' + '629315401ed601')
 })
 
 /** Bytes that the products of one property run may use. */

@@ -44,7 +44,7 @@ export function attentionBackward(p: usize, block: i32, scratch: usize): void {
       let begin = keys, end = 0
       for (let i = 0; i < panels; i++) {
         const sight = sights + floats(i * SIGHT)
-        sightOf(lo, hi, t0 + i * NR, smaller(NR, queries - i * NR), 0, K, window, sight)
+        sightOf(lo, hi, t0 + i * NR, smaller(NR, queries - i * NR), 0, K, window, NR, sight)
         if (firstOf(sight) == lastOf(sight)) continue
         begin = smaller(begin, firstOf(sight) / NR)
         end = max(end, (lastOf(sight) + NR - 1) / NR)

@@ -23,7 +23,7 @@ export function attentionRow(p: usize, block: i32, scratch: usize): void {
   const row = block / G, group = block % G
   const offset = address(p, 8) != 0 ? load<i32>(address(p, 8) + floats(row)) : 0
   const lo = address(p, 5) != 0 ? address(p, 5) + floats(row) : 0, hi = address(p, 6) != 0 ? address(p, 6) + floats(row) : 0
-  sightOf(lo, hi, 0, 1, offset, K, int(p, 17), scratch)
+  sightOf(lo, hi, 0, 1, offset, K, int(p, 17), 8, scratch)
   const from = load<i32>(scratch), n = load<i32>(scratch, 32) - from, scores = scratch + 96
   const k = address(p, 1) + floats((row * K + from) * stride + group * D), v = address(p, 2) + floats((row * K + from) * stride + group * D)
   for (let head = group * share; head < (group + 1) * share; head++) {

@@ -36,10 +36,10 @@ export function attentionScratchFloats(T: i32, K: i32, D: i32, backward: i32): i
   return 5 * keys * depth + 2 * QUERIES * keys + 2 * QUERIES * depth + 3 * NR * depth + NR * QUERIES + 2 * biases + SIGHT * QUERIES / NR + 64
 }
 
-/** What n queries from t on see; what is missing of eight sees nothing. lo and hi are those of the row, or 0. */
-export function sightOf(lo: usize, hi: usize, t: i32, n: i32, offset: i32, K: i32, window: i32, sight: usize): void {
+/** What n queries from t on see; what is missing of `lanes` (8: see SIGHT) sees nothing. lo and hi are those of the row, or 0. */
+export function sightOf(lo: usize, hi: usize, t: i32, n: i32, offset: i32, K: i32, window: i32, lanes: i32, sight: usize): void {
   let first = K, last = 0
-  for (let i = 0; i < NR; i++) {
+  for (let i = 0; i < lanes; i++) {
     const place = t + i + offset, at = floats(t + i)
     let from = 0, to = 0
     if (i < n && (hi != 0 || place < K)) {
@@ -52,13 +52,29 @@ export function sightOf(lo: usize, hi: usize, t: i32, n: i32, offset: i32, K: i3
       to = smaller(to, K)
     }
     store<i32>(sight + floats(i), from)
-    store<i32>(sight + floats(NR + i), to)
+    store<i32>(sight + floats(lanes + i), to)
     if (from >= to) continue
     first = smaller(first, from)
     last = max(last, to)
   }
-  store<i32>(sight + floats(2 * NR), smaller(first, last))
-  store<i32>(sight + floats(2 * NR + 1), last)
+  store<i32>(sight + floats(2 * lanes), smaller(first, last))
+  store<i32>(sight + floats(2 * lanes + 1), last)
+}
+
+/**
+ * What all queries of a row see, for machine code with 16 of them a vector: 48 words for each 16, lo[16], how many keys from
+ * there on[16], and as 64 bits each the first tile of 16 keys that any sees, the number of tiles, and of queries.
+ */
+export function attentionSights(lo: usize, hi: usize, T: i32, offset: i32, K: i32, window: i32, out: usize): void {
+  for (let t = 0; t < T; t += 16, out += floats(48)) {
+    const n = smaller(16, T - t)
+    sightOf(lo, hi, t, n, offset, K, window, 16, out)
+    for (let i: usize = 0; i < 64; i += 4) store<i32>(out + i, max(0, load<i32>(out + i, 64) - load<i32>(out + i)), 64)
+    const first = load<i32>(out, 128) >> 4, end = (load<i32>(out, 132) + 15) >> 4
+    store<i64>(out, first, 128)
+    store<i64>(out, max(0, end - first), 136)
+    store<i64>(out, n, 144)
+  }
 }
 
 // @ts-ignore: decorator
@@ -133,7 +149,7 @@ export function attention(p: usize, block: i32, scratch: usize): void {
   const isShaped = line != 0 || softcap > 0
   for (let t = 0; t < T; t += NR) {
     const n = smaller(NR, T - t)
-    sightOf(lo, hi, t, n, offset, seen, window, sight)
+    sightOf(lo, hi, t, n, offset, seen, window, NR, sight)
     const begin = firstOf(sight) / MR * MR, end = lastOf(sight)
     packB(q + floats(t * qStride), 1, qStride, D, n, packedQ)
     beginSoftmax(state, out, D)

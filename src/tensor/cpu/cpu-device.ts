@@ -11,6 +11,7 @@ import type { Device, Program } from '../device.ts'
 import { elements, rowCount } from '../shape.ts'
 import type { Launch } from './launch.ts'
 import { launchesOf } from './launches.ts'
+import { nativeAttentionScratchBytes } from './native/attention.ts'
 import { nativeScratchFloats } from './native/gemm.ts'
 import { type Precision, tileOf } from './native/gemm-code.ts'
 import { type CpuTier, chooseTier, requirePrecision } from './native/tier.ts'
@@ -167,6 +168,7 @@ function scratchFloats(module: WebAssembly.Module, records: Program['records']):
     const { length, keyLength = length, headSize } = attributes
     const keys = reads.position ? rowCount(reads.keys.shape) / elements(reads.position.shape) : keyLength
     most = Math.max(most, Number(attentionScratchFloats(length, keys, headSize, Number(kernel.endsWith('_backward')))))
+    most = Math.max(most, nativeAttentionScratchBytes(length, keys, headSize) / 4)
   }
   return most
 }

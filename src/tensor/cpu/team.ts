@@ -3,6 +3,7 @@
 // of the current launches from a counter until none are left, then waits for the others. One wake-up a program, none a launch.
 
 import { KERNELS, type Launch, type WasmKernel } from './launch.ts'
+import { nativeAttention } from './native/attention.ts'
 import { nativeGemm } from './native/gemm.ts'
 import type { Precision } from './native/gemm-code.ts'
 import type { CpuTier } from './native/tier.ts'
@@ -92,7 +93,12 @@ export function joinTeam(setup: TeamSetup): Member {
 
 function kernelsOf({ module, memory, tier, precision }: TeamSetup): Kernel[] {
   const { exports } = new WebAssembly.Instance(module, { env: { memory } })
-  const native: Partial<Record<WasmKernel, Kernel>> = {}
+  const attention = {
+    attention: kernelOf(exports, 'attention'),
+    attentionBackward: kernelOf(exports, 'attentionBackward'),
+    attentionSights: kernelOf(exports, 'attentionSights'),
+  }
+  const native: Partial<Record<WasmKernel, Kernel>> = tier === 'avx512' ? nativeAttention(memory, attention) : {}
   if (tier !== 'wasm') {
     const panels = {
       packPanels: kernelOf(exports, 'packPanels'),

@@ -27,7 +27,15 @@ test('instructions are encoded as other assemblers encode them', () => {
   bf16.multiplyAddPairs(17, 18, 3) // vdpbf16ps zmm17, zmm18, zmm3
   bf16.roundPairs(0, 17, 2) // vcvtne2ps2bf16 zmm0, zmm17, zmm2
   bf16.permuteWords(20, 31, 4) // vpermw zmm20, zmm31, zmm4
-  assert.equal(hex(bf16), '62e26e4052cb' + '62f2774072c2' + '62e285408de4')
+  bf16.roundPairsMemory(20, 16, rsi, 64) // vcvtne2ps2bf16 zmm20, zmm16, [rsi+64]
+  assert.equal(hex(bf16), '62e26e4052cb' + '62f2774072c2' + '62e285408de4' + '62e27f4072a640000000')
+  const parts = new Assembler('avx512')
+  parts.interleave('lower', 16, 1, 17) // vunpcklps zmm16, zmm1, zmm17
+  parts.interleavePairs('upper', 3, 20, 18) // vunpckhpd zmm3, zmm20, zmm18
+  parts.quarters('odd', 8, 16, 24) // vshuff32x4 zmm8, zmm16, zmm24, 0xdd
+  parts.storeHalf('upper', 17, r11, 32) // vextractf64x4 [r11+32], zmm17, 1
+  parts.prefetch(rsi, r9, 64) // prefetcht0 [rsi+r9+64]
+  assert.equal(hex(parts), '62a17448' + '14c1' + '62b1dd4015da' + '6213' + '7d4023c0dd' + '62c3fd481b8b2000000001' + '420f188c0e40000000')
   const avx2 = new Assembler('avx2')
   avx2.multiplyAdd(0, 1, 2) // vfmadd231ps ymm0, ymm1, ymm2
   avx2.loadVector(12, r11, 32) // vmovups ymm12, [r11+32]

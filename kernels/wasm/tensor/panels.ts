@@ -5,21 +5,35 @@ import { floats, smaller } from './math'
 import { transpose4 } from './gemm'
 
 /**
- * Panels of `width` lanes (a multiple of 4), k after k: out[panel][k][width]. Lanes are rows of A or columns of B. Short panels,
- * and depths that are no multiple of 4, are filled up with zeros.
+ * A panel of `width` lanes (a multiple of 4), k after k: out[k][width]. Lanes are rows of A or columns of B. What is missing of
+ * them, and of a depth that is no multiple of 4, is filled up with zeros.
  */
-export function packPanels(x: usize, laneStride: i32, depthStride: i32, lanes: i32, depth: i32, width: i32, out: usize): void {
-  const ls = floats(laneStride), ds = floats(depthStride), step = floats(width)
-  const padding = floats(((depth + 3) & ~3) - depth) * width
-  for (let lane = 0; lane < lanes; lane += width) {
-    const p = x + <usize>lane * ls, n = smaller(width, lanes - lane)
-    if (n == width && laneStride == 1) packAlong(p, ds, depth, width, out)
-    else if (n == width && depthStride == 1) packAcross(p, ls, depth, width, out)
-    else packShort(p, ls, ds, n, depth, width, out)
-    out += <usize>depth * step
-    memory.fill(out, 0, padding)
-    out += padding
+export function packPanel(x: usize, laneStride: i32, depthStride: i32, lanes: i32, depth: i32, width: i32, out: usize): void {
+  const ls = floats(laneStride), ds = floats(depthStride), size = <usize>depth * floats(width)
+  if (lanes == width && laneStride == 1) packAlong(x, ds, depth, width, out)
+  else if (lanes == width && depthStride == 1) packAcross(x, ls, depth, width, out)
+  else packShort(x, ls, ds, lanes, depth, width, out)
+  memory.fill(out + size, 0, floats(((depth + 3) & ~3) - depth) * width)
+}
+
+/** The same rounded to bf16, in pairs of steps: out[k / 2][width][2]. */
+export function packPairs(x: usize, laneStride: i32, depthStride: i32, lanes: i32, depth: i32, width: i32, out: usize): void {
+  const ls = floats(laneStride), ds = floats(depthStride), end = (depth + 3) & ~3
+  for (let k = 0; k < end; k++) {
+    const to = out + floats((k >> 1) * width) + ((k & 1) << 1)
+    for (let lane = 0; lane < width; lane++) {
+      const value: f32 = lane < lanes && k < depth ? load<f32>(x + <usize>lane * ls + <usize>k * ds) : 0
+      store<u16>(to + floats(lane), roundToBf16(value))
+    }
   }
+}
+
+/** To the nearest, of two the even one. */
+// @ts-ignore: decorator
+@inline
+function roundToBf16(value: f32): u16 {
+  const bits = reinterpret<u32>(value)
+  return value != value ? 0x7fc0 : <u16>((bits + 0x7fff + ((bits >> 16) & 1)) >> 16)
 }
 
 function packAlong(p: usize, ds: usize, depth: i32, width: i32, out: usize): void {

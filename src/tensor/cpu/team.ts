@@ -100,12 +100,13 @@ function kernelsOf({ module, memory, tier, precision }: TeamSetup): Kernel[] {
   }
   const native: Partial<Record<WasmKernel, Kernel>> = tier === 'avx512' ? nativeAttention(memory, attention) : {}
   if (tier !== 'wasm') {
-    const panels = {
-      packPanels: kernelOf(exports, 'packPanels'),
+    const edges = {
+      packPanel: kernelOf(exports, 'packPanel'),
+      packPairs: kernelOf(exports, 'packPairs'),
       fetchBlock: kernelOf(exports, 'fetchBlock'),
       storeBlock: kernelOf(exports, 'storeBlock'),
     }
-    native.gemm = nativeGemm(tier, memory, panels, precision)
+    native.gemm = nativeGemm(tier, memory, edges, precision)
     if (!native.gemm) throw new TypeError(`a thread of the CPU device cannot run code for ${tier}`)
   }
   return KERNELS.map((name) => native[name] ?? kernelOf(exports, name))

@@ -1,7 +1,7 @@
 // Machine code of a matrix product over packed panels: Goto & van de Geijn 2008, with a tile of C in registers. It is called
 // once for a strip of A and a block of B, some 100 µs of work, so that the call costs nothing.
 
-import { Assembler, r8, r9, r10, r11, rax, rbx, rcx, rdi, rdx, rsi, type Vectors, vectorBytes } from './assembler.ts'
+import { Assembler, r8, r9, r10, r11, rax, rbp, rbx, rcx, rdi, rdx, rsi, type Vectors, vectorBytes } from './assembler.ts'
 
 export interface Tile {
   /** Rows of C: lanes of a panel of A. */
@@ -34,8 +34,10 @@ export const gemmParameters = {
   bPanels: 6,
   /** 0: C is overwritten. */
   adds: 7,
+  /** Of the columns, added to what is stored; 0: none. */
+  bias: 8,
 } as const
-export const gemmParameterCount = 8
+export const gemmParameterCount = 9
 
 /** Values of k without a jump between them. */
 const unroll = 4
@@ -44,19 +46,21 @@ const unroll = 4
 export const precisions = ['f32', 'bf16'] as const
 export type Precision = (typeof precisions)[number]
 
-/** C (+)= A·B for whole tiles: for each panel of B, for each panel of A, for each k or, of bf16, each pair of them. */
+/** C (+)= A·B (+ bias) for whole tiles: for each panel of B, for each panel of A, for each k or, of bf16, each pair of them. */
 export function gemmCode(vectors: Vectors, precision: Precision = 'f32'): Uint8Array {
   const { rows, rowVectors, broadcasts } = layouts[vectors]
   const bytes = vectorBytes(vectors)
   const code = new Assembler(vectors)
   const parameter = (name: keyof typeof gemmParameters) => 8 * gemmParameters[name]
-  const [depth, column, row, a, b, panelOfB] = [rax, rbx, rcx, rsi, rdx, r11]
+  const [depth, column, row, a, b, panelOfB, bias] = [rax, rbx, rcx, rsi, rdx, r11, rbp]
   const [rowBytes, aPanels, bPanels] = [r8, r9, r10]
   const accumulator = (r: number, v: number) => r * rowVectors + v
   const ofB = (v: number) => rows * rowVectors + v
   const ofA = (r: number) => rows * rowVectors + rowVectors + (r % broadcasts)
 
   code.push(rbx)
+  code.push(rbp)
+  code.load(bias, rdi, parameter('bias'))
   code.load(rowBytes, rdi, parameter('rowBytes'))
   code.load(bPanels, rdi, parameter('bPanels'))
   code.load(panelOfB, rdi, parameter('panelsOfB'))
@@ -89,30 +93,35 @@ export function gemmCode(vectors: Vectors, precision: Precision = 'f32'): Uint8A
   code.jumpIfNotZero('k')
 
   code.compareWithZero(rdi, parameter('adds'))
-  code.jumpIfZero('store')
+  code.jumpIfZero('sums')
   for (let r = 0; r < rows; r++) {
-    for (let v = 0; v < rowVectors; v++) {
-      code.addMemory(accumulator(r, v), row, v * bytes)
-      code.storeVector(accumulator(r, v), row, v * bytes)
-    }
+    for (let v = 0; v < rowVectors; v++) code.addMemory(accumulator(r, v), row, v * bytes)
     code.add(row, rowBytes)
   }
-  code.jump('tile is done')
+  for (let r = 0; r < rows; r++) code.subtract(row, rowBytes)
+  code.label('sums')
+  code.compareWithZero(rdi, parameter('bias'))
+  code.jumpIfZero('store')
+  for (let v = 0; v < rowVectors; v++) {
+    code.loadVector(ofB(v), bias, v * bytes)
+    for (let r = 0; r < rows; r++) code.addVectors(accumulator(r, v), accumulator(r, v), ofB(v))
+  }
   code.label('store')
   for (let r = 0; r < rows; r++) {
     for (let v = 0; v < rowVectors; v++) code.storeVector(accumulator(r, v), row, v * bytes)
     code.add(row, rowBytes)
   }
 
-  code.label('tile is done')
   code.subtractNumber(aPanels, 1)
   code.jumpIfNotZero('panel of A')
   code.copy(panelOfB, b)
   code.addNumber(column, rowVectors * bytes)
+  code.addNumber(bias, rowVectors * bytes)
   code.subtractNumber(bPanels, 1)
   code.jumpIfNotZero('panel of B')
 
   code.zeroUpper()
+  code.pop(rbp)
   code.pop(rbx)
   code.return()
   return code.finish()

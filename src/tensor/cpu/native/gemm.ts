@@ -1,13 +1,13 @@
-// A block of a matrix product by machine code: what kernels/wasm/tensor/gemm.ts does, with wider vectors. Operands are packed
-// and blocks stored by WASM, in the same memory; K is cut at the same places, so that the results have the same bits.
+// A block of a matrix product by machine code: what kernels/wasm/tensor/gemm.ts does, with wider vectors. K is cut at the same
+// places, so that products of f32 have the same bits.
 
 import { loadKoffi } from '../../../core/native.ts'
 import type { Vectors } from './assembler.ts'
 import { makeExecutable } from './executable.ts'
 import { gemmCode, gemmParameterCount, gemmParameters, type Precision, tileOf } from './gemm-code.ts'
-import { pairsCode, pairsGroupFloats, pairsIndexes, pairsParameterCount, pairsParameters } from './pairs-code.ts'
+import { type PackPanel, packerOf, stepsPerWord } from './pack.ts'
 
-/** As in kernels/wasm/tensor/gemm.ts: the sum over K is cut into pieces of about this many. */
+/** As in kernels/wasm/tensor/gemm.ts: the sum over K is cut into pieces of about this many words. */
 const KC = 256
 /** Rows of A that are packed at once. */
 const MC = 192
@@ -17,42 +17,17 @@ const MOST_COLUMNS = 512 + 32
 /** Rows of scratch that lie a multiple of 4 KiB apart would push each other out of the cache. */
 const ROW_PADDING = 16
 
-const packedAFloats = (MC + 12) * (KC + 4)
-const packedBFloats = MOST_COLUMNS * (KC + 4)
+const packedAFloats = (MC + 12) * (KC + 16)
+const packedBFloats = MOST_COLUMNS * (KC + 16)
 export const nativeScratchFloats = packedAFloats + packedBFloats + MOST_ROWS * (MOST_COLUMNS + ROW_PADDING)
 
-/** What the machine code cannot do itself. */
-export interface PanelKernels {
-  readonly packPanels: (
-    x: number,
-    laneStride: number,
-    depthStride: number,
-    lanes: number,
-    depth: number,
-    width: number,
-    out: number,
-  ) => void
+/** What WASM does at the edges, kernels/wasm/tensor/panels.ts. */
+export interface EdgeKernels {
+  readonly packPanel: PackPanel
+  /** The same, rounded to bf16 and in pairs. */
+  readonly packPairs: PackPanel
   readonly fetchBlock: (c: number, ldc: number, m: number, n: number, s: number, lds: number) => void
   readonly storeBlock: (s: number, lds: number, c: number, ldc: number, m: number, n: number, bias: number) => void
-}
-
-/** Larger than what the engine keeps on its heap, where it would move. */
-const UNMOVED_BYTES = 4096
-
-/** Rounds panels of this many lanes to bf16: their address, and their rows together. */
-function panelRounder(width: number): ((panels: bigint, rows: number) => void) | undefined {
-  const koffi = loadKoffi()
-  const round = makeExecutable(pairsCode(width))
-  if (!koffi || !round) return undefined
-  const indexes = new Uint16Array(UNMOVED_BYTES / 2)
-  indexes.set(pairsIndexes(width))
-  const parameters = new BigInt64Array(pairsParameterCount)
-  return (panels, rows) => {
-    parameters[pairsParameters.panels] = panels
-    parameters[pairsParameters.groups] = BigInt((rows * width) / pairsGroupFloats(width))
-    parameters[pairsParameters.indexes] = koffi.address(indexes)
-    round(parameters)
-  }
 }
 
 /** Arguments of a launch of `gemm` by position. */
@@ -65,15 +40,17 @@ const [M, N, K, A, ROW_A, COLUMN_A, B, ROW_B, COLUMN_B, C, LDC, ADDS, BIAS, BLOC
 export function nativeGemm(
   vectors: Vectors,
   memory: WebAssembly.Memory,
-  kernels: PanelKernels,
+  kernels: EdgeKernels,
   precision: Precision = 'f32',
 ): ((words: number, block: number, scratch: number) => void) | undefined {
   const koffi = loadKoffi()
   const multiply = makeExecutable(gemmCode(vectors, precision))
   if (!koffi || !multiply) return undefined
   const tile = tileOf(vectors)
-  const [roundA, roundB] = [tile.rows, tile.columns].map((width) => (precision === 'f32' ? undefined : panelRounder(width)))
   const base = koffi.address(new Uint8Array(memory.buffer))
+  const packPanel = precision === 'f32' ? kernels.packPanel : kernels.packPairs
+  const packA = packerOf(vectors, tile.rows, precision, packPanel, base)
+  const packB = packerOf(vectors, tile.columns, precision, packPanel, base)
   const words = new Int32Array(memory.buffer)
   const parameters = new BigInt64Array(gemmParameterCount)
   const native = (address: number) => base + BigInt(address)
@@ -89,37 +66,44 @@ export function nativeGemm(
     const a = address(A) + 4 * i * rowA
     const b = address(B) + 4 * j * columnB
     const c = address(C) + 4 * (i * ldc + j)
+    const bias = address(BIAS) === 0 ? 0 : address(BIAS) + 4 * j
     const packedA = scratch
     const packedB = packedA + 4 * packedAFloats
     const sums = packedB + 4 * packedBFloats
     const bPanels = Math.ceil(n / tile.columns)
-    const rowFloats = bPanels * tile.columns + ROW_PADDING
-    const pieces = Math.ceil(depth / KC)
-    const piece = pieces > 1 ? (Math.ceil(depth / pieces) + 3) & ~3 : depth
-    const stripes = Math.ceil(m / MC)
-    const stripe = Math.ceil(m / stripes / tile.rows) * tile.rows
+    const piece = pieceOf(depth, precision)
+    const stripe = Math.ceil(m / Math.ceil(m / MC) / tile.rows) * tile.rows
+    // the code stores whole tiles: where there are others, the block is made in scratch
+    const isWhole = m % tile.rows === 0 && n % tile.columns === 0
+    const [target, rowFloats] = isWhole ? [c, ldc] : [sums, bPanels * tile.columns + ROW_PADDING]
 
-    if (int(ADDS)) kernels.fetchBlock(c, ldc, m, n, sums, rowFloats)
+    if (int(ADDS) && !isWhole) kernels.fetchBlock(c, ldc, m, n, sums, rowFloats)
     parameters[gemmParameters.panelsOfA] = native(packedA)
     parameters[gemmParameters.panelsOfB] = native(packedB)
     parameters[gemmParameters.rowBytes] = BigInt(4 * rowFloats)
     parameters[gemmParameters.bPanels] = BigInt(bPanels)
     for (let k = 0; k < depth; k += piece) {
       const steps = Math.min(piece, depth - k)
-      kernels.packPanels(b + 4 * k * rowB, columnB, rowB, n, steps, tile.columns, packedB)
-      roundB?.(native(packedB), bPanels * ((steps + 3) & ~3))
+      packB({ address: b + 4 * k * rowB, laneStride: columnB, stepStride: rowB }, n, steps, packedB)
       parameters[gemmParameters.depth] = BigInt((steps + 3) & ~3)
       parameters[gemmParameters.adds] = int(ADDS) || k > 0 ? 1n : 0n
+      parameters[gemmParameters.bias] = isWhole && bias !== 0 && k + steps === depth ? native(bias) : 0n
       for (let row = 0; row < m; row += stripe) {
         const rows = Math.min(stripe, m - row)
-        const aPanels = Math.ceil(rows / tile.rows)
-        kernels.packPanels(a + 4 * (row * rowA + k * columnA), rowA, columnA, rows, steps, tile.rows, packedA)
-        roundA?.(native(packedA), aPanels * ((steps + 3) & ~3))
-        parameters[gemmParameters.c] = native(sums + 4 * row * rowFloats)
-        parameters[gemmParameters.aPanels] = BigInt(aPanels)
+        packA({ address: a + 4 * (row * rowA + k * columnA), laneStride: rowA, stepStride: columnA }, rows, steps, packedA)
+        parameters[gemmParameters.c] = native(target + 4 * row * rowFloats)
+        parameters[gemmParameters.aPanels] = BigInt(Math.ceil(rows / tile.rows))
         multiply(parameters)
       }
     }
-    kernels.storeBlock(sums, rowFloats, c, ldc, m, n, address(BIAS) === 0 ? 0 : address(BIAS) + 4 * j)
+    if (!isWhole) kernels.storeBlock(sums, rowFloats, c, ldc, m, n, bias)
   }
+}
+
+/** Values of k that are summed before C is touched, in whole blocks of the packing where the bits are nobody's else. */
+function pieceOf(depth: number, precision: Precision): number {
+  const pieces = Math.ceil(depth / (KC * stepsPerWord(precision)))
+  if (pieces === 1) return depth
+  const multiple = precision === 'f32' ? 4 : 32
+  return Math.ceil(depth / pieces / multiple) * multiple
 }

@@ -37,7 +37,7 @@ export function inBlocks(launch: Launch, tile: Tile): Launch {
 /** Splitting C further than this costs more packing than a few more threads would gain. */
 const SMALLEST_BLOCK = 64 * 64
 /** A block of this size costs no time on one thread, against a larger one. */
-const FREE_BLOCK = 96 * 192
+const FREE_BLOCK = 192 * 208
 
 /**
  * Rows and columns of C, in whole tiles, that one thread computes at a time: at least four blocks where that is not too
@@ -52,7 +52,8 @@ function gemmBlock(M: number, N: number, tile: Tile): Tile {
     const blocks = rowBlocks * columnBlocks
     const half = (rows * columns) / 2
     if (!((blocks < 4 && half >= SMALLEST_BLOCK) || (blocks < 32 && half >= FREE_BLOCK))) break
-    if (rows >= columns) rowBlocks++
+    // each row of blocks packs B again, the larger operand, and each column of them A
+    if (rows >= 4 * columns) rowBlocks++
     else columnBlocks++
   }
   return {

@@ -10,7 +10,7 @@ import { SluiceError } from '../core/errors.ts'
 import { loadKernel } from '../core/kernels.ts'
 import { packageVersion } from '../core/version.ts'
 import { libdeflate } from '../io/libdeflate.ts'
-import { chooseTier, cpuTiers, hasBf16, whyNot } from '../tensor/cpu/native/tier.ts'
+import { chooseTier, cpuTiers, hasAmx, hasBf16, whyNot } from '../tensor/cpu/native/tier.ts'
 import { openDriver } from '../tensor/cuda/driver.ts'
 import { findLibrary } from '../tensor/cuda/libraries.ts'
 import { exitCodes } from './exit-codes.ts'
@@ -115,7 +115,7 @@ const checks: readonly { readonly check: string; readonly look: Look }[] = [
         isFine: true, // nothing is missing without it
         found: [
           chosen,
-          hasBf16() ? 'bf16 too (--precision bf16)' : 'no bf16',
+          hasBf16() ? `bf16 too (--precision bf16)${hasAmx() ? ' by AMX' : ''}` : 'no bf16',
           ...(also.length > 0 ? [`also ${also.join(', ')} by SLUICE_CPU`] : []),
           ...others.flatMap((tier) => {
             const reason = whyNot(tier)

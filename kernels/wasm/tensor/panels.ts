@@ -6,24 +6,36 @@ import { transpose4 } from './gemm'
 
 /**
  * A panel of `width` lanes (a multiple of 4), k after k: out[k][width]. Lanes are rows of A or columns of B. What is missing of
- * them, and of a depth that is no multiple of 4, is filled up with zeros.
+ * them, and of `end` steps, is filled up with zeros.
  */
-export function packPanel(x: usize, laneStride: i32, depthStride: i32, lanes: i32, depth: i32, width: i32, out: usize): void {
-  const ls = floats(laneStride), ds = floats(depthStride), size = <usize>depth * floats(width)
-  if (lanes == width && laneStride == 1) packAlong(x, ds, depth, width, out)
-  else if (lanes == width && depthStride == 1) packAcross(x, ls, depth, width, out)
-  else packShort(x, ls, ds, lanes, depth, width, out)
-  memory.fill(out + size, 0, floats(((depth + 3) & ~3) - depth) * width)
+export function packPanel(x: usize, laneStride: i32, stepStride: i32, lanes: i32, steps: i32, end: i32, width: i32, out: usize): void {
+  const ls = floats(laneStride), ss = floats(stepStride), size = <usize>steps * floats(width)
+  if (lanes == width && laneStride == 1) packAlong(x, ss, steps, width, out)
+  else if (lanes == width && stepStride == 1) packAcross(x, ls, steps, width, out)
+  else packShort(x, ls, ss, lanes, steps, width, out)
+  memory.fill(out + size, 0, <usize>(end - steps) * floats(width))
 }
 
 /** The same rounded to bf16, in pairs of steps: out[k / 2][width][2]. */
-export function packPairs(x: usize, laneStride: i32, depthStride: i32, lanes: i32, depth: i32, width: i32, out: usize): void {
-  const ls = floats(laneStride), ds = floats(depthStride), end = (depth + 3) & ~3
+export function packPairs(x: usize, laneStride: i32, stepStride: i32, lanes: i32, steps: i32, end: i32, width: i32, out: usize): void {
+  const ls = floats(laneStride), ss = floats(stepStride)
   for (let k = 0; k < end; k++) {
     const to = out + floats((k >> 1) * width) + ((k & 1) << 1)
     for (let lane = 0; lane < width; lane++) {
-      const value: f32 = lane < lanes && k < depth ? load<f32>(x + <usize>lane * ls + <usize>k * ds) : 0
+      const value: f32 = lane < lanes && k < steps ? load<f32>(x + <usize>lane * ls + <usize>k * ss) : 0
       store<u16>(to + floats(lane), roundToBf16(value))
+    }
+  }
+}
+
+/** The same in rows of 32 steps: out[k / 32][width][32]. */
+export function packRows(x: usize, laneStride: i32, stepStride: i32, lanes: i32, steps: i32, end: i32, width: i32, out: usize): void {
+  const ls = floats(laneStride), ss = floats(stepStride)
+  for (let lane = 0; lane < width; lane++) {
+    for (let k = 0; k < end; k++) {
+      const to = out + floats(((k >> 5) * width + lane) << 4) + ((k & 31) << 1)
+      const value: f32 = lane < lanes && k < steps ? load<f32>(x + <usize>lane * ls + <usize>k * ss) : 0
+      store<u16>(to, roundToBf16(value))
     }
   }
 }

@@ -13,8 +13,9 @@ import type { Launch } from './launch.ts'
 import { launchesOf } from './launches.ts'
 import { nativeAttentionScratchBytes } from './native/attention.ts'
 import { nativeScratchFloats } from './native/gemm.ts'
-import { type Precision, tileOf } from './native/gemm-code.ts'
-import { type CpuTier, chooseTier, requirePrecision } from './native/tier.ts'
+import type { Precision } from './native/gemm-code.ts'
+import { multiplierName, multipliers } from './native/multiplier.ts'
+import { type CpuTier, chooseTier, hasAmx, requirePrecision } from './native/tier.ts'
 import { wasmTile } from './product.ts'
 import { CONTROL_WORDS, COUNT, FIRST, joinTeam, LAUNCH_WORDS, RUN, type TeamSetup, writeLaunches } from './team.ts'
 
@@ -91,7 +92,7 @@ export async function createCpuDevice({
   const workers = await Promise.all(Array.from({ length: threads - 1 }, (_, i) => startWorker(setupOf(i + 1))))
   const main = joinTeam(setupOf(0))
   const words = new Int32Array(memory.buffer)
-  const tile = tier === 'wasm' ? wasmTile : tileOf(tier)
+  const tile = tier === 'wasm' ? wasmTile : multipliers[multiplierName(tier, precision, hasAmx())].tile
   let nextLaunch = 0
   let isDisposed = false
 

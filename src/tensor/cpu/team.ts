@@ -6,7 +6,8 @@ import { KERNELS, type Launch, type WasmKernel } from './launch.ts'
 import { nativeAttention } from './native/attention.ts'
 import { nativeGemm } from './native/gemm.ts'
 import type { Precision } from './native/gemm-code.ts'
-import type { CpuTier } from './native/tier.ts'
+import { multiplierName } from './native/multiplier.ts'
+import { type CpuTier, hasAmx } from './native/tier.ts'
 
 /** Control words, an Int32Array over a SharedArrayBuffer. */
 export const RUN = 0 // counts programs; workers sleep on it
@@ -103,10 +104,11 @@ function kernelsOf({ module, memory, tier, precision }: TeamSetup): Kernel[] {
     const edges = {
       packPanel: kernelOf(exports, 'packPanel'),
       packPairs: kernelOf(exports, 'packPairs'),
+      packRows: kernelOf(exports, 'packRows'),
       fetchBlock: kernelOf(exports, 'fetchBlock'),
       storeBlock: kernelOf(exports, 'storeBlock'),
     }
-    native.gemm = nativeGemm(tier, memory, edges, precision)
+    native.gemm = nativeGemm(multiplierName(tier, precision, hasAmx()), memory, edges)
     if (!native.gemm) throw new TypeError(`a thread of the CPU device cannot run code for ${tier}`)
   }
   return KERNELS.map((name) => native[name] ?? kernelOf(exports, name))

@@ -15,6 +15,7 @@ export const r8 = 8
 export const r9 = 9
 export const r10 = 10
 export const r11 = 11
+export const r12 = 12
 
 export const vectorBytes = (vectors: Vectors) => (vectors === 'avx512' ? 64 : 32)
 
@@ -338,6 +339,39 @@ export class Assembler {
     this.#emit(part === 'lower' ? 0 : 1)
   }
 
+  // ---- tiles of 16 rows of 64 bytes, AMX ----
+
+  /** ldtilecfg */
+  configureTiles(base: number): void {
+    this.#emit(0xc4, 0xc0 | (inverted(base, 3) << 5) | MAP_0F38, 0x78, 0x49, 0x80 | (base & 7))
+    this.#emitInt32(0)
+  }
+
+  /** tilerelease */
+  releaseTiles(): void {
+    this.#emit(0xc4, 0xe2, 0x78, 0x49, 0xc0)
+  }
+
+  /** tilezero */
+  zeroTile(tile: number): void {
+    this.#emit(0xc4, 0xe2, 0x7b, 0x49, 0xc0 | (tile << 3))
+  }
+
+  /** tileloadd: rows from base + displacement on, each `stride` (a register) bytes after the one before */
+  loadTile(tile: number, base: number, stride: number, displacement: number): void {
+    this.#tileMemory(PREFIX_F2, tile, base, stride, displacement)
+  }
+
+  /** tilestored */
+  storeTile(tile: number, base: number, stride: number, displacement: number): void {
+    this.#tileMemory(PREFIX_F3, tile, base, stride, displacement)
+  }
+
+  /** tdpbf16ps: to += a · b, over 16 pairs of bf16: rows of a, rows of pairs of b */
+  multiplyAddTiles(to: number, a: number, b: number): void {
+    this.#emit(0xc4, 0xe2, ((~b & 15) << 3) | PREFIX_F3, 0x5c, 0xc0 | (to << 3) | a)
+  }
+
   /** vzeroupper: without it, code with older instructions slows down behind this. */
   zeroUpper(): void {
     this.#emit(0xc5, 0xf8, 0x77)
@@ -366,6 +400,12 @@ export class Assembler {
       this.#emit(0x80 | ((register & 7) << 3) | (base & 7))
       this.#emitInt32(operand.displacement)
     } else this.#emit(0xc0 | ((register & 7) << 3) | (base & 7))
+  }
+
+  #tileMemory(prefix: number, tile: number, base: number, stride: number, displacement: number): void {
+    this.#emit(0xc4, 0x80 | (inverted(stride, 3) << 6) | (inverted(base, 3) << 5) | MAP_0F38, 0x78 | prefix, 0x4b)
+    this.#emit(0x84 | (tile << 3), ((stride & 7) << 3) | (base & 7))
+    this.#emitInt32(displacement)
   }
 
   #between(opcode: number, to: number, from: number): void {

@@ -31,3 +31,13 @@ export function makeExecutable(code: Uint8Array): NativeFunction | undefined {
   const address = BigInt(page)
   return (words) => koffi.call(address, type, words)
 }
+
+/** Larger than what the engine keeps on its heap, where it would move. */
+const UNMOVED_BYTES = 4096
+
+/** A copy whose address stays, for code that is given it. */
+export function unmoved(bytes: Uint8Array): Uint8Array {
+  const copy = new Uint8Array(Math.max(UNMOVED_BYTES, bytes.length))
+  copy.set(bytes)
+  return copy
+}

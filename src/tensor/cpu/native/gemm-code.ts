@@ -23,7 +23,7 @@ export function tileOf(vectors: Vectors): Tile {
 
 /** Words of 64 bits that the code is given the address of, in rdi (System V). */
 export const gemmParameters = {
-  /** Multiple of `unroll`. */
+  /** Multiple of `depthMultiple`. */
   depth: 0,
   panelsOfA: 1,
   panelsOfB: 2,
@@ -36,11 +36,13 @@ export const gemmParameters = {
   adds: 7,
   /** Of the columns, added to what is stored; 0: none. */
   bias: 8,
+  /** Where the configuration of tiles lies, for AMX. */
+  tiles: 9,
 } as const
-export const gemmParameterCount = 9
+export const gemmParameterCount = 10
 
 /** Values of k without a jump between them. */
-const unroll = 4
+export const depthMultiple = 4
 
 /** What operands are rounded to before they are multiplied; sums are f32 in any case. */
 export const precisions = ['f32', 'bf16'] as const
@@ -77,7 +79,7 @@ export function gemmCode(vectors: Vectors, precision: Precision = 'f32'): Uint8A
   code.copy(b, panelOfB)
 
   code.label('k')
-  const steps = precision === 'f32' ? unroll : unroll / 2
+  const steps = precision === 'f32' ? depthMultiple : depthMultiple / 2
   for (let k = 0; k < steps; k++) {
     for (let v = 0; v < rowVectors; v++) code.loadVector(ofB(v), b, (k * rowVectors + v) * bytes)
     for (let r = 0; r < rows; r++) {
@@ -89,7 +91,7 @@ export function gemmCode(vectors: Vectors, precision: Precision = 'f32'): Uint8A
   }
   code.addNumber(a, 4 * rows * steps)
   code.addNumber(b, rowVectors * bytes * steps)
-  code.subtractNumber(depth, unroll)
+  code.subtractNumber(depth, depthMultiple)
   code.jumpIfNotZero('k')
 
   code.compareWithZero(rdi, parameter('adds'))

@@ -2,17 +2,19 @@
 // places, so that products of f32 have the same bits.
 
 import { loadKoffi } from '../../../core/native.ts'
-import type { Vectors } from './assembler.ts'
-import { makeExecutable } from './executable.ts'
-import { gemmCode, gemmParameterCount, gemmParameters, type Precision, tileOf } from './gemm-code.ts'
-import { type PackPanel, packerOf, stepsPerWord } from './pack.ts'
+import { makeExecutable, unmoved } from './executable.ts'
+import { gemmParameterCount, gemmParameters } from './gemm-code.ts'
+import { type MultiplierName, multipliers } from './multiplier.ts'
+import { type PackKernels, packedDepth, packerOf } from './pack.ts'
+import { stepsPerWord } from './pack-code.ts'
+import { tileConfiguration } from './tile-code.ts'
 
 /** As in kernels/wasm/tensor/gemm.ts: the sum over K is cut into pieces of about this many words. */
 const KC = 256
 /** Rows of A that are packed at once. */
 const MC = 192
 /** Largest block of a launch, see `gemmBlock`. */
-const MOST_ROWS = 384 + 12
+const MOST_ROWS = 384 + 32
 const MOST_COLUMNS = 512 + 32
 /** Rows of scratch that lie a multiple of 4 KiB apart would push each other out of the cache. */
 const ROW_PADDING = 16
@@ -22,10 +24,7 @@ const packedBFloats = MOST_COLUMNS * (KC + 16)
 export const nativeScratchFloats = packedAFloats + packedBFloats + MOST_ROWS * (MOST_COLUMNS + ROW_PADDING)
 
 /** What WASM does at the edges, kernels/wasm/tensor/panels.ts. */
-export interface EdgeKernels {
-  readonly packPanel: PackPanel
-  /** The same, rounded to bf16 and in pairs. */
-  readonly packPairs: PackPanel
+export interface EdgeKernels extends PackKernels {
   readonly fetchBlock: (c: number, ldc: number, m: number, n: number, s: number, lds: number) => void
   readonly storeBlock: (s: number, lds: number, c: number, ldc: number, m: number, n: number, bias: number) => void
 }
@@ -38,21 +37,23 @@ const [M, N, K, A, ROW_A, COLUMN_A, B, ROW_B, COLUMN_B, C, LDC, ADDS, BIAS, BLOC
 
 /** The kernel `gemm` of a thread, called like the one of WASM; undefined where the code may not run. */
 export function nativeGemm(
-  vectors: Vectors,
+  name: MultiplierName,
   memory: WebAssembly.Memory,
   kernels: EdgeKernels,
-  precision: Precision = 'f32',
 ): ((words: number, block: number, scratch: number) => void) | undefined {
   const koffi = loadKoffi()
-  const multiply = makeExecutable(gemmCode(vectors, precision))
+  const multiplier = multipliers[name]
+  const multiply = makeExecutable(multiplier.code())
   if (!koffi || !multiply) return undefined
-  const tile = tileOf(vectors)
+  const { tile, addsBias } = multiplier
+  const { format, depthMultiple } = multiplier.b
+  const vectors = name === 'avx2-f32' ? 'avx2' : 'avx512'
   const base = koffi.address(new Uint8Array(memory.buffer))
-  const packPanel = precision === 'f32' ? kernels.packPanel : kernels.packPairs
-  const packA = packerOf(vectors, tile.rows, precision, packPanel, base)
-  const packB = packerOf(vectors, tile.columns, precision, packPanel, base)
+  const packA = packerOf(vectors, multiplier.a, kernels, base)
+  const packB = packerOf(vectors, multiplier.b, kernels, base)
   const words = new Int32Array(memory.buffer)
   const parameters = new BigInt64Array(gemmParameterCount)
+  const tiles = unmoved(tileConfiguration)
   const native = (address: number) => base + BigInt(address)
 
   return (argumentsAt, block, scratch) => {
@@ -71,10 +72,10 @@ export function nativeGemm(
     const packedB = packedA + 4 * packedAFloats
     const sums = packedB + 4 * packedBFloats
     const bPanels = Math.ceil(n / tile.columns)
-    const piece = pieceOf(depth, precision)
+    const piece = pieceOf(depth, stepsPerWord(format))
     const stripe = Math.ceil(m / Math.ceil(m / MC) / tile.rows) * tile.rows
     // the code stores whole tiles: where there are others, the block is made in scratch
-    const isWhole = m % tile.rows === 0 && n % tile.columns === 0
+    const isWhole = m % tile.rows === 0 && n % tile.columns === 0 && (addsBias || bias === 0)
     const [target, rowFloats] = isWhole ? [c, ldc] : [sums, bPanels * tile.columns + ROW_PADDING]
 
     if (int(ADDS) && !isWhole) kernels.fetchBlock(c, ldc, m, n, sums, rowFloats)
@@ -82,10 +83,11 @@ export function nativeGemm(
     parameters[gemmParameters.panelsOfB] = native(packedB)
     parameters[gemmParameters.rowBytes] = BigInt(4 * rowFloats)
     parameters[gemmParameters.bPanels] = BigInt(bPanels)
+    parameters[gemmParameters.tiles] = koffi.address(tiles)
     for (let k = 0; k < depth; k += piece) {
       const steps = Math.min(piece, depth - k)
       packB({ address: b + 4 * k * rowB, laneStride: columnB, stepStride: rowB }, n, steps, packedB)
-      parameters[gemmParameters.depth] = BigInt((steps + 3) & ~3)
+      parameters[gemmParameters.depth] = BigInt(packedDepth(steps, depthMultiple))
       parameters[gemmParameters.adds] = int(ADDS) || k > 0 ? 1n : 0n
       parameters[gemmParameters.bias] = isWhole && bias !== 0 && k + steps === depth ? native(bias) : 0n
       for (let row = 0; row < m; row += stripe) {
@@ -100,10 +102,8 @@ export function nativeGemm(
   }
 }
 
-/** Values of k that are summed before C is touched, in whole blocks of the packing where the bits are nobody's else. */
-function pieceOf(depth: number, precision: Precision): number {
-  const pieces = Math.ceil(depth / (KC * stepsPerWord(precision)))
-  if (pieces === 1) return depth
-  const multiple = precision === 'f32' ? 4 : 32
-  return Math.ceil(depth / pieces / multiple) * multiple
+/** Values of k that are summed before C is touched: of bf16, whose cut is nobody else's, whole blocks of the packing. */
+function pieceOf(depth: number, perWord: number): number {
+  const pieces = Math.ceil(depth / (KC * perWord))
+  return pieces === 1 ? depth : packedDepth(Math.ceil(depth / pieces), perWord === 1 ? 4 : 32)
 }

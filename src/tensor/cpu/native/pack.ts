@@ -3,9 +3,18 @@
 
 import { loadKoffi } from '../../../core/native.ts'
 import type { Vectors } from './assembler.ts'
-import { makeExecutable, type NativeFunction } from './executable.ts'
-import type { Precision } from './gemm-code.ts'
-import { type Order, packCode, packedLanes, packedSteps, packParameterCount, packParameters, pairIndexes } from './pack-code.ts'
+import { makeExecutable, type NativeFunction, unmoved } from './executable.ts'
+import {
+  type Format,
+  type Order,
+  packCode,
+  packedLanes,
+  packedSteps,
+  packParameterCount,
+  packParameters,
+  pairIndexes,
+  stepsPerWord,
+} from './pack-code.ts'
 
 /** Addresses are bytes of the WASM memory, strides floats: from lane to lane and from one k to the next. */
 export interface Operand {
@@ -14,68 +23,75 @@ export interface Operand {
   readonly stepStride: number
 }
 
-/** Packs that many lanes and steps of k to an address; steps are filled up to a multiple of 4 with zeros, lanes to a panel. */
+/** Packs that many lanes and steps of k to an address; what is missing of whole panels and of `packedDepth` steps is 0. */
 export type Pack = (operand: Operand, lanes: number, steps: number, out: number) => void
 
+export interface PanelFormat {
+  readonly format: Format
+  /** Lanes of a panel. */
+  readonly width: number
+  /** Steps are filled up to a multiple of this. */
+  readonly depthMultiple: number
+}
+
 /** A panel by WASM, kernels/wasm/tensor/panels.ts. */
-export type PackPanel = (
+type PackPanel = (
   x: number,
   laneStride: number,
   stepStride: number,
   lanes: number,
   steps: number,
+  end: number,
   width: number,
   out: number,
 ) => void
+export type PackKernels = Readonly<Record<'packPanel' | 'packPairs' | 'packRows', PackPanel>>
 
-/** Steps of k that lie in one word. */
-export const stepsPerWord = (precision: Precision) => (precision === 'f32' ? 1 : 2)
+export const packedDepth = (steps: number, multiple: number) => Math.ceil(steps / multiple) * multiple
 
-/** Larger than what the engine keeps on its heap, where it would move. */
-const UNMOVED_BYTES = 4096
+const panelKernels = { floats: 'packPanel', pairs: 'packPairs', rows: 'packRows' } as const
 
-/**
- * @param width lanes of a panel
- * @param base where the WASM memory lies
- */
-export function packerOf(vectors: Vectors, width: number, precision: Precision, packPanel: PackPanel, base: bigint): Pack {
-  const native = vectors === 'avx512' ? nativeBlocks(width, precision, base) : undefined
+/** @param base where the WASM memory lies */
+export function packerOf(vectors: Vectors, panels: PanelFormat, kernels: PackKernels, base: bigint): Pack {
+  const { format, width, depthMultiple } = panels
+  const packPanel = kernels[panelKernels[format]]
+  const native = vectors === 'avx512' ? nativeBlocks(panels, base) : undefined
 
   return ({ address, laneStride, stepStride }, lanes, steps, out) => {
-    const panelBytes = (4 * width * ((steps + 3) & ~3)) / stepsPerWord(precision)
+    const end = packedDepth(steps, depthMultiple)
+    const panelBytes = (4 * width * end) / stepsPerWord(format)
     const order = laneStride === 1 ? 'lanes' : stepStride === 1 ? 'steps' : undefined
     let [wholeLanes, wholeSteps] = [0, 0]
     if (native && order) {
       wholeLanes = lanes - (lanes % packedLanes(width))
-      wholeSteps = steps - (steps % packedSteps(order, precision))
+      wholeSteps = steps - (steps % packedSteps(order, format))
       if (wholeLanes > 0 && wholeSteps > 0)
         native(order, address, order === 'lanes' ? stepStride : laneStride, wholeLanes, wholeSteps, out, panelBytes)
     }
     for (let lane = 0; lane < lanes; lane += width) {
       const from = lane < wholeLanes ? wholeSteps : 0
-      if (from === steps) continue
+      if (from === end) continue
       const at = address + 4 * (lane * laneStride + from * stepStride)
-      const to = out + (lane / width) * panelBytes + (4 * width * from) / stepsPerWord(precision)
-      packPanel(at, laneStride, stepStride, Math.min(width, lanes - lane), steps - from, width, to)
+      const to = out + (lane / width) * panelBytes + (4 * width * from) / stepsPerWord(format)
+      packPanel(at, laneStride, stepStride, Math.min(width, lanes - lane), steps - from, end - from, width, to)
     }
   }
 }
 
 type PackBlocks = (order: Order, address: number, stride: number, lanes: number, steps: number, out: number, panelBytes: number) => void
 
-function nativeBlocks(width: number, precision: Precision, base: bigint): PackBlocks | undefined {
+function nativeBlocks({ format, width }: PanelFormat, base: bigint): PackBlocks | undefined {
   const koffi = loadKoffi()
-  const [alongLanes, alongSteps] = (['lanes', 'steps'] as const).map((order) => makeExecutable(packCode(width, order, precision)))
+  const [alongLanes, alongSteps] = (['lanes', 'steps'] as const).map((order) => makeExecutable(packCode(width, order, format)))
   if (!koffi || !alongLanes || !alongSteps) return undefined
   const code: Readonly<Record<Order, NativeFunction>> = { lanes: alongLanes, steps: alongSteps }
-  const indexes = new Uint16Array(UNMOVED_BYTES / 2)
-  indexes.set(pairIndexes)
+  const indexes = unmoved(new Uint8Array(pairIndexes.buffer))
   const parameters = new BigInt64Array(packParameterCount)
   return (order, address, stride, lanes, steps, out, panelBytes) => {
     parameters[packParameters.from] = base + BigInt(address)
     parameters[packParameters.stride] = BigInt(4 * stride)
     parameters[packParameters.groups] = BigInt(lanes / packedLanes(width))
-    parameters[packParameters.blocks] = BigInt(steps / packedSteps(order, precision))
+    parameters[packParameters.blocks] = BigInt(steps / packedSteps(order, format))
     parameters[packParameters.out] = base + BigInt(out)
     parameters[packParameters.panelBytes] = BigInt(panelBytes)
     parameters[packParameters.indexes] = koffi.address(indexes)

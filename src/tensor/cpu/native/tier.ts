@@ -7,6 +7,7 @@ import { loadKoffi } from '../../../core/native.ts'
 import { type Vectors, vectorBytes } from './assembler.ts'
 import { makeExecutable } from './executable.ts'
 import { gemmCode, type Precision } from './gemm-code.ts'
+import { allowTiles, tilesMultiply } from './tiles.ts'
 
 export const cpuTiers = ['avx512', 'avx2', 'wasm'] as const
 export type CpuTier = (typeof cpuTiers)[number]
@@ -49,6 +50,15 @@ const bf16Flags = ['avx512_bf16', 'avx512bw']
 /** Whether products of operands rounded to bf16 can be computed by this machine. */
 export function hasBf16(): boolean {
   return bf16Flags.every((flag) => processorFlags().has(flag)) && isAvailable('avx512')
+}
+
+const amxFlags = ['amx_tile', 'amx_bf16']
+let amx: boolean | undefined
+
+/** Whether tiles multiply bf16 here: the processor has them, the system lets us use them, and they count right. */
+export function hasAmx(): boolean {
+  amx ??= amxFlags.every((flag) => processorFlags().has(flag)) && hasBf16() && allowTiles() && tilesMultiply()
+  return amx
 }
 
 /** @throws SluiceError SLUICE_CPU_PRECISION where the tier cannot multiply operands of this precision */

@@ -192,8 +192,13 @@ test('bf16 is refused where the tier cannot multiply it', async () => {
   })
 })
 
-/** What the records leave in all tensors, which were noise before. */
-function resultsOn(device: Device | undefined, tensors: readonly Tensor[], records: readonly OpRecord[]): Float32Array[] {
+/** What the records leave in all tensors, which were noise before, the first of them after some given numbers. */
+function resultsOn(
+  device: Device | undefined,
+  tensors: readonly Tensor[],
+  records: readonly OpRecord[],
+  first: readonly number[] = [],
+): Float32Array[] {
   if (!device) throw new RangeError('no such device')
   let next = device.arenaStart
   const places = new Map(
@@ -205,7 +210,11 @@ function resultsOn(device: Device | undefined, tensors: readonly Tensor[], recor
   )
   const at = (tensor: Tensor) => places.get(tensor) ?? 0
   const length = (tensor: Tensor) => tensor.shape.reduce((product, n) => product * n, 1)
-  for (const tensor of tensors) device.upload(at(tensor), noise(length(tensor), tensor.id + 1))
+  for (const tensor of tensors) {
+    const values = noise(length(tensor), tensor.id + 1)
+    if (tensor === tensors[0]) values.set(first)
+    device.upload(at(tensor), values)
+  }
   device.run(device.compile(records, at))
   return tensors.map((tensor) => {
     const out = new Float32Array(length(tensor))
@@ -244,3 +253,45 @@ test('where the system refuses to make memory executable, the tier is WASM, and 
   if (!out.startsWith('0 ')) return t.skip('this kernel cannot forbid executable memory')
   assert.match(out, /^0 wasm \/ the system refuses/)
 })
+
+test('avx512: activations and gates are those of WASM, also far from 0, in gradients that are added, and for what is no number', {
+  skip: isAvailable('avx512') ? false : 'no avx512 here',
+}, () => {
+  const near = (mine: Float32Array, wasm: Float32Array) =>
+    mine.forEach((value, i) => {
+      if (Number.isNaN(wasm[i])) assert.ok(Number.isNaN(value))
+      else assert.ok(Math.abs(value - wasm[i]) <= 2e-6 * (1 + Math.abs(wasm[i])), `${value}, by WASM ${wasm[i]}`)
+    })
+  fc.assert(
+    fc.property(
+      fc.constantFrom(0, 1),
+      fc.integer({ min: 1, max: 70 }),
+      fc.constantFrom(16, 48, 60, 320),
+      fc.boolean(),
+      (kind, N, F, adds) => {
+        const { tensors, records } = curvesOf(kind, N, F, adds)
+        const special = [1e9, -1e9, 1e4, -1e4, 90, -90, 0, -0, Number.NaN, 1e-30]
+        const [wasm, mine] = ['wasm' as const, 'avx512' as const].map((name) => resultsOn(devices.get(name), tensors, records, special))
+        mine.forEach((values, i) => {
+          near(values, wasm[i])
+        })
+      },
+    ),
+    { numRuns: 25 },
+  )
+})
+
+/** An activation and a gate over the same numbers, forward and backward. */
+function curvesOf(kind: number, N: number, F: number, adds: boolean) {
+  const shapes = { x: [N, 2 * F], a: [N, 2 * F], da: [N, 2 * F], dx: [N, 2 * F], y: [N, F], dy: [N, F], dgate: [N, 2 * F] }
+  const tensors = Object.entries(shapes).map(([name, shape], id): Tensor => ({ id, name, shape, dtype: 'f32', role: 'state' }))
+  const [x, a, da, dx, y, dy, dgate] = tensors
+  const common = { adds: adds ? ['dx'] : [], scratch: {}, attributes: { kind } }
+  const records: OpRecord[] = [
+    { kernel: 'activation', reads: { x }, writes: { y: a }, ...common },
+    { kernel: 'activation_backward', reads: { x, dy: da }, writes: { dx }, ...common },
+    { kernel: 'gated', reads: { x }, writes: { y }, ...common },
+    { kernel: 'gated_backward', reads: { x, dy }, writes: { dx: dgate }, ...common },
+  ]
+  return { tensors, records }
+}

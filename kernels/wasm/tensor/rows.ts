@@ -13,18 +13,10 @@ export function norm(p: usize, block: i32, scratch: usize): void {
     const x = address(p, 0) + floats(i * C), y = address(p, 3) + floats(i * C)
     let mean: f32 = 0
     if (means != 0) {
-      let sum = f32x4.splat(0)
-      for (let c = 0; c < C; c += 4) sum = f32x4.add(sum, loadRagged(x + floats(c), C - c, 0))
-      mean = sumLanes(sum) / <f32>C
+      mean = sumOf(x, C) / <f32>C
       store<f32>(means + floats(i), mean)
     }
-    const centre = f32x4.splat(mean)
-    let squares = f32x4.splat(0)
-    for (let c = 0; c < C; c += 4) {
-      const d = f32x4.sub(loadRagged(x + floats(c), C - c, mean), centre)
-      squares = f32x4.relaxed_madd(d, d, squares)
-    }
-    const rstd: f32 = 1 / sqrt(sumLanes(squares) / <f32>C + float(p, 8))
+    const centre = f32x4.splat(mean), rstd: f32 = 1 / sqrt(squaresOf(x, C, mean) / <f32>C + float(p, 8))
     store<f32>(address(p, 5) + floats(i), rstd)
     const factor = f32x4.splat(rstd)
     for (let c = 0; c < C; c += 4) {
@@ -34,6 +26,37 @@ export function norm(p: usize, block: i32, scratch: usize): void {
       storeRagged(y + floats(c), n, value)
     }
   }
+}
+
+// Sums of a row go round in four vectors, so that no addition waits for the one before.
+
+function sumOf(x: usize, n: i32): f32 {
+  let s0 = f32x4.splat(0), s1 = s0, s2 = s0, s3 = s0, c = 0
+  for (; c + 16 <= n; c += 16) {
+    const at = x + floats(c)
+    s0 = f32x4.add(s0, v128.load(at)); s1 = f32x4.add(s1, v128.load(at, 16))
+    s2 = f32x4.add(s2, v128.load(at, 32)); s3 = f32x4.add(s3, v128.load(at, 48))
+  }
+  for (; c < n; c += 4) s0 = f32x4.add(s0, loadRagged(x + floats(c), n - c, 0))
+  return sumLanes(f32x4.add(f32x4.add(s0, s1), f32x4.add(s2, s3)))
+}
+
+/** Of distances from the mean. */
+function squaresOf(x: usize, n: i32, mean: f32): f32 {
+  const centre = f32x4.splat(mean)
+  let s0 = f32x4.splat(0), s1 = s0, s2 = s0, s3 = s0, c = 0
+  for (; c + 16 <= n; c += 16) {
+    const at = x + floats(c)
+    const d0 = f32x4.sub(v128.load(at), centre), d1 = f32x4.sub(v128.load(at, 16), centre)
+    const d2 = f32x4.sub(v128.load(at, 32), centre), d3 = f32x4.sub(v128.load(at, 48), centre)
+    s0 = f32x4.relaxed_madd(d0, d0, s0); s1 = f32x4.relaxed_madd(d1, d1, s1)
+    s2 = f32x4.relaxed_madd(d2, d2, s2); s3 = f32x4.relaxed_madd(d3, d3, s3)
+  }
+  for (; c < n; c += 4) {
+    const d = f32x4.sub(loadRagged(x + floats(c), n - c, mean), centre)
+    s0 = f32x4.relaxed_madd(d, d, s0)
+  }
+  return sumLanes(f32x4.add(f32x4.add(s0, s1), f32x4.add(s2, s3)))
 }
 
 /** dx of norm. Arguments: x, w, mean or 0, rstd, dy, dx, add, rows, C, rows of a block. */
@@ -66,18 +89,47 @@ export function normBackward(p: usize, block: i32, scratch: usize): void {
 
 /** dw and db of norm, added. A block is a range of columns. Arguments: x, mean or 0, rstd, dy, dw, db or 0, rows, C, columns of a block. */
 export function normWeightBackward(p: usize, block: i32, scratch: usize): void {
-  const means = address(p, 1), dw = address(p, 4), db = address(p, 5), rows = int(p, 6), C = int(p, 7), size = int(p, 8)
-  const from = block * size, to = smaller(C, from + size)
+  const C = int(p, 7), size = int(p, 8), from = block * size, to = smaller(C, from + size)
+  let c = from
+  for (; c + 16 <= to; c += 16) normColumns(p, floats(c))
+  for (; c < to; c += 4) normRaggedColumns(p, floats(c), to - c)
+}
+
+/** The same for 16 columns, a line of the cache, whose sums stay in registers. */
+function normColumns(p: usize, at: usize): void {
+  const means = address(p, 1), rstds = address(p, 2), rows = int(p, 6), step = floats(int(p, 7))
+  const dw = address(p, 4) + at, db = address(p, 5) + at, hasBias = address(p, 5) != 0
+  let w0 = v128.load(dw), w1 = v128.load(dw, 16), w2 = v128.load(dw, 32), w3 = v128.load(dw, 48)
+  let b0 = f32x4.splat(0), b1 = b0, b2 = b0, b3 = b0
+  if (hasBias) { b0 = v128.load(db); b1 = v128.load(db, 16); b2 = v128.load(db, 32); b3 = v128.load(db, 48) }
+  let x = address(p, 0) + at, dy = address(p, 3) + at
   for (let i = 0; i < rows; i++) {
-    const x = address(p, 0) + floats(i * C), dy = address(p, 3) + floats(i * C)
-    const centre = f32x4.splat(means != 0 ? load<f32>(means + floats(i)) : 0), factor = f32x4.splat(load<f32>(address(p, 2) + floats(i)))
-    for (let c = from; c < to; c += 4) {
-      const n = to - c, at = floats(c)
-      const g = loadRagged(dy + at, n, 0), h = f32x4.mul(f32x4.sub(loadRagged(x + at, n, 0), centre), factor)
-      storeRagged(dw + at, n, f32x4.relaxed_madd(g, h, loadRagged(dw + at, n, 0)))
-      if (db != 0) storeRagged(db + at, n, f32x4.add(g, loadRagged(db + at, n, 0)))
-    }
+    const centre = f32x4.splat(means != 0 ? load<f32>(means + floats(i)) : 0), factor = f32x4.splat(load<f32>(rstds + floats(i)))
+    const g0 = v128.load(dy), g1 = v128.load(dy, 16), g2 = v128.load(dy, 32), g3 = v128.load(dy, 48)
+    w0 = f32x4.relaxed_madd(g0, f32x4.mul(f32x4.sub(v128.load(x), centre), factor), w0)
+    w1 = f32x4.relaxed_madd(g1, f32x4.mul(f32x4.sub(v128.load(x, 16), centre), factor), w1)
+    w2 = f32x4.relaxed_madd(g2, f32x4.mul(f32x4.sub(v128.load(x, 32), centre), factor), w2)
+    w3 = f32x4.relaxed_madd(g3, f32x4.mul(f32x4.sub(v128.load(x, 48), centre), factor), w3)
+    b0 = f32x4.add(g0, b0); b1 = f32x4.add(g1, b1); b2 = f32x4.add(g2, b2); b3 = f32x4.add(g3, b3)
+    x += step
+    dy += step
   }
+  v128.store(dw, w0); v128.store(dw, w1, 16); v128.store(dw, w2, 32); v128.store(dw, w3, 48)
+  if (hasBias) { v128.store(db, b0); v128.store(db, b1, 16); v128.store(db, b2, 32); v128.store(db, b3, 48) }
+}
+
+/** The same for up to four columns. */
+function normRaggedColumns(p: usize, at: usize, n: i32): void {
+  const means = address(p, 1), dw = address(p, 4) + at, db = address(p, 5) + at, rows = int(p, 6), step = floats(int(p, 7))
+  let sum = loadRagged(dw, n, 0), sumOfBias = address(p, 5) != 0 ? loadRagged(db, n, 0) : f32x4.splat(0)
+  for (let i = 0; i < rows; i++) {
+    const centre = f32x4.splat(means != 0 ? load<f32>(means + floats(i)) : 0), factor = f32x4.splat(load<f32>(address(p, 2) + floats(i)))
+    const g = loadRagged(address(p, 3) + <usize>i * step + at, n, 0)
+    sum = f32x4.relaxed_madd(g, f32x4.mul(f32x4.sub(loadRagged(address(p, 0) + <usize>i * step + at, n, 0), centre), factor), sum)
+    sumOfBias = f32x4.add(g, sumOfBias)
+  }
+  storeRagged(dw, n, sum)
+  if (address(p, 5) != 0) storeRagged(db, n, sumOfBias)
 }
 
 /** y[i] = w[ids[i]]. Arguments: ids, w, y, rows, C, rows of a block. */

@@ -4,6 +4,7 @@
 
 import { KERNELS, type Launch, type WasmKernel } from './launch.ts'
 import { nativeAttention } from './native/attention.ts'
+import { nativeCurves } from './native/curves.ts'
 import { nativeGemm } from './native/gemm.ts'
 import type { Precision } from './native/gemm-code.ts'
 import { multiplierName } from './native/multiplier.ts'
@@ -99,7 +100,14 @@ function kernelsOf({ module, memory, tier, precision }: TeamSetup): Kernel[] {
     attentionBackward: kernelOf(exports, 'attentionBackward'),
     attentionSights: kernelOf(exports, 'attentionSights'),
   }
-  const native: Partial<Record<WasmKernel, Kernel>> = tier === 'avx512' ? nativeAttention(memory, attention) : {}
+  const curves = {
+    activation: kernelOf(exports, 'activation'),
+    activationBackward: kernelOf(exports, 'activationBackward'),
+    gated: kernelOf(exports, 'gated'),
+    gatedBackward: kernelOf(exports, 'gatedBackward'),
+  }
+  const native: Partial<Record<WasmKernel, Kernel>> =
+    tier === 'avx512' ? { ...nativeAttention(memory, attention), ...nativeCurves(memory, curves) } : {}
   if (tier !== 'wasm') {
     const edges = {
       packPanel: kernelOf(exports, 'packPanel'),

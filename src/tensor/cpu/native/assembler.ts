@@ -230,6 +230,16 @@ export class Assembler {
     this.#vector(MAP_0F, NO_PREFIX, 0x59, to, a, { base, displacement })
   }
 
+  /** vdivps: to = a / b */
+  divideVectors(to: number, a: number, b: number): void {
+    this.#vector(MAP_0F, NO_PREFIX, 0x5e, to, a, b)
+  }
+
+  /** vminps */
+  minimum(to: number, a: number, b: number): void {
+    this.#vector(MAP_0F, NO_PREFIX, 0x5d, to, a, b)
+  }
+
   /** vmaxps */
   maximum(to: number, a: number, b: number): void {
     this.#vector(MAP_0F, NO_PREFIX, 0x5f, to, a, b)

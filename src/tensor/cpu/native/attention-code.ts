@@ -1,40 +1,8 @@
 // Machine code (AVX-512) of attention: one head of one row, as kernels/wasm/tensor/attention.ts describes it, without a cap on
 // scores or a bias. All scores of sixteen queries exist at one time: 64 bytes a key.
 
-import { Assembler, r8, r9, r10, r11, rax, rbx, rcx, rdi, rsi } from './assembler.ts'
-import { attentionParts, LANES, pitchOf, SIGHT_BYTES, seen, sightRows, sightTile, sightTiles, VECTOR_BYTES } from './attention-parts.ts'
-
-/** Words of 64 bits that the code is given the address of. Those of queries, outputs, sights, sums and panels move. */
-export const attentionParameters = {
-  queries: 0,
-  keys: 1,
-  values: 2,
-  outputs: 3,
-  /** Bytes from row to row. */
-  queryStride: 4,
-  keyStride: 5,
-  outputStride: 6,
-  /** Keys, at least one. */
-  keyCount: 7,
-  /** Of sixteen queries, at least one. */
-  panels: 8,
-  /** A float: what products are multiplied with, so that a power of two of them is what the softmax wants. */
-  factor: 9,
-  sights: 10,
-  /** Out, of 16 floats a panel: ln Σ e^score. */
-  sums: 11,
-  /** Scratch: keys and values as packed rows, up to a multiple of 16. */
-  packedKeys: 12,
-  packedValues: 13,
-  /** Bytes of them without the last sixteen rows. */
-  lastRows: 14,
-  scores: 15,
-  /** Sixteen packed rows, the same turned, and one vector. */
-  panel: 16,
-  turned: 17,
-  state: 18,
-} as const
-export const attentionParameterCount = 19
+import { Assembler, r8, r9, r10, r11, rax, rbx, rdi } from './assembler.ts'
+import { attentionParts, LANES, parameter, pitchOf, seen, sightTiles, VECTOR_BYTES } from './attention-parts.ts'
 
 /** Below any score, and still above what takes the place of an unseen one. */
 const LEAST = -1e30
@@ -44,58 +12,28 @@ export function attentionCode(headSize: number): Uint8Array {
   const code = new Assembler('avx512')
   const parts = attentionParts(code, headSize)
   const pitch = pitchOf(headSize)
-  const parameter = (name: keyof typeof attentionParameters) => 8 * attentionParameters[name]
-  const load = (register: number, name: keyof typeof attentionParameters) => code.load(register, rdi, parameter(name))
-  const [sight, key, scores, tiles, turned, rows] = [r8, r9, r10, r11, rbx, rcx]
+  const { load } = parts
+  const [sight, key, scores, tiles, turned] = [r8, r9, r10, r11, rbx]
 
   code.push(rbx)
   parts.begin()
-  packRows('keys', 'packedKeys')
-  packRows('values', 'packedValues')
+  parts.packKeys('keys', 'packedKeys')
+  parts.packKeys('values', 'packedValues')
 
   code.label('panel')
   load(sight, 'sights')
-  load(key, 'queries')
-  load(scores, 'panel')
-  code.load(rows, sight, sightRows)
-  parts.copyQueries(key, parameter('queryStride'), scores, rows)
-  code.store(key, rdi, parameter('queries'))
-  load(scores, 'panel')
-  load(turned, 'turned')
-  parts.turnRows(scores, turned, { base: rdi, displacement: parameter('factor') })
+  parts.packPanel(sight, 'queries', 'queryStride', 'panel')
+  parts.turnPanel('panel', 'turned', 'factor')
   scoreKeys()
   softmax()
   weighValues()
-  storeRows()
-  load(sight, 'sights')
-  code.addNumber(sight, SIGHT_BYTES)
-  code.store(sight, rdi, parameter('sights'))
-  load(rax, 'panels')
-  code.subtractNumber(rax, 1)
-  code.store(rax, rdi, parameter('panels'))
-  code.jumpIfNotZero('panel')
+  parts.storePanel(sight, 'panel', 'outputs', 'outputStride')
+  parts.nextPanel('panel')
 
   code.zeroUpper()
   code.pop(rbx)
   code.return()
   return code.finish()
-
-  function packRows(matrix: 'keys' | 'values', packed: 'packedKeys' | 'packedValues'): void {
-    load(key, packed)
-    code.addLoaded(key, rdi, parameter('lastRows'))
-    parts.clearRows(key)
-    load(key, packed)
-    load(scores, matrix)
-    load(rows, 'keyCount')
-    parts.copyRows({
-      from: scores,
-      to: key,
-      rows,
-      nextFrom: () => code.addLoaded(scores, rdi, parameter('keyStride')),
-      nextTo: () => code.addNumber(key, pitch),
-      keepsTail: false,
-    })
-  }
 
   /** Scores of all tiles that any query sees; vector 28: each query's largest. */
   function scoreKeys(): void {
@@ -104,7 +42,9 @@ export function attentionCode(headSize: number): Uint8Array {
     parts.constant(top, LEAST)
     parts.beginSight(sight)
     load(scores, 'scores')
-    beginTiles('packedKeys')
+    load(turned, 'turned')
+    parts.firstSeen(key, sight, 'packedKeys')
+    code.load(tiles, sight, sightTiles)
     code.compareWithZero(sight, sightTiles)
     code.jumpIfZero('scored')
     code.label('tile')
@@ -121,14 +61,6 @@ export function attentionCode(headSize: number): Uint8Array {
     code.subtractNumber(tiles, 1)
     code.jumpIfNotZero('tile')
     code.label('scored')
-  }
-
-  /** The tiles of a panel: from which row on, and how many. */
-  function beginTiles(matrix: 'packedKeys' | 'packedValues'): void {
-    code.load(key, sight, sightTile)
-    code.multiplyNumber(key, LANES * pitch)
-    code.addLoaded(key, rdi, parameter(matrix))
-    code.load(tiles, sight, sightTiles)
   }
 
   /** Scores become 2^(score − largest). state: 1 / their sum, 0 where there is none. */
@@ -200,28 +132,15 @@ export function attentionCode(headSize: number): Uint8Array {
     parts.clearRows(turned)
     code.jump('weighed')
     code.label('weigh')
-    beginTiles('packedValues')
+    parts.firstSeen(key, sight, 'packedValues')
+    code.load(tiles, sight, sightTiles)
     load(scores, 'scores')
-    parts.weigh(scores, key, tiles, turned, (accumulators, query) => {
+    parts.weigh({ weights: scores, step: VECTOR_BYTES, matrix: key, tiles, out: turned }, (accumulators, query) => {
       const factor = 31
       load(rax, 'state')
       code.broadcast(factor, rax, 4 * query)
       for (const accumulator of accumulators) code.multiplyVectors(accumulator, accumulator, factor)
     })
     code.label('weighed')
-  }
-
-  function storeRows(): void {
-    load(rsi, 'outputs')
-    code.load(rows, sight, sightRows)
-    parts.copyRows({
-      from: turned,
-      to: rsi,
-      rows,
-      nextFrom: () => code.addNumber(turned, pitch),
-      nextTo: () => code.addLoaded(rsi, rdi, parameter('outputStride')),
-      keepsTail: true,
-    })
-    code.store(rsi, rdi, parameter('outputs'))
   }
 }

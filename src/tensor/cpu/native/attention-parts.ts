@@ -4,7 +4,7 @@
 // Sixteen queries at a time are the lanes of a vector, a panel. Scores come out as [key][16 queries]: the softmax goes down the
 // vectors, and a query's weight of a key is one float in memory that can be spread over a vector of v.
 
-import { type Assembler, rax, rdi, rdx, rsi } from './assembler.ts'
+import { type Assembler, r9, r10, rax, rbx, rcx, rdi, rdx, rsi } from './assembler.ts'
 import { transpose16 } from './transpose-code.ts'
 
 export const LANES = 16
@@ -18,6 +18,62 @@ export const sightCount = 64
 export const sightTile = 128
 export const sightTiles = 136
 export const sightRows = 144
+
+/**
+ * Words of 64 bits that the code is given the address of. Those of queries, outputs and their slopes, of sights and sums move
+ * from panel to panel.
+ */
+export const attentionParameters = {
+  queries: 0,
+  keys: 1,
+  values: 2,
+  outputs: 3,
+  /** Bytes from row to row. */
+  queryStride: 4,
+  keyStride: 5,
+  outputStride: 6,
+  /** Keys, at least one. */
+  keyCount: 7,
+  /** Of sixteen queries, at least one. */
+  panels: 8,
+  /** A float: what products are multiplied with, so that a power of two of them is what the softmax wants. */
+  factor: 9,
+  sights: 10,
+  /** ln Σ e^score, 16 floats a panel: out, and backward in. */
+  sums: 11,
+  /** Scratch: keys and values as packed rows, up to a multiple of 16. */
+  packedKeys: 12,
+  packedValues: 13,
+  /** Bytes of them without the last sixteen rows. */
+  lastRows: 14,
+  /** 16 floats a key, backward 32. */
+  scores: 15,
+  /** Sixteen packed rows of queries, the same turned, and one vector, backward two. */
+  panel: 16,
+  turned: 17,
+  state: 18,
+  // backward only
+  outputSlopes: 19,
+  querySlopes: 20,
+  keySlopes: 21,
+  valueSlopes: 22,
+  /** A float. */
+  scale: 23,
+  /** As the packed keys and values. */
+  packedKeySlopes: 24,
+  packedValueSlopes: 25,
+  keyTiles: 26,
+  outputPanel: 27,
+  slopePanel: 28,
+  turnedSlopes: 29,
+  /** Not 0 for the first head of those that share keys, and for the last one. */
+  begins: 30,
+  ends: 31,
+} as const
+export const attentionParameterCount = 32
+export type AttentionParameter = keyof typeof attentionParameters
+
+export const parameter = (name: AttentionParameter) => 8 * attentionParameters[name]
 
 export const vectorsOf = (headSize: number) => Math.ceil(headSize / LANES)
 /** Bytes from row to row of what was copied: whole vectors, filled up with zeros. */
@@ -57,7 +113,15 @@ export interface Product {
   readonly steps: { readonly count: number } | { readonly tiles: number }
 }
 
-export type Parts = ReturnType<typeof attentionParts>
+/** Registers with the addresses of weights[key][query], of a row a key, and of a row a query; with the number of tiles of keys. */
+export interface Weighing {
+  readonly weights: number
+  /** Bytes from key to key of the weights. */
+  readonly step: number
+  readonly matrix: number
+  readonly tiles: number
+  readonly out: number
+}
 
 export function attentionParts(code: Assembler, headSize: number) {
   const vectors = vectorsOf(headSize)
@@ -162,19 +226,13 @@ export function attentionParts(code: Assembler, headSize: number) {
   }
 
   /** out[query][d] = Σ over the keys of the tiles of weights[key][query]·matrix[key][d]; a query's row times factor[query]. */
-  function weigh(
-    weights: number,
-    matrix: number,
-    tiles: number,
-    out: number,
-    scaleRow?: (accumulators: number[], query: number) => void,
-  ): void {
+  function weigh({ weights, step, matrix, tiles, out }: Weighing, scaleRow?: (accumulators: number[], query: number) => void): void {
     const rows = 8
     for (const chunk of chunks()) {
       if (chunk.at > 0) code.addNumber(matrix, chunk.at)
       for (let half = 0; half < 2; half++) {
         if (half > 0) code.addNumber(weights, 4 * rows)
-        product({ rows, vectors: chunk.vectors, a: weights, aRow: 4, aStep: VECTOR_BYTES, b: matrix, bStep: pitch, steps: { tiles } })
+        product({ rows, vectors: chunk.vectors, a: weights, aRow: 4, aStep: step, b: matrix, bStep: pitch, steps: { tiles } })
         for (let r = 0; r < rows; r++) {
           const accumulators = Array.from({ length: chunk.vectors }, (_, v) => r * chunk.vectors + v)
           scaleRow?.(accumulators, half * rows + r)
@@ -228,17 +286,103 @@ export function attentionParts(code: Assembler, headSize: number) {
     else code.scalePowerMasked(x, mask, y, n)
   }
 
-  /** The packed panel of `rows` queries at `from`, which moves on behind them; the rest of the sixteen is 0. */
-  function copyQueries(from: number, strideParameter: number, to: number, rows: number): void {
+  function load(register: number, name: AttentionParameter): void {
+    code.load(register, rdi, parameter(name))
+  }
+
+  /** All rows of keys or values to where they lie evenly. Overwrites r9, r10 and rcx. */
+  function packKeys(matrix: AttentionParameter, packed: AttentionParameter): void {
+    const [to, from, rows] = [r9, r10, rcx]
+    load(to, packed)
+    code.addLoaded(to, rdi, parameter('lastRows'))
+    clearRows(to)
+    load(to, packed)
+    load(from, matrix)
+    load(rows, 'keyCount')
+    copyRows({
+      from,
+      to,
+      rows,
+      nextFrom: () => code.addLoaded(from, rdi, parameter('keyStride')),
+      nextTo: () => code.addNumber(to, pitch),
+      keepsTail: false,
+    })
+  }
+
+  /** The reverse of packKeys. Overwrites the same. */
+  function storeKeys(packed: AttentionParameter, matrix: AttentionParameter): void {
+    const [from, to, rows] = [r9, r10, rcx]
+    load(from, packed)
+    load(to, matrix)
+    load(rows, 'keyCount')
+    copyRows({
+      from,
+      to,
+      rows,
+      nextFrom: () => code.addNumber(from, pitch),
+      nextTo: () => code.addLoaded(to, rdi, parameter('keyStride')),
+      keepsTail: true,
+    })
+  }
+
+  /** The next sixteen queries' rows of a matrix, which moves on behind them; what is missing is 0. Overwrites r9, r10 and rcx. */
+  function packPanel(sight: number, matrix: AttentionParameter, stride: AttentionParameter, panel: AttentionParameter): void {
+    const [from, to, rows] = [r9, r10, rcx]
+    load(from, matrix)
+    load(to, panel)
+    code.load(rows, sight, sightRows)
     clearRows(to)
     copyRows({
       from,
       to,
       rows,
-      nextFrom: () => code.addLoaded(from, rdi, strideParameter),
+      nextFrom: () => code.addLoaded(from, rdi, parameter(stride)),
       nextTo: () => code.addNumber(to, pitch),
       keepsTail: false,
     })
+    code.store(from, rdi, parameter(matrix))
+  }
+
+  /** A panel turned to [headSize][16], times a parameter. Overwrites r9 and r10. */
+  function turnPanel(panel: AttentionParameter, turned: AttentionParameter, factor?: AttentionParameter): void {
+    load(r9, panel)
+    load(r10, turned)
+    turnRows(r9, r10, factor && { base: rdi, displacement: parameter(factor) })
+  }
+
+  /** The reverse of packPanel. Overwrites rbx, rsi and rcx. */
+  function storePanel(sight: number, panel: AttentionParameter, matrix: AttentionParameter, stride: AttentionParameter): void {
+    const [from, to, rows] = [rbx, rsi, rcx]
+    load(from, panel)
+    load(to, matrix)
+    code.load(rows, sight, sightRows)
+    copyRows({
+      from,
+      to,
+      rows,
+      nextFrom: () => code.addNumber(from, pitch),
+      nextTo: () => code.addLoaded(to, rdi, parameter(stride)),
+      keepsTail: true,
+    })
+    code.store(to, rdi, parameter(matrix))
+  }
+
+  /** Where the first tile that any query of the panel sees begins in packed rows. */
+  function firstSeen(register: number, sight: number, packed: AttentionParameter): void {
+    code.load(register, sight, sightTile)
+    code.multiplyNumber(register, LANES * pitch)
+    code.addLoaded(register, rdi, parameter(packed))
+  }
+
+  /** On to the next panel, as long as there is one. Overwrites rax. */
+  function nextPanel(to: string): void {
+    load(rax, 'sights')
+    code.addNumber(rax, SIGHT_BYTES)
+    code.store(rax, rdi, parameter('sights'))
+    load(rax, 'panels')
+    code.subtractNumber(rax, 1)
+    code.store(rax, rdi, parameter('panels'))
+    code.jumpIfNotZero(to)
   }
 
   return {
@@ -249,8 +393,14 @@ export function attentionParts(code: Assembler, headSize: number) {
     constant,
     clearRows,
     copyRows,
-    copyQueries,
-    turnRows,
+    load,
+    packKeys,
+    storeKeys,
+    packPanel,
+    turnPanel,
+    storePanel,
+    firstSeen,
+    nextPanel,
     product,
     chunks,
     weigh,

@@ -30,6 +30,8 @@ const step = z.looseObject({
   gradientNorm: z.number(),
   learningRate: z.number(),
   tokensPerSecond: z.number(),
+  /** What the loss was multiplied with, in f16. */
+  lossScale: z.number().optional(),
   /** Share of the machine's peak arithmetic. */
   utilization: z.number().optional(),
   documents,
@@ -51,6 +53,7 @@ const skip = z.looseObject({
   loss: z.number().nullable().optional(),
   gradientNorm: z.number().nullable().optional(),
   learningRate: z.number().optional(),
+  lossScale: z.number().optional(),
   documents,
 })
 /** The run went back to the checkpoint of step `to` and left out the documents since. */

@@ -131,7 +131,7 @@ KERNEL(256) add(const act *a, const act *b, act *y, int n) {
   })
 }
 
-KERNEL(256) cast(const float *x, bf16 *y, int n) {
+KERNEL(256) cast(const float *x, half *y, int n) {
   EACH_FOUR(n, {
     float v[4];
     loadMany<W>(x + at, v);
@@ -139,26 +139,77 @@ KERNEL(256) cast(const float *x, bf16 *y, int n) {
   })
 }
 
+/** Of a block of 256 threads; the first gets it. */
+DEVICE double blockSumOfDoubles(double own, double *shared) {
+  shared[threadIdx.x] = own;
+  for (int reach = 128; reach; reach >>= 1) {
+    __syncthreads();
+    if (threadIdx.x < reach) shared[threadIdx.x] += shared[threadIdx.x + reach];
+  }
+  return shared[0];
+}
+
 /** Sums of squares of runs of `size` elements, a block a run, in f64 and always in the same order. */
 KERNEL(256) square_sum(const float *x, double *partials, int n, int size) {
-  SHARED double sums[256];
+  SHARED double shared[256];
   const i64 from = (i64)blockIdx.x * size, to = from + size < n ? from + size : n;
   double sum = 0;
   for (i64 i = from + threadIdx.x; i < to; i += 256) sum += (double)x[i] * x[i];
-  sums[threadIdx.x] = sum;
-  for (int half = 128; half; half >>= 1) {
-    __syncthreads();
-    if (threadIdx.x < half) sums[threadIdx.x] += sums[threadIdx.x + half];
-  }
-  if (threadIdx.x == 0) partials[blockIdx.x] = sums[0];
+  sum = blockSumOfDoubles(sum, shared);
+  if (threadIdx.x == 0) partials[blockIdx.x] = sum;
+}
+
+/** sum += the losses, in f64 and always in the same order. One block. */
+KERNEL(256) loss_sum(const float *losses, double *sum, int n) {
+  SHARED double shared[256];
+  double own = 0;
+  for (int i = threadIdx.x; i < n; i += 256) own += losses[i];
+  own = blockSumOfDoubles(own, shared);
+  if (threadIdx.x == 0) *sum += own;
+}
+
+/**
+ * Whether an update is made: gate = [what gradients are scaled with, 1 or 0], of the sum of losses, which is cleared, and the
+ * sums of squares of gradients. limits: what the loss was divided by, what it was multiplied with, the largest loss and the
+ * largest norm that are taken (neither NaN), and the norm that gradients are clipped to, or 0. report = [sum of losses, norm,
+ * 0, or 1 where the loss shuts the gate, 2 where the norm does]. One block.
+ */
+KERNEL(256) gate(const double *squares, int parts, double *lossSum, const double *limits, float *gate, double *report) {
+  SHARED double shared[256];
+  double own = 0;
+  for (int i = threadIdx.x; i < parts; i += 256) own += squares[i];
+  own = blockSumOfDoubles(own, shared);
+  if (threadIdx.x != 0) return;
+  const double norm = sqrt(own) / limits[1], most = limits[4];
+  const int shut = !(*lossSum / limits[0] <= limits[2]) ? 1 : !(norm <= limits[3]) ? 2 : 0;
+  gate[0] = (float)((most > 0 && norm > most ? most / norm : 1) / limits[1]);
+  gate[1] = shut ? 0.f : 1.f;
+  report[0] = *lossSum;
+  report[1] = norm;
+  report[2] = shut;
+  *lossSum = 0;
+}
+
+DEVICE bool isShut(const float *gate) { return gate && gate[1] == 0.f; }
+
+DEVICE void clear(float *x, int n) {
+  EACH_FOUR(n, {
+    const float zero[4] = {0.f, 0.f, 0.f, 0.f};
+    storeMany<W>(x + at, zero);
+  })
 }
 
 /**
  * AdamW with decoupled decay; clears the gradient. hyper: rate, beta1, beta2, epsilon, decay, scale of the gradient,
- * 1/(1 − beta1^t), 1/(1 − beta2^t), 1 − beta1, 1 − beta2: in device memory, so that a captured graph never changes.
+ * 1/(1 − beta1^t), 1/(1 − beta2^t), 1 − beta1, 1 − beta2: in device memory, so that a captured graph never changes. What
+ * a gate keeps shut moves nothing; a gate that is open multiplies the gradient's scale.
  */
-KERNEL(256) adamw(float *parameter, float *gradient, float *first, float *second, bf16 *copy, int n, int decays, const float *hyper) {
-  const float rate = hyper[0], beta1 = hyper[1], beta2 = hyper[2], epsilon = hyper[3], scaling = hyper[5];
+KERNEL(256) adamw(float *parameter, float *gradient, float *first, float *second, half *copy, int n, int decays, const float *hyper, const float *gate) {
+  if (isShut(gate)) {
+    clear(gradient, n);
+    return;
+  }
+  const float rate = hyper[0], beta1 = hyper[1], beta2 = hyper[2], epsilon = hyper[3], scaling = gate ? hyper[5] * gate[0] : hyper[5];
   const float keep = 1.f - rate * (decays ? hyper[4] : 0.f), correct1 = hyper[6], correct2 = hyper[7], new1 = hyper[8], new2 = hyper[9];
   EACH_FOUR(n, {
     float w[4], g[4], m[4], v[4], zero[4] = {0.f, 0.f, 0.f, 0.f};
@@ -181,8 +232,12 @@ KERNEL(256) adamw(float *parameter, float *gradient, float *first, float *second
 }
 
 /** Nesterov momentum, hyper[10]; clears the gradient. */
-KERNEL(256) muon_momentum(float *gradient, float *momentum, float *x, int n, const float *hyper) {
-  const float keep = hyper[10], fresh = (1.f - keep) * hyper[5];
+KERNEL(256) muon_momentum(float *gradient, float *momentum, float *x, int n, const float *hyper, const float *gate) {
+  if (isShut(gate)) {
+    clear(gradient, n);
+    return;
+  }
+  const float keep = hyper[10], fresh = (1.f - keep) * (gate ? hyper[5] * gate[0] : hyper[5]);
   EACH_FOUR(n, {
     float g[4], m[4], zero[4] = {0.f, 0.f, 0.f, 0.f};
     loadMany<W>(gradient + at, g);
@@ -212,7 +267,8 @@ KERNEL(256) polynomial(const float *x, float *y, int side, float a, float b, flo
     y[i] = b * x[i] + c * y[i] + (i / side == i % side ? a : 0.f);
 }
 
-KERNEL(256) muon_update(float *parameter, const float *x, bf16 *copy, int n, int decays, const float *hyper) {
+KERNEL(256) muon_update(float *parameter, const float *x, half *copy, int n, int decays, const float *hyper, const float *gate) {
+  if (isShut(gate)) return;
   const float rate = hyper[0], keep = 1.f - rate * (decays ? hyper[4] : 0.f);
   EACH_FOUR(n, {
     float w[4], step[4];
@@ -224,7 +280,8 @@ KERNEL(256) muon_update(float *parameter, const float *x, bf16 *copy, int n, int
   })
 }
 
-KERNEL(256) average(const float *parameter, float *mean, int n, const float *hyper) {
+KERNEL(256) average(const float *parameter, float *mean, int n, const float *hyper, const float *gate) {
+  if (isShut(gate)) return;
   const float share = hyper[11];
   EACH_FOUR(n, {
     float w[4], before[4];

@@ -1,4 +1,4 @@
-// Attention of bf16 heads of HEAD_SIZE 64 or 128 on tensor cores (mma.m16n8k16), tiles of keys streamed by cp.async while the
+// Attention of heads in halves of HEAD_SIZE 64 or 128 on tensor cores (mma.m16n8k16), tiles of keys streamed by cp.async while the
 // tile before is used. Dao 2023, arxiv.org/abs/2307.08691; backward in two passes, of keys and of queries, so that nothing is
 // added atomically. Masks and scores as src/tensor/operations.ts says; tiles that no query sees are skipped.
 // Built twice for each head size: with EXTRAS 1 it knows caps and biases. Blocks of 256 threads have 128 rows, a warp 16.
@@ -27,14 +27,14 @@ DEVICE void loadMatricesTransposed(u32 *r, u32 address) {
 }
 /** c[16,8] += a[16,16]·b[16,8]. */
 DEVICE void multiply(float *c, const u32 *a, const u32 *b) {
-  asm volatile("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
+  asm volatile("mma.sync.aligned.m16n8k16.row.col.f32." HALF "." HALF ".f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
                : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])
                : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
 }
 #endif
 
 /** `N` rows of a head, from `first` on, into shared memory, its 16-byte pieces permuted in each row so that no two rows of a matrix share a bank. */
-template <int N> DEVICE void copyTile(u32 to, const bf16 *from, i64 stride, int first, int count) {
+template <int N> DEVICE void copyTile(u32 to, const half *from, i64 stride, int first, int count) {
 #pragma unroll
   for (int i = threadIdx.x; i < N * (HEAD_SIZE / 8); i += 256) {
     const int row = i / (HEAD_SIZE / 8), piece = i % (HEAD_SIZE / 8);
@@ -88,7 +88,7 @@ template <int N> DEVICE void addWeighted(float (*sums)[4], float (*p)[4], u32 ti
 }
 
 /** Stores 16 rows times a factor for each of a lane's two. */
-DEVICE void storeRows(bf16 *to, i64 stride, int row, int count, float (*sums)[4], float factor0, float factor1, int lane) {
+DEVICE void storeRows(half *to, i64 stride, int row, int count, float (*sums)[4], float factor0, float factor1, int lane) {
   const int r = row + (lane >> 2);
 #pragma unroll
   for (int j = 0; j < HEAD_SIZE / 8; j++) {
@@ -157,7 +157,7 @@ DEVICE float scoreOf(float product, float scale, float softcap, const float *bia
 #define LAST_SCALE (EXTRAS ? 1.f : scale)
 
 /** Grid: blocks of queries, heads, rows. Dynamic shared memory: (128 + 4·KEY_TILE)·ROW_BYTES. */
-KERNEL(256) flash(const bf16 *q, const bf16 *k, const bf16 *v, const int *lo, const int *hi, const float *bias, bf16 *y, float *lse,
+KERNEL(256) flash(const half *q, const half *k, const half *v, const int *lo, const int *hi, const float *bias, half *y, float *lse,
     int length, int keyLength, int H, int G, int queryStride, int keyStride, float scale, float softcap, int causal, int window) {
   DYNAMIC_SHARED(memory);
   const int lane = threadIdx.x & 31, warp = threadIdx.x >> 5, row = blockIdx.z, head = blockIdx.y, first = blockIdx.x * ROWS, group = head / (H / G);
@@ -245,7 +245,7 @@ KERNEL(256) flash(const bf16 *q, const bf16 *k, const bf16 *v, const int *lo, co
 }
 
 /** Grid: blocks of keys, groups, rows. Dynamic shared memory: (256 + 2·BACK_TILE)·ROW_BYTES + 16·BACK_TILE. */
-KERNEL(256) flash_backward_key(const bf16 *q, const bf16 *k, const bf16 *v, const bf16 *dy, const int *lo, const int *hi, const float *bias, const float *lse, const float *delta, bf16 *dk, bf16 *dv,
+KERNEL(256) flash_backward_key(const half *q, const half *k, const half *v, const half *dy, const int *lo, const int *hi, const float *bias, const float *lse, const float *delta, half *dk, half *dv,
     int length, int keyLength, int H, int G, int queryStride, int keyStride, float scale, float softcap, int causal, int window) {
   DYNAMIC_SHARED(memory);
   const int lane = threadIdx.x & 31, warp = threadIdx.x >> 5, row = blockIdx.z, group = blockIdx.y, first = blockIdx.x * ROWS;
@@ -267,7 +267,7 @@ KERNEL(256) flash_backward_key(const bf16 *q, const bf16 *k, const bf16 *v, cons
   const int begin = causal ? first / BACK_TILE * BACK_TILE : window > 0 ? larger(0, first - window + 1) / BACK_TILE * BACK_TILE : 0;
   const int end = window > 0 ? smaller(length, first + ROWS + window) : length;
   for (int head = group * (H / G); head < (group + 1) * (H / G); head++) {
-    const bf16 *queries = q + tokens * queryStride + head * HEAD_SIZE, *slopes = dy + (tokens * H + head) * HEAD_SIZE;
+    const half *queries = q + tokens * queryStride + head * HEAD_SIZE, *slopes = dy + (tokens * H + head) * HEAD_SIZE;
 #if EXTRAS
     const float *own = bias ? bias + (i64)head * (length + keyLength - 1) + length - 1 : bias;
 #else
@@ -330,7 +330,7 @@ KERNEL(256) flash_backward_key(const bf16 *q, const bf16 *k, const bf16 *v, cons
 }
 
 /** Grid: blocks of queries, heads, rows. Dynamic shared memory: (256 + 4·BACK_TILE)·ROW_BYTES. */
-KERNEL(256) flash_backward_query(const bf16 *q, const bf16 *k, const bf16 *v, const bf16 *dy, const int *lo, const int *hi, const float *bias, const float *lse, const float *delta, bf16 *dq,
+KERNEL(256) flash_backward_query(const half *q, const half *k, const half *v, const half *dy, const int *lo, const int *hi, const float *bias, const float *lse, const float *delta, half *dq,
     int length, int keyLength, int H, int G, int queryStride, int keyStride, float scale, float softcap, int causal, int window) {
   DYNAMIC_SHARED(memory);
   const int lane = threadIdx.x & 31, warp = threadIdx.x >> 5, row = blockIdx.z, head = blockIdx.y, first = blockIdx.x * ROWS, group = head / (H / G);

@@ -75,7 +75,7 @@ async function run(options: TrainOptions, { isJson, peakGflops }: { isJson: bool
       openTokenizer,
       peakFlops: async ({ threads, precision }, device) => {
         if (peakGflops !== undefined) return peakGflops * 1e9
-        return device === 'cpu' ? await measurePeakFlops(threads, precision) : undefined
+        return device === 'cpu' && precision !== 'f16' ? await measurePeakFlops(threads, precision) : undefined
       },
       signal: interrupt.signal,
       onFolder: (folder) => {

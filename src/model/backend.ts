@@ -12,6 +12,8 @@ export interface Backend {
   readonly arenaStart: number
   /** Whether the largest arena is what this machine has, not what the backend could address. */
   readonly isExact: boolean
+  /** Whether the device has kernels that decide on an update. */
+  readonly decidesOnUpdates: boolean
   /** @param records all that the device will run */
   largestArenaBytes(records: readonly OpRecord[]): number
   bytesOf(records: readonly OpRecord[]): BytesOf
@@ -30,6 +32,7 @@ export function openBackend({ threads, precision, device = 'cpu' }: BackendOptio
     return {
       arenaStart: cpuArenaStart,
       isExact: false,
+      decidesOnUpdates: false,
       largestArenaBytes: () => largestArenaBytes(threads),
       bytesOf: () => (tensor) => paddedBytes(tensor.shape),
       createDevice: (arenaBytes, records) => createCpuDevice({ arenaBytes, threads, records, precision }),
@@ -38,6 +41,7 @@ export function openBackend({ threads, precision, device = 'cpu' }: BackendOptio
   return {
     arenaStart: 0,
     isExact: true,
+    decidesOnUpdates: true,
     largestArenaBytes: cuda.largestArenaBytes,
     bytesOf: cuda.bytesOf,
     createDevice: async (arenaBytes, records) => cuda.createDevice(arenaBytes, records),

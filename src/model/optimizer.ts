@@ -30,8 +30,8 @@ export interface BlockState {
   readonly block: ParameterBlock
   readonly group: ParameterGroup
   readonly tensors: { readonly weights: Tensor; readonly gradient: Tensor } & Readonly<Partial<Record<StateKind, Tensor>>>
-  /** f64 sums of squares of the gradient. */
-  readonly partials: Tensor
+  /** Of its sums of squares among those of all blocks. */
+  readonly firstSquare: number
   readonly hyper: Tensor
 }
 
@@ -49,8 +49,18 @@ export interface UpdateOptions {
   readonly averageDecay?: number
 }
 
+/** Where a device decides on an update by itself; what each holds: kernels/cuda/elements.cu. Doubles take the place of two floats. */
+export interface GateTensors {
+  readonly limits: Tensor
+  readonly sum: Tensor
+  readonly gate: Tensor
+  readonly report: Tensor
+}
+
 export interface Optimizer {
   readonly states: readonly BlockState[]
+  /** f64 sums of squares of all gradients, one block's after another's. */
+  readonly squares: Tensor
   readonly normRecords: readonly OpRecord[]
   readonly updateRecords: readonly OpRecord[]
   /** One input of hyperparameters for each rate factor. */
@@ -59,28 +69,50 @@ export interface Optimizer {
 
 const HYPER_FLOATS = 12
 
+export function createGate(graph: Graph): GateTensors {
+  const limits = graph.tensor('limits', [10], 'input', 'i32')
+  const [sum, gate, report] = [2, 2, 6].map((words, index) => graph.tensor(['loss sum', 'gate', 'report'][index], [words], 'state'))
+  return { limits, sum, gate, report }
+}
+
+/** Ends a pass. */
+export function lossSumRecord(losses: Tensor, { sum }: GateTensors): OpRecord {
+  return { ...nothing, kernel: 'loss_sum', reads: { losses }, writes: { sum } }
+}
+
 /** @throws SluiceError SLUICE_MODEL_OPTIMIZER where Muon is asked to update what is no matrix of a block */
 export function createOptimizer(
   graph: Graph,
   blocks: readonly ParameterBlock[],
   gradients: ReadonlyMap<Tensor, Tensor>,
-  { groupOf, keepsAverage }: { groupOf: GroupOf; keepsAverage: boolean },
+  { groupOf, keepsAverage, gate }: { groupOf: GroupOf; keepsAverage: boolean; gate?: GateTensors },
 ): Optimizer {
   const hypers = new Map<number, Tensor>()
+  let squareCount = 0
   const states = blocks.map((block): BlockState => {
     const group = groupOf({ names: block.parts.map(({ name }) => name), role: block.role })
     const hyper = hypers.get(group.rateFactor) ?? graph.tensor(`hyper ${group.rateFactor}`, [HYPER_FLOATS], 'input')
     hypers.set(group.rateFactor, hyper)
-    return stateOf(graph, block, gradients, { group, hyper, keepsAverage })
+    const firstSquare = squareCount
+    squareCount += Math.ceil(elements(block.tensor.shape) / ELEMENTS_PER_BLOCK)
+    return stateOf(graph, block, gradients, { group, hyper, firstSquare, keepsAverage })
   })
-  return { states, hypers, normRecords: states.map(squareSumRecord), updateRecords: states.flatMap((state) => updateRecords(graph, state)) }
+  const squares = graph.tensor('squares', [2 * squareCount], 'state')
+  const updates = states.flatMap((state) => updateRecords(graph, state))
+  return {
+    states,
+    squares,
+    hypers,
+    normRecords: states.map((state) => squareSumRecord(state, squares)),
+    updateRecords: gate ? updates.map((record) => gated(record, gate)) : updates,
+  }
 }
 
 function stateOf(
   graph: Graph,
   block: ParameterBlock,
   gradients: ReadonlyMap<Tensor, Tensor>,
-  { group, hyper, keepsAverage }: { group: ParameterGroup; hyper: Tensor; keepsAverage: boolean },
+  { group, hyper, firstSquare, keepsAverage }: { group: ParameterGroup; hyper: Tensor; firstSquare: number; keepsAverage: boolean },
 ): BlockState {
   const { name, shape } = block.tensor
   if (group.optimizer === 'muon' && shape.length !== 2)
@@ -93,12 +125,16 @@ function stateOf(
     ...(group.optimizer === 'adamw' ? { moment2: moment('moment2') } : {}),
     ...(keepsAverage ? { average: moment('average') } : {}),
   }
-  const partials = graph.tensor(`squares ${name}`, [2 * Math.ceil(elements(shape) / ELEMENTS_PER_BLOCK)], 'state')
-  return { block, group, hyper, tensors, partials }
+  return { block, group, hyper, tensors, firstSquare }
 }
 
-function squareSumRecord({ tensors: { gradient }, partials }: BlockState): OpRecord {
-  return { ...nothing, kernel: 'square_sum', reads: { x: gradient }, writes: { partials } }
+function squareSumRecord({ tensors: { gradient }, firstSquare }: BlockState, partials: Tensor): OpRecord {
+  return { ...nothing, kernel: 'square_sum', reads: { x: gradient }, writes: { partials }, attributes: { offset: firstSquare } }
+}
+
+/** What the gate keeps from happening: all but what lies between momentum and update. */
+function gated(record: OpRecord, { gate }: GateTensors): OpRecord {
+  return record.kernel === 'orthogonalize' ? record : { ...record, reads: { ...record.reads, gate } }
 }
 
 const nothing = { adds: [], scratch: {}, attributes: {} }

@@ -16,17 +16,18 @@ import type { ModelConfig } from './config.ts'
 import { initialValues } from './init.ts'
 import {
   type BlockState,
+  createGate,
   createOptimizer,
   defaultGroup,
   type GroupOf,
-  hyperValues,
+  lossSumRecord,
   type ParameterGroup,
   type StateKind,
-  type UpdateOptions,
 } from './optimizer.ts'
 import type { ParameterRole } from './parameters.ts'
 import { flopsPerToken, parameterCount } from './size.ts'
 import { type BatchShape, type LossOptions, traceTraining } from './trace.ts'
+import { gatedUpdater, hostUpdater, type StepOptions, type StepOutcome } from './update.ts'
 
 export interface Parameter extends ParameterGroup {
   readonly name: string
@@ -34,13 +35,6 @@ export interface Parameter extends ParameterGroup {
   readonly role: ParameterRole
   /** What a checkpoint must hold of it besides its weights. */
   readonly states: readonly StateKind[]
-}
-
-export interface StepOptions extends UpdateOptions {
-  /** Gradients of a larger global norm are scaled down to it; 0: never. */
-  readonly maxNorm: number
-  /** A larger global norm than this, or one that is not finite, drops the gradients without an update; default: any finite one is taken. */
-  readonly largestNorm?: number
 }
 
 export interface Trainable {
@@ -55,11 +49,13 @@ export interface Trainable {
   evaluate(batch: Batch): { loss: number; targets: number }
   /** Forward and backward: adds gradients of the sum of losses divided by `denominator`; returns the sum of losses and targets. */
   accumulate(batch: Batch, denominator: number): { lossSum: number; targets: number }
+  /** As accumulate, but `step` says the sum of losses: a device may still compute when this returns. */
+  backpropagate(batch: Batch, denominator: number): void
   /**
-   * Clips by global norm, updates, zeroes gradients. Where the norm is not finite or too large, weights and moments stay as
-   * they are, and `isSkipped` says so.
+   * Clips by global norm, updates, zeroes gradients. Where loss or norm are not finite or too large, weights and moments stay
+   * as they are, and `isSkipped` says so.
    */
-  step(options: StepOptions): { gradientNorm: number; isSkipped: boolean }
+  step(options: StepOptions): StepOutcome
   /** Zeroes gradients without an update. */
   discard(): void
   /** Copies out. */
@@ -92,17 +88,20 @@ export async function createTrainable(config: ModelConfig, options: TrainableOpt
   const tape = traceTraining(config, options, loss)
   const { graph, losses, evaluation } = tape
   const { records: whole, gradients } = differentiate(graph)
-  const { states, hypers, normRecords, updateRecords } = createOptimizer(graph, tape.parameters, gradients, { groupOf, keepsAverage })
-  const others = [...evaluation.records, ...normRecords, ...updateRecords]
   const backend = openBackend(options)
   const { arenaStart, bytesOf } = backend
+  const gate = backend.decidesOnUpdates ? createGate(graph) : undefined
+  const optimizer = createOptimizer(graph, tape.parameters, gradients, { groupOf, keepsAverage, gate })
+  const { states, updateRecords } = optimizer
+  const others = [...evaluation.records, ...optimizer.normRecords, ...updateRecords]
   const persistent = placePersistent(graph.tensors, arenaStart)
   const { memoryBytes = backend.largestArenaBytes([...whole, ...others]) } = options
   const budget = {
     ...{ kept: new Set([losses]), startBytes: persistent.endBytes, endBytes: arenaStart + memoryBytes },
     bytesOf: (program: readonly OpRecord[]) => bytesOf([...program, ...others]),
   }
-  const { records: training, placement: trainingPlan, repeated: repeatedOperations } = fitActivations(graph, whole, budget)
+  const { records: fitted, placement: trainingPlan, repeated: repeatedOperations } = fitActivations(graph, whole, budget)
+  const training = gate ? [...fitted, lossSumRecord(losses, gate)] : fitted
   if ((options.memoryBytes || backend.isExact) && trainingPlan.endBytes > budget.endBytes)
     throw tooLarge(trainingPlan.endBytes - arenaStart, memoryBytes)
   const records = [...training, ...others]
@@ -117,8 +116,8 @@ export async function createTrainable(config: ModelConfig, options: TrainableOpt
   const forwardAt = addresses(persistent, forwardPlan)
   const trainingProgram = device.compile(training, trainingAt)
   const forwardProgram = device.compile(evaluation.records, forwardAt)
-  const normProgram = device.compile(normRecords, at)
-  const updateProgram = device.compile(updateRecords, addresses(persistent, updatePlan))
+  const parts = { device, optimizer, at, updateAt: addresses(persistent, updatePlan) }
+  const updater = gate ? gatedUpdater(parts, gate) : hostUpdater(parts)
 
   states.forEach(({ tensors: { weights, average }, block }, index) => {
     const values = initialValues(block, index, seed)
@@ -146,22 +145,13 @@ export async function createTrainable(config: ModelConfig, options: TrainableOpt
     return sum
   }
 
-  function gradientNorm(): number {
-    device.run(normProgram)
-    let squares = 0
-    for (const { partials } of states) {
-      const sums = new Float64Array(elements(partials.shape) / 2)
-      device.downloadDoubles(at(partials), sums)
-      for (const sum of sums) squares += sum
-    }
-    return Math.sqrt(squares)
-  }
-
-  function discard(): void {
-    for (const {
-      tensors: { gradient },
-    } of states)
-      device.fill(at(gradient), elements(gradient.shape), 0)
+  /** One pass; its losses are where sumOfLosses finds them. Returns how many targets there are. */
+  function pass(batch: Batch, denominator: number): number {
+    const count = load(batch)
+    scaleValue[0] = 1 / denominator
+    device.upload(at(tape.scale), scaleValue)
+    device.run(trainingProgram)
+    return count
   }
 
   const places = new Map<string, { state: BlockState; offset: number; size: number }>()
@@ -191,26 +181,17 @@ export async function createTrainable(config: ModelConfig, options: TrainableOpt
       return { loss: count === 0 ? 0 : sum / count, targets: count }
     },
     accumulate(batch, denominator) {
-      const count = load(batch)
-      scaleValue[0] = 1 / denominator
-      device.upload(at(tape.scale), scaleValue)
-      device.run(trainingProgram)
-      return { lossSum: sumOfLosses(trainingAt(losses)), targets: count }
+      const targets = pass(batch, denominator)
+      const lossSum = sumOfLosses(trainingAt(losses))
+      updater.add(() => lossSum)
+      return { lossSum, targets }
     },
-    step(update) {
-      const { maxNorm, largestNorm = Number.MAX_VALUE, step } = update
-      if (step < 1) throw new RangeError(`steps count from 1, got ${step}`)
-      const norm = gradientNorm()
-      if (!(norm <= largestNorm)) {
-        discard()
-        return { gradientNorm: norm, isSkipped: true }
-      }
-      const clip = maxNorm > 0 && norm > maxNorm ? maxNorm / norm : 1
-      for (const [rateFactor, hyper] of hypers) device.upload(at(hyper), hyperValues(update, { rateFactor, clip }))
-      device.run(updateProgram)
-      return { gradientNorm: norm, isSkipped: false }
+    backpropagate(batch, denominator) {
+      pass(batch, denominator)
+      updater.add(() => sumOfLosses(trainingAt(losses)))
     },
-    discard,
+    step: (update) => updater.step(update),
+    discard: () => updater.discard(),
     read(kind, name) {
       const { address, size } = placeOf(kind, name)
       const values = new Float32Array(size)

@@ -7,8 +7,10 @@ import type { DType, Shape } from './shape.ts'
 import type { Attributes, Operands, Role, Tensor } from './tensor.ts'
 
 /** Besides the operations of models, what only the update of the parameters runs. */
-export type KernelName = OpName | `${OpName}_backward` | UpdateName
+export type KernelName = OpName | `${OpName}_backward` | UpdateName | GateName
 export type UpdateName = 'square_sum' | 'adamw' | 'muon_momentum' | 'orthogonalize' | 'muon_update' | 'average'
+/** Whether an update is made, for devices that a host should not wait for before it. */
+export type GateName = 'loss_sum' | 'gate'
 
 export interface OpRecord {
   readonly kernel: KernelName
@@ -19,6 +21,11 @@ export interface OpRecord {
   /** Memory that means nothing before and after. */
   readonly scratch: Operands
   readonly attributes: Attributes
+}
+
+/** In the place of a kernel that a device does without: its host decides on updates. */
+export function noKernel({ kernel }: OpRecord): never {
+  throw new RangeError(`no kernel for ${kernel} on this device`)
 }
 
 export class Graph {

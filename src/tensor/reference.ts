@@ -1,7 +1,7 @@
 // The reference device: every kernel as plain loops over f64, the judge of all others. Numerical gradients are taken on it.
 
 import type { Device, Program } from './device.ts'
-import type { KernelName, OpRecord } from './graph.ts'
+import { type KernelName, noKernel, type OpRecord } from './graph.ts'
 import { activation, activationBackward, gated, gatedBackward } from './reference/activation.ts'
 import { attention, attentionBackward, attentionCached } from './reference/attention.ts'
 import { headLoss } from './reference/head-loss.ts'
@@ -48,8 +48,8 @@ export function createReferenceDevice(arenaBytes: number): Device & { values(add
   }
 }
 
-/** What updates parameters reads them. */
-const updates: ReadonlySet<KernelName> = new Set(['adamw', 'muon_momentum', 'orthogonalize', 'muon_update', 'average'])
+/** What updates parameters reads them, and the squares of one leave those of others. */
+const updates: ReadonlySet<KernelName> = new Set(['square_sum', 'adamw', 'muon_momentum', 'orthogonalize', 'muon_update', 'average'])
 
 /** So that every kernel may add. What works in place reads its outputs, so it keeps them. */
 function clearOutputs(record: OpRecord, view: View): void {
@@ -204,9 +204,12 @@ const kernels: Readonly<Record<KernelName, Kernel>> = {
   },
   head_loss: headLoss,
   head_loss_backward: headLoss,
-  square_sum: ({ reads, writes }, view) => {
-    view(writes.partials)[0] = view(reads.x).reduce((sum, x) => sum + x * x, 0)
+  // the first part gets all
+  square_sum: ({ reads, writes, attributes: { offset } }, view) => {
+    view(writes.partials)[offset] = view(reads.x).reduce((sum, x) => sum + x * x, 0)
   },
+  loss_sum: noKernel,
+  gate: noKernel,
   adamw,
   muon_momentum: muonMomentum,
   orthogonalize,

@@ -17,6 +17,7 @@ import { z } from 'zod'
 import { TOKENIZER_FILE } from '../../schemas/tokens.ts'
 import { SluiceError, systemCode } from '../core/errors.ts'
 import type { Trainable } from '../model/trainable.ts'
+import { lossScale } from './loss-scale.ts'
 import { SafetensorsFile } from './safetensors.ts'
 import { laterSettings, trainSettings } from './settings.ts'
 
@@ -66,6 +67,8 @@ export const trainState = z.strictObject({
   recent: z.strictObject({ losses: z.array(z.number()), gradientNorms: z.array(z.number()) }),
   /** Steps that were left out in a row, up to this one. */
   skippedInRow: z.int().min(0),
+  /** Of runs in f16. */
+  lossScale: lossScale.optional(),
   /** How often the run went back to a checkpoint. */
   rollbacks: z.int().min(0),
   /** Steps that were left out in all. */

@@ -1,15 +1,25 @@
 // Which device a run computes on: what the user asked for, or the GPU where there is one.
 
 import { SluiceError } from '../core/errors.ts'
+import type { Precision } from '../tensor/cpu/native/gemm-code.ts'
 import type { CudaOptions } from '../tensor/cuda/cuda-device.ts'
 import { openDriver } from '../tensor/cuda/driver.ts'
 import { findLibraries, findLibrary } from '../tensor/cuda/libraries.ts'
 import type { TrainSettings } from './settings.ts'
 
-/** @throws SluiceError SLUICE_CUDA_LIBRARY where CUDA is asked for, or a GPU is there, and a library is missing */
-export function deviceOf({ device, precision }: Pick<TrainSettings, 'device' | 'precision'>): 'cpu' | CudaOptions {
-  if (device === 'cpu' || (device === 'auto' && !hasGpu())) return 'cpu'
-  return { libraries: findLibraries(), precision }
+/** What to compute on, as createTrainable takes it. */
+export type ChosenDevice = { readonly device: 'cpu'; readonly precision: Precision } | { readonly device: CudaOptions }
+
+/**
+ * @throws SluiceError SLUICE_CUDA_LIBRARY where CUDA is asked for, or a GPU is there, and a library is missing;
+ *   SLUICE_TRAIN_PRECISION where the CPU is asked for what it has no arithmetic for
+ */
+export function deviceOf({ device, precision }: Pick<TrainSettings, 'device' | 'precision'>): ChosenDevice {
+  if (device !== 'cpu' && (device === 'cuda' || hasGpu())) return { device: { libraries: findLibraries(), precision } }
+  if (precision !== 'f16') return { device: 'cpu', precision }
+  throw new SluiceError('SLUICE_TRAIN_PRECISION', 'f16 is computed on NVIDIA GPUs alone, and this run is on the CPU', {
+    fix: 'train with --device cuda, or with --precision bf16 or f32',
+  })
 }
 
 function hasGpu(): boolean {

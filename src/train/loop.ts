@@ -13,6 +13,7 @@ import { CHECKPOINT_FORMAT, type Evaluation, findCheckpoint, restoreCheckpoint, 
 import { CheckpointWriter, copyCheckpoint } from './checkpoint-write.ts'
 import { evaluateAverage } from './evaluate.ts'
 import { absoluteInput, documentsByShard, TrainLog } from './log.ts'
+import { afterGoodStep, afterOverflow, firstLossScale, isOverflow } from './loss-scale.ts'
 import type { RunData } from './run-data.ts'
 import { learningRateAt } from './schedule.ts'
 import type { TrainSettings } from './settings.ts'
@@ -33,6 +34,8 @@ export interface StepReport {
   readonly smoothedLoss: number
   readonly gradientNorm: number
   readonly learningRate: number
+  /** What the loss was multiplied with, in f16. */
+  readonly lossScale?: number
   readonly tokensPerSecond: number
   /** Share of the machine's peak arithmetic, where that is known. */
   readonly utilization?: number
@@ -49,7 +52,7 @@ export interface SaveReport {
   readonly step: number
   readonly folder: string
 }
-/** A step that changed no weight. */
+/** A step that changed no weight. One that overflowed f16 is taken again, with other documents. */
 export interface SkipReport {
   readonly event: 'skip'
   readonly step: number
@@ -120,6 +123,7 @@ export async function runLoop(run: TrainRun): Promise<TrainOutcome> {
       if (!next) break
       state = next.state
       await log.write(next.line)
+      if (next.hasOverflown) continue
       if (state.skippedInRow > 0) {
         if (state.skippedInRow < settings.rollbackAfter) continue
         const { step } = state
@@ -170,6 +174,7 @@ function firstState({ model, data, settings }: TrainRun): TrainState {
     evaluation: null,
     recent: { losses: [], gradientNorms: [] },
     skippedInRow: 0,
+    ...(settings.precision === 'f16' ? { lossScale: firstLossScale } : {}),
     rollbacks: 0,
     skippedSteps: 0,
     best: null,
@@ -187,8 +192,20 @@ function openingLine({ data, settings, model, state }: TrainRun): { [key: string
   }
 }
 
+interface StepTaken {
+  readonly state: TrainState
+  readonly line: { readonly [key: string]: Json | undefined }
+  /** The step has not counted, for f16 has no such gradients. */
+  readonly hasOverflown?: boolean
+}
+
 /** One update. Undefined where the signal came before it: then nothing has changed. */
-async function trainStep(run: TrainRun, state: TrainState, source: BatchSource, clock: { seconds: number; tokens: number }) {
+async function trainStep(
+  run: TrainRun,
+  state: TrainState,
+  source: BatchSource,
+  clock: { seconds: number; tokens: number },
+): Promise<StepTaken | undefined> {
   const { model, settings, signal } = run
   const step = state.step + 1
   const start = performance.now()
@@ -202,35 +219,42 @@ async function trainStep(run: TrainRun, state: TrainState, source: BatchSource, 
     1,
     sum(batches, ({ targetCount }) => targetCount),
   )
-  let lossSum = 0
+  const scale = state.lossScale?.value ?? 1
   for (const { batch } of batches) {
     await setImmediate() // lets a signal or a timer in
     if (signal?.aborted) return undefined
-    lossSum += model.accumulate(batch, denominator).lossSum
+    model.backpropagate(batch, denominator / scale)
   }
-  const loss = lossSum / denominator
   const learningRate = learningRateAt(settings, step)
-  const { gradientNorm, skipped } = update(run, state, { step, loss, learningRate })
+  const { loss, gradientNorm, skipped } = update(run, state, { step, denominator, learningRate, lossScale: scale })
   const seconds = (performance.now() - start) / 1000
   const tokens = settings.rows * settings.length * settings.passes
   clock.seconds += seconds
   clock.tokens += tokens
 
+  const position = { settings, cursors: [...batches[batches.length - 1].cursors], seenTokens: state.seenTokens + tokens }
+  const documents = documentsByShard(batches.flatMap(({ documents }) => documents))
+  const scaled = state.lossScale ? { lossScale: scale } : {}
+  const leftOut = (reason: string) => {
+    run.onReport?.({ event: 'skip', step, reason })
+    const figures = { loss: orNull(loss), gradientNorm: orNull(gradientNorm), learningRate, ...scaled }
+    return { event: 'skip', step, reason, ...figures, documents }
+  }
+  if (skipped !== undefined && Number.isFinite(loss) && isOverflow(state.lossScale, gradientNorm)) {
+    const lossScale = afterOverflow(state.lossScale)
+    const line = leftOut(`gradients overflow f16 at a loss scale of ${scale}, next ${lossScale.value}`)
+    return { state: { ...state, ...position, lossScale }, line, hasOverflown: true }
+  }
   const recent = { losses: remember(state.recent.losses, loss), gradientNorms: remember(state.recent.gradientNorms, gradientNorm) }
   const moved: TrainState = {
     ...state,
+    ...position,
     step,
-    settings,
-    cursors: [...batches[batches.length - 1].cursors],
-    seenTokens: state.seenTokens + tokens,
     recent,
+    ...(state.lossScale ? { lossScale: afterGoodStep(state.lossScale) } : {}),
   }
-  const documents = documentsByShard(batches.flatMap(({ documents }) => documents))
-  if (skipped !== undefined) {
-    run.onReport?.({ event: 'skip', step, reason: skipped })
-    const line = { event: 'skip', step, reason: skipped, loss: orNull(loss), gradientNorm: orNull(gradientNorm), learningRate, documents }
-    return { state: { ...moved, skippedInRow: state.skippedInRow + 1, skippedSteps: state.skippedSteps + 1 }, line }
-  }
+  if (skipped !== undefined)
+    return { state: { ...moved, skippedInRow: state.skippedInRow + 1, skippedSteps: state.skippedSteps + 1 }, line: leftOut(skipped) }
   const smoothedLoss = state.smoothedLoss === null ? loss : state.smoothedLoss + SMOOTHING * (loss - state.smoothedLoss)
   const next: TrainState = { ...moved, loss, smoothedLoss, skippedInRow: 0 }
   const tokensPerSecond = tokens / seconds
@@ -242,6 +266,7 @@ async function trainStep(run: TrainRun, state: TrainState, source: BatchSource, 
     loss,
     gradientNorm,
     learningRate,
+    ...scaled,
     tokensPerSecond,
     ...utilization,
   }
@@ -265,21 +290,20 @@ const orNull = (value: number) => (Number.isFinite(value) ? value : null)
 function update(
   { model, settings }: TrainRun,
   { recent }: TrainState,
-  { step, loss, learningRate }: { step: number; loss: number; learningRate: number },
-): { gradientNorm: number; skipped?: string } {
+  given: { step: number; denominator: number; learningRate: number; lossScale: number },
+): { loss: number; gradientNorm: number; skipped?: string } {
   const { beta1, beta2, epsilon, weightDecay, momentum, averageDecay, maxNorm, spikeDeviations } = settings
   const largestLoss = largestNormal(recent.losses, spikeDeviations)
-  if (!(loss <= largestLoss)) {
-    model.discard()
-    return { gradientNorm: Number.NaN, skipped: describeSpike('loss', loss, largestLoss) }
-  }
   // what is not even clipped does no harm, however quiet the steps before it were
   const largestNorm = Math.max(largestNormal(recent.gradientNorms, spikeDeviations), maxNorm)
-  const { gradientNorm, isSkipped } = model.step({
-    ...{ learningRate, beta1, beta2, epsilon, weightDecay, momentum, averageDecay, maxNorm, step },
-    largestNorm,
+  const { lossSum, gradientNorm, isSkipped, reason } = model.step({
+    ...{ beta1, beta2, epsilon, weightDecay, momentum, averageDecay, maxNorm, largestLoss, largestNorm },
+    ...given,
   })
-  return isSkipped ? { gradientNorm, skipped: describeSpike('gradient norm', gradientNorm, largestNorm) } : { gradientNorm }
+  const loss = lossSum / given.denominator
+  if (!isSkipped) return { loss, gradientNorm }
+  const skipped = reason === 'loss' ? describeSpike('loss', loss, largestLoss) : describeSpike('gradient norm', gradientNorm, largestNorm)
+  return { loss, gradientNorm, skipped }
 }
 
 /** The last checkpoint's weights, and the documents after those that led here. Killed and started again, a run does the same. */

@@ -3,7 +3,7 @@
 
 import { z } from 'zod'
 import { SluiceError } from '../core/errors.ts'
-import { precisions } from '../tensor/cpu/native/gemm-code.ts'
+import { precisions } from '../tensor/cuda/launch.ts'
 import { packings } from './pack.ts'
 import { schedules } from './schedule.ts'
 import { targetRoom } from './spans.ts'
@@ -62,7 +62,7 @@ export const trainSettings = z.strictObject({
   precision: z
     .enum(precisions)
     .describe(
-      'of the operands of matrix products: bf16 is faster, on GPUs and on processors with AVX-512 BF16; weights, gradients and sums stay f32',
+      'of the operands of matrix products: bf16 is faster, on GPUs and on processors with AVX-512 BF16; f16, with a loss scale, on GPUs alone; weights, gradients and sums stay f32',
     ),
   evaluateEvery: z.int().min(1).describe('steps between measurements on held-out documents'),
   evaluationTokens: z.int().min(1).describe('held-out tokens that each measurement uses'),

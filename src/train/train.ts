@@ -89,16 +89,17 @@ async function runOrContinue(
 ): Promise<TrainResult> {
   if (checkpoint && checkpoint.state.step >= settings.steps)
     return { checkpoint: checkpoint.folder, state: checkpoint.state, isInterrupted: false, tokensPerSecond: 0, folder, settings }
-  const device = deviceOf(settings)
+  const chosen = deviceOf(settings)
   const validation = await data.validation(settings, config)
   if (validation.length === 0) {
     const { validationShare } = settings
     hooks.onNotice?.(`no validation: none of ${formatCount(data.documents)} documents is held out at --validation-share ${validationShare}`)
   }
-  const { threads, seed, precision, memory, zLoss, labelSmoothing, averageDecay } = settings
+  const { threads, seed, memory, zLoss, labelSmoothing, averageDecay } = settings
   const model = await createTrainable(config, {
     ...batchShape(settings),
-    ...{ device, threads, seed, precision, memoryBytes: memory || undefined, loss: { zLoss, labelSmoothing } },
+    ...chosen,
+    ...{ threads, seed, memoryBytes: memory || undefined, loss: { zLoss, labelSmoothing } },
     groupOf: groupsOf(settings),
     keepsAverage: averageDecay > 0,
   })
@@ -109,7 +110,7 @@ async function runOrContinue(
     else if (start) await startFrom(start, model)
     if (data.tokenizerFile) await copyFile(data.tokenizerFile, join(folder, TOKENIZER_FILE))
     const tokenBytes = tokenizer?.tokenBytes
-    const peakFlops = await hooks.peakFlops?.(settings, device === 'cpu' ? 'cpu' : 'cuda')
+    const peakFlops = await hooks.peakFlops?.(settings, chosen.device === 'cpu' ? 'cpu' : 'cuda')
     const outcome = await runLoop({ model, data, validation, settings, folder, state: checkpoint?.state, tokenBytes, ...hooks, peakFlops })
     return { ...outcome, folder, settings }
   } finally {

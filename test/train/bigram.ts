@@ -4,7 +4,8 @@
 import type { Batch } from '../../src/model/batch.ts'
 import type { ModelConfig } from '../../src/model/config.ts'
 import type { StateKind } from '../../src/model/optimizer.ts'
-import type { Parameter, StepOptions, Trainable } from '../../src/model/trainable.ts'
+import type { Parameter, Trainable } from '../../src/model/trainable.ts'
+import type { StepOptions } from '../../src/model/update.ts'
 import { randomUint32 } from '../../src/train/shuffle.ts'
 
 const adamw = { optimizer: 'adamw', rateFactor: 1, states: ['moment1', 'moment2'] } as const
@@ -28,6 +29,7 @@ export function bigramModel(config: ModelConfig, vocabularySize: number, seed = 
     if (!found) throw new RangeError(`no parameter ${name}`)
     return found
   }
+  let losses = 0
   const probabilities = new Float64Array(vocabularySize)
 
   /** Sum of losses; gradients of sum/denominator where one is given. */
@@ -72,19 +74,29 @@ export function bigramModel(config: ModelConfig, vocabularySize: number, seed = 
       const { lossSum, targets } = pass(batch)
       return { loss: lossSum / targets, targets }
     },
-    accumulate: pass,
+    accumulate: (batch, denominator) => {
+      const result = pass(batch, denominator)
+      losses += result.lossSum
+      return result
+    },
+    backpropagate: (batch, denominator) => {
+      losses += pass(batch, denominator).lossSum
+    },
     step: (options) => {
+      const lossSum = losses
+      losses = 0
+      const { lossScale = 1 } = options
       let squares = 0
       for (const { name } of parameters) for (const gradient of tensor('gradient', name)) squares += gradient * gradient
-      const gradientNorm = Math.sqrt(squares)
+      const gradientNorm = Math.sqrt(squares) / lossScale
       if (!(gradientNorm <= (options.largestNorm ?? Number.MAX_VALUE))) {
         discard()
-        return { gradientNorm, isSkipped: true }
+        return { lossSum, gradientNorm, isSkipped: true, reason: 'norm' }
       }
-      const scale = Math.min(1, options.maxNorm / gradientNorm)
+      const scale = Math.min(1, options.maxNorm / gradientNorm) / lossScale
       for (const { name, decays } of parameters)
         adamW(tensor('weights', name), tensor('gradient', name), tensor('moment1', name), tensor('moment2', name), scale, decays, options)
-      return { gradientNorm, isSkipped: false }
+      return { lossSum, gradientNorm, isSkipped: false }
     },
     read: (kind, name) => tensor(kind, name).slice(),
     write: (kind, name, values) => tensor(kind, name).set(values),

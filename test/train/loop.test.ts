@@ -156,15 +156,15 @@ test('a model folder and a checkpoint folder both open the checkpoint, another f
   assert.equal((await openCheckpoint(join(folder.path, 'step-20'))).state.step, 20)
 })
 
-/** A model whose loss is no number in some of its passes, counted from 1. */
-function failing(isBad: (pass: number) => boolean): Trainable {
+/** A model whose loss is no number in some of its steps, counted from 1. */
+function failing(isBad: (step: number) => boolean): Trainable {
   const model = bigramModel(tinyConfig(VOCABULARY), VOCABULARY)
-  let passes = 0
-  const accumulate: Trainable['accumulate'] = (...args) => {
-    const result = model.accumulate(...args)
-    return isBad(++passes) ? { ...result, lossSum: Number.NaN } : result
+  let steps = 0
+  const step: Trainable['step'] = (options) => {
+    const outcome = model.step(isBad(++steps) ? { ...options, largestNorm: -1 } : options)
+    return outcome.isSkipped ? { ...outcome, lossSum: Number.NaN, gradientNorm: Number.NaN, reason: 'loss' } : outcome
   }
-  return { ...model, accumulate }
+  return { ...model, step }
 }
 
 test('a step whose loss is not a number changes nothing, and is counted and said', async () => {
@@ -225,7 +225,7 @@ async function leftOutAt90(factor: number, asked: SettingOptions): Promise<numbe
   let steps = 0
   const spiking: Trainable = {
     ...model,
-    accumulate: (batch, denominator) => model.accumulate(batch, ++steps === 90 ? denominator / factor : denominator),
+    backpropagate: (batch, denominator) => model.backpropagate(batch, ++steps === 90 ? denominator / factor : denominator),
   }
   const onReport = (report: TrainReport) => {
     if (report.event === 'skip') skipped.push(report.step)

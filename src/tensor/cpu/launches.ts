@@ -1,7 +1,7 @@
 // How the CPU device runs each record: which WASM kernels, with which arguments, cut into how many blocks. The cut depends on
 // shapes alone, and no two blocks write the same float, so the results have the same bits for any number of threads.
 
-import type { KernelName, OpRecord } from '../graph.ts'
+import { type KernelName, noKernel, type OpRecord } from '../graph.ts'
 import { NEWTON_SCHULZ, NEWTON_SCHULZ_STEPS } from '../muon.ts'
 import { elements, rowCount, rowLength } from '../shape.ts'
 import type { Attributes, Tensor } from '../tensor.ts'
@@ -326,9 +326,11 @@ const lowerings: Readonly<Record<KernelName, (record: OpRecord, at: Where) => La
   head_loss_backward: (record, at) => headLoss(record, true, at),
 
   // one parameter does not depend on another: these join the parameter before
-  square_sum: ({ reads: { x }, writes: { partials } }, at) => [
-    joined(elementwise('squareSum', [at(x), at(partials), elements(x.shape)], elements(x.shape))),
+  square_sum: ({ reads: { x }, writes: { partials }, attributes: { offset } }, at) => [
+    joined(elementwise('squareSum', [at(x), at(partials) + offset * 8, elements(x.shape)], elements(x.shape))),
   ],
+  loss_sum: noKernel,
+  gate: noKernel,
   adamw: ({ reads: { hyper }, writes, attributes: { decays } }, at) => {
     const { parameter, gradient, first, second } = writes
     const n = elements(parameter.shape)

@@ -15,7 +15,7 @@ export interface CublasLt {
 }
 
 /** cudaDataType. */
-const types: Readonly<Record<ElementType, number>> = { f32: 0, bf16: 14 }
+const types: Readonly<Record<ElementType, number>> = { f32: 0, f16: 2, bf16: 14 }
 const COMPUTE_F32 = 68
 const TRANSPOSE_A = 3
 const TRANSPOSE_B = 4

@@ -3,16 +3,17 @@
 
 import type { Tensor } from '../tensor.ts'
 
-/** f32: everything in f32. bf16: activations and what products read in bf16; sums, losses, weights and moments in f32. */
-export type Precision = 'f32' | 'bf16'
+/** f32: everything in f32. bf16, f16: activations and what products read in these; sums, losses, weights and moments in f32. */
+export const precisions = ['f32', 'bf16', 'f16'] as const
+export type Precision = (typeof precisions)[number]
 
 /** f64 and i32 are never operands of products. */
-export type ElementType = 'f32' | 'bf16'
+export type ElementType = Precision
 
 /** Where an operand begins. Offsets are in bytes of the type that lies there. */
 export type Operand =
   | { readonly kind: 'tensor'; readonly tensor: Tensor; readonly offsetBytes: number }
-  /** The bf16 copy of a tensor that is kept in f32. */
+  /** The copy in bf16 or f16 of a tensor that is kept in f32. */
   | { readonly kind: 'copy'; readonly tensor: Tensor; readonly offsetBytes: number }
   /** Memory that means nothing before and after a record; one for all of a stream. */
   | { readonly kind: 'workspace'; readonly offsetBytes: number; readonly bytes: number }

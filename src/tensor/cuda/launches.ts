@@ -40,7 +40,7 @@ export interface Lowering {
   readonly precision: Precision
   /** What each tensor's elements are. i32 tensors count as f32 here: four bytes. */
   typeOf(tensor: Tensor): ElementType
-  /** Tensors kept in f32 of which products read a bf16 copy. */
+  /** Tensors kept in f32 of which products read a copy in the precision. */
   readonly copies: ReadonlySet<Tensor>
   launchesOf(record: OpRecord): Launch[]
   /** Brings the copy of a tensor up to date after it was written from outside. */
@@ -57,7 +57,7 @@ export interface Lowering {
 export function createLowering(records: readonly OpRecord[], precision: Precision): Lowering {
   const full = fullTensors(records)
   const typeOf = (tensor: Tensor): ElementType =>
-    precision === 'bf16' && tensor.role === 'activation' && tensor.dtype === 'f32' && !full.has(storageOf(tensor)) ? 'bf16' : 'f32'
+    tensor.role === 'activation' && tensor.dtype === 'f32' && !full.has(storageOf(tensor)) ? precision : 'f32'
   const copies = new Set<Tensor>()
   const context: Context = { precision, typeOf, copies }
   let workspaceBytes = 0
@@ -83,7 +83,7 @@ interface Context {
   readonly copies: ReadonlySet<Tensor>
 }
 
-export const elementBytes = (type: ElementType) => (type === 'bf16' ? 2 : 4)
+export const elementBytes = (type: ElementType) => (type === 'f32' ? 4 : 2)
 
 function operandsOf(launch: Launch): Operand[] {
   if (launch.kind === 'fill') return [launch.operand]
@@ -143,8 +143,8 @@ function workspace(...counts: readonly number[]): Operand[] {
 /** An activation, or whatever else a kernel reads as one. */
 function act(tensor: Tensor, context: Context, offsetElements = 0): Operand {
   const type = context.typeOf(tensor)
-  if (context.precision === 'bf16' && type !== 'bf16')
-    throw new SluiceError('SLUICE_CUDA_PRECISION', `${tensor.name} is kept in f32, and is read or written as an activation in bf16`, {
+  if (type !== context.precision)
+    throw new SluiceError('SLUICE_CUDA_PRECISION', `${tensor.name} is kept in f32, and is read or written as an activation in ${type}`, {
       fix: 'train this model in f32',
     })
   return { kind: 'tensor', tensor, offsetBytes: offsetElements * elementBytes(type) }
@@ -153,11 +153,9 @@ function act(tensor: Tensor, context: Context, offsetElements = 0): Operand {
 const optionalAct = (tensor: Tensor | undefined, context: Context): Argument => (tensor ? act(tensor, context) : none)
 
 function matrix(tensor: Tensor, stride: number, { precision, typeOf }: Context, { isTransposed = false, offsetElements = 0 } = {}): Matrix {
-  const isCopied = precision === 'bf16' && typeOf(tensor) !== 'bf16'
-  const type: ElementType = precision
   return {
-    operand: { kind: isCopied ? 'copy' : 'tensor', tensor, offsetBytes: offsetElements * elementBytes(type) },
-    type,
+    operand: { kind: typeOf(tensor) === precision ? 'tensor' : 'copy', tensor, offsetBytes: offsetElements * elementBytes(precision) },
+    type: precision,
     stride,
     isTransposed,
   }
@@ -276,7 +274,7 @@ function normBackward(record: OpRecord, context: Context): Launch[] {
 
 function embedding({ reads: { ids, w }, writes: { y } }: OpRecord, context: Context): Launch[] {
   const N = elements(ids.shape)
-  const name = context.typeOf(w) === 'bf16' ? 'embedding_rows' : 'embedding'
+  const name = context.typeOf(w) === 'f32' ? 'embedding' : 'embedding_rows'
   return [rowwise(name, N, [whole(ids), whole(w), act(y, context), int(N), int(rowLength(w.shape))])]
 }
 
@@ -290,7 +288,7 @@ function embeddingBackward(record: OpRecord, context: Context): Launch[] {
   return [
     ...(record.adds.includes('dw') ? [] : [clear]),
     kernel('rows', 'embedding_order', blocksOf(N, THREADS), [whole(ids), order, int(N)]),
-    kernel('rows', type === 'bf16' ? 'embedding_rows_backward' : 'embedding_backward', N, [
+    kernel('rows', type === 'f32' ? 'embedding_backward' : 'embedding_rows_backward', N, [
       ...[whole(ids), order, act(dy, context), whole(dw)],
       ...[int(N), int(rowLength(dw.shape))],
     ]),
@@ -367,7 +365,7 @@ function checkHeadSize({ attributes: { headSize } }: OpRecord): void {
 }
 
 function flashOf({ reads: { bias }, attributes: { headSize, softcap } }: OpRecord, { precision }: Context): string | undefined {
-  if (precision !== 'bf16' || !FLASH_HEAD_SIZES.some((size) => size === headSize)) return undefined
+  if (precision === 'f32' || !FLASH_HEAD_SIZES.some((size) => size === headSize)) return undefined
   return flashModule(headSize, bias !== undefined || softcap > 0)
 }
 
@@ -652,30 +650,41 @@ const lowerings: Readonly<Record<KernelName, (record: OpRecord, context: Context
   head_loss: (record, context) => headLoss(record, false, context),
   head_loss_backward: (record, context) => headLoss(record, true, context),
 
-  square_sum: ({ reads: { x }, writes: { partials } }) => {
+  square_sum: ({ reads: { x }, writes: { partials }, attributes: { offset } }) => {
     const n = elements(x.shape)
-    return [kernel('elements', 'square_sum', blocksOf(n, ELEMENTS_PER_BLOCK), [whole(x), whole(partials), int(n), int(ELEMENTS_PER_BLOCK)])]
+    const own: Operand = { kind: 'tensor', tensor: partials, offsetBytes: offset * 8 }
+    return [kernel('elements', 'square_sum', blocksOf(n, ELEMENTS_PER_BLOCK), [whole(x), own, int(n), int(ELEMENTS_PER_BLOCK)])]
   },
-  adamw: ({ reads: { hyper }, writes, attributes: { decays } }, { copies }) => {
+  loss_sum: ({ reads: { losses }, writes: { sum } }) => [
+    kernel('elements', 'loss_sum', 1, [whole(losses), whole(sum), int(elements(losses.shape))]),
+  ],
+  gate: ({ reads: { squares, limits }, writes: { sum, gate, report } }) => {
+    const parts = int(elements(squares.shape) / 2)
+    return [kernel('elements', 'gate', 1, [whole(squares), parts, whole(sum), whole(limits), whole(gate), whole(report)])]
+  },
+  adamw: ({ reads: { hyper, gate }, writes, attributes: { decays } }, { copies }) => {
     const { parameter, gradient, first, second } = writes
     const n = elements(parameter.shape)
     const copy = copies.has(parameter) ? copyOf(parameter) : none
     return [
-      elementwise('adamw', n, [whole(parameter), whole(gradient), whole(first), whole(second), copy, int(n), int(decays), whole(hyper)]),
+      elementwise('adamw', n, [
+        ...[whole(parameter), whole(gradient), whole(first), whole(second), copy],
+        ...[int(n), int(decays), whole(hyper), optional(gate)],
+      ]),
     ]
   },
-  muon_momentum: ({ reads: { hyper }, writes: { gradient, momentum, x } }) => {
+  muon_momentum: ({ reads: { hyper, gate }, writes: { gradient, momentum, x } }) => {
     const n = elements(gradient.shape)
-    return [elementwise('muon_momentum', n, [whole(gradient), whole(momentum), whole(x), int(n), whole(hyper)])]
+    return [elementwise('muon_momentum', n, [whole(gradient), whole(momentum), whole(x), int(n), whole(hyper), optional(gate)])]
   },
   orthogonalize,
-  muon_update: ({ reads: { hyper, x }, writes: { parameter }, attributes: { decays } }, { copies }) => {
+  muon_update: ({ reads: { hyper, x, gate }, writes: { parameter }, attributes: { decays } }, { copies }) => {
     const n = elements(parameter.shape)
     const copy = copies.has(parameter) ? copyOf(parameter) : none
-    return [elementwise('muon_update', n, [whole(parameter), whole(x), copy, int(n), int(decays), whole(hyper)])]
+    return [elementwise('muon_update', n, [whole(parameter), whole(x), copy, int(n), int(decays), whole(hyper), optional(gate)])]
   },
-  average: ({ reads: { hyper, parameter }, writes }) => {
+  average: ({ reads: { hyper, parameter, gate }, writes }) => {
     const n = elements(parameter.shape)
-    return [elementwise('average', n, [whole(parameter), whole(writes.average), int(n), whole(hyper)])]
+    return [elementwise('average', n, [whole(parameter), whole(writes.average), int(n), whole(hyper), optional(gate)])]
   },
 }

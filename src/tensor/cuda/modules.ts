@@ -2,7 +2,7 @@
 // emulator of the tests includes the same.
 
 import { readFileSync } from 'node:fs'
-import type { Precision } from './launch.ts'
+import { type Precision, precisions } from './launch.ts'
 
 export interface Module {
   readonly name: string
@@ -13,20 +13,18 @@ export interface Module {
   readonly precisions: readonly Precision[]
 }
 
-const both: readonly Precision[] = ['f32', 'bf16']
-
 /** Heads that the tensor cores' kernels are made for. */
 export const FLASH_HEAD_SIZES = [64, 128] as const
 
 export const modules: readonly Module[] = [
-  ...['elements', 'rows', 'loss', 'attention'].map((name): Module => ({ name, file: name, defines: {}, precisions: both })),
+  ...['elements', 'rows', 'loss', 'attention'].map((name): Module => ({ name, file: name, defines: {}, precisions })),
   ...FLASH_HEAD_SIZES.flatMap((size) =>
     [0, 1].map(
       (extras): Module => ({
         name: flashModule(size, extras === 1),
         file: 'flash',
         defines: { HEAD_SIZE: String(size), EXTRAS: String(extras) },
-        precisions: ['bf16'],
+        precisions: ['bf16', 'f16'],
       }),
     ),
   ),
@@ -45,7 +43,7 @@ export function sourceOf(module: Module): string {
 
 /** Definitions, as `-Dname=value`. */
 export function definitionsOf(module: Module, precision: Precision): string[] {
-  const all = { ACT: precision === 'bf16' ? 'bf16' : 'float', ...module.defines }
+  const all = { ACT: precision === 'f32' ? 'float' : 'half', F16: precision === 'f16' ? '1' : '0', ...module.defines }
   return Object.entries(all).map(([name, value]) => `-D${name}=${value}`)
 }
 

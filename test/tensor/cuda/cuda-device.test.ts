@@ -37,15 +37,15 @@ interface Trained {
 }
 
 /** Three steps, of two passes each. */
-async function train(config: ModelConfig, device: 'cpu' | CudaOptions): Promise<Trained> {
+async function train(config: ModelConfig, device: 'cpu' | CudaOptions, lossScale = 1): Promise<Trained> {
   const model = await createTrainable(config, { rows: 2, length: 11, threads: 1, seed: 5, device })
   try {
     const all = (kind: 'weights' | 'moment1') => Float64Array.from(model.parameters.flatMap(({ name }) => [...model.read(kind, name)]))
     const figures: number[] = []
     let moments = new Float64Array()
     for (const step of [1, 2, 3]) {
-      for (const pass of [0, 1]) figures.push(model.accumulate(noiseBatch(2, 11, 37, 2 * step + pass), 44).lossSum)
-      figures.push(model.step({ ...adamw, step }).gradientNorm)
+      for (const pass of [0, 1]) figures.push(model.accumulate(noiseBatch(2, 11, 37, 2 * step + pass), 44 / lossScale).lossSum)
+      figures.push(model.step({ ...adamw, step, lossScale }).gradientNorm)
       if (step === 1) moments = all('moment1')
     }
     figures.push(model.evaluate(noiseBatch(2, 11, 37, 99)).loss)
@@ -60,16 +60,18 @@ for (const [name, config] of Object.entries({ llama, gpt2 }))
     ['f32', { figures: 1e-5, weights: 1e-5, moments: 1e-5 }],
     // AdamW's first updates have the size of the rate whatever the gradient's, rounding errors of small ones too
     ['bf16', { figures: 5e-3, weights: 1e-2, moments: 5e-3 }],
+    ['f16', { figures: 1e-3, weights: 5e-3, moments: 1e-3 }],
   ] as const)
     test(`three steps of a ${name} decoder in ${precision} follow the CPU's, twice with the same bits`, { skip: noCuda }, async () => {
       const expected = await train(config, 'cpu')
-      const once = await train(config, cudaOptions(precision))
+      const lossScale = precision === 'f16' ? 1024 : 1
+      const once = await train(config, cudaOptions(precision), lossScale)
       for (const kind of ['figures', 'weights', 'moments'] as const) {
         const error = relativeError(once[kind], expected[kind])
         if (process.env.SHOW_ERRORS) console.log(name, precision, kind, error.toExponential(1))
         assert.ok(error < tolerances[kind], `${kind} are off by ${error}`)
       }
-      assert.deepEqual(await train(config, cudaOptions(precision)), once)
+      assert.deepEqual(await train(config, cudaOptions(precision), lossScale), once)
     })
 
 /** Loss, gradient's norm and loss afterwards, of one step. */

@@ -12,18 +12,46 @@ import { emulatorOf } from './emulator.ts'
 
 const bits = new DataView(new ArrayBuffer(8))
 
-export function toBf16(value: number): number {
-  bits.setFloat32(0, value)
-  const word = bits.getUint32(0)
-  return Number.isNaN(value) ? 0x7fff : ((word + 0x7fff + ((word >>> 16) & 1)) >>> 16) & 0xffff
+/** How the halves of a precision are kept, as 16 bits. */
+interface Half {
+  to(value: number): number
+  from(half: number): number
 }
 
-export function fromBf16(half: number): number {
-  bits.setUint32(0, (half << 16) >>> 0)
-  return bits.getFloat32(0)
+const halves: Readonly<Record<'bf16' | 'f16', Half>> = {
+  bf16: {
+    to(value) {
+      bits.setFloat32(0, value)
+      const word = bits.getUint32(0)
+      return Number.isNaN(value) ? 0x7fff : ((word + 0x7fff + ((word >>> 16) & 1)) >>> 16) & 0xffff
+    },
+    from(half) {
+      bits.setUint32(0, (half << 16) >>> 0)
+      return bits.getFloat32(0)
+    },
+  },
+  f16: {
+    to(value) {
+      bits.setFloat16(0, value)
+      return bits.getUint16(0)
+    },
+    from(half) {
+      bits.setUint16(0, half)
+      return bits.getFloat16(0)
+    },
+  },
 }
 
-export const roundBf16 = (values: Float32Array): Float32Array => values.map((value) => fromBf16(toBf16(value)))
+export function fromHalves(type: 'bf16' | 'f16', stored: Uint16Array): Float32Array {
+  return Float32Array.from(stored, halves[type].from)
+}
+
+/** To what the precision can hold. */
+export function rounded(values: Float32Array, precision: Precision): Float32Array {
+  if (precision === 'f32') return values
+  const { to, from } = halves[precision]
+  return values.map((value) => from(to(value)))
+}
 
 /** No kernel may write here: between any two tensors, and filled with a pattern. */
 const GUARD_BYTES = 256
@@ -109,7 +137,7 @@ function runKernel(launch: KernelLaunch, memory: Memory, precision: Precision): 
 function readMatrix({ operand, type, stride, isTransposed }: Matrix, rows: number, columns: number, memory: Memory): Float64Array {
   const count = isTransposed ? (columns - 1) * stride + rows : (rows - 1) * stride + columns
   const offset = memory.offsetOf(operand)
-  const stored = type === 'bf16' ? Float32Array.from(memory.halves(offset, count), fromBf16) : memory.floats(offset, count)
+  const stored = type === 'f32' ? memory.floats(offset, count) : fromHalves(type, memory.halves(offset, count))
   const values = new Float64Array(rows * columns)
   for (let i = 0; i < rows; i++)
     for (let j = 0; j < columns; j++) values[i * columns + j] = stored[isTransposed ? j * stride + i : i * stride + j]
@@ -126,8 +154,8 @@ function runProduct({ M, N, K, a, b, c, beta, bias }: ProductLaunch, memory: Mem
   for (let i = 0; i < M; i++)
     for (let j = 0; j < N; j++) {
       const value = sums[i * N + j] + (added ? added[j] : 0)
-      if (c.type === 'bf16') memory.halves(offset, M * c.stride)[i * c.stride + j] = toBf16(value)
-      else memory.floats(offset, M * c.stride)[i * c.stride + j] = value
+      if (c.type === 'f32') memory.floats(offset, M * c.stride)[i * c.stride + j] = value
+      else memory.halves(offset, M * c.stride)[i * c.stride + j] = halves[c.type].to(value)
     }
 }
 
@@ -148,7 +176,7 @@ export function completed(graph: Graph, inputs: Inputs, precision: Precision): I
     const count = elements(tensor.shape)
     const free = tensor.role === 'gradient' ? new Float32Array(count) : noise(count, tensor.id + 1)
     const values = inputs.get(tensor) ?? (tensor.dtype === 'i32' ? new Int32Array(count) : free)
-    all.set(tensor, values instanceof Float32Array && precision === 'bf16' ? roundBf16(values) : values)
+    all.set(tensor, values instanceof Float32Array ? rounded(values, precision) : values)
   }
   return all
 }
@@ -168,9 +196,8 @@ export function runEmulated(graph: Graph, records: readonly OpRecord[], inputs: 
     values(tensor) {
       const offset = memory.offsetOf({ kind: 'tensor', tensor, offsetBytes: 0 })
       const count = elements(tensor.shape)
-      return lowering.typeOf(tensor) === 'bf16'
-        ? Float32Array.from(memory.halves(offset, count), fromBf16)
-        : memory.floats(offset, count).slice()
+      const type = lowering.typeOf(tensor)
+      return type === 'f32' ? memory.floats(offset, count).slice() : fromHalves(type, memory.halves(offset, count))
     },
   }
 }
@@ -186,5 +213,5 @@ export function relativeError(a: ArrayLike<number>, b: ArrayLike<number>): numbe
   return difference === 0 ? 0 : Math.sqrt(difference / Math.max(size, 1e-30))
 }
 
-/** Relative L2. A chain of bf16 results is rounded several times, each by up to 2^-9. */
-export const tolerance: Readonly<Record<Precision, number>> = { f32: 1e-5, bf16: 5e-3 }
+/** Relative L2. A chain of results is rounded several times, each by up to 2^-9 in bf16 and 2^-12 in f16. */
+export const tolerance: Readonly<Record<Precision, number>> = { f32: 1e-5, bf16: 5e-3, f16: 1e-3 }

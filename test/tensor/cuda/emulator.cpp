@@ -12,6 +12,7 @@
 #include <random>
 #include <utility>
 #include <vector>
+#include "halves.h"
 #if !defined(__x86_64__)
 #include <ucontext.h>
 #endif
@@ -222,13 +223,14 @@ static inline float bitsToFloat(unsigned bits) {
   return f;
 }
 static inline float exp2Fast(float x) { return exp2f(x); }
-static inline unsigned roundToBf16(float value) {
-  unsigned bits;
-  memcpy(&bits, &value, 4);
-  if (value != value) return 0x7fff;
-  return (bits + 0x7fff + (bits >> 16 & 1)) >> 16;
-}
-static inline unsigned pack(float low, float high) { return roundToBf16(low) | roundToBf16(high) << 16; }
+#if F16
+static inline float widen(unsigned bits) { return fromF16(bits & 0xffff); }
+static inline unsigned narrow(float value) { return toF16(value); }
+#else
+static inline float widen(unsigned bits) { return fromBf16(bits & 0xffff); }
+static inline unsigned narrow(float value) { return toBf16(value); }
+#endif
+static inline unsigned pack(float low, float high) { return narrow(low) | narrow(high) << 16; }
 
 static inline float exchange(float value, int from) {
   emulator::own()->value = value;
@@ -289,12 +291,12 @@ static inline void multiply(float *c, const unsigned *a, const unsigned *b) {
   memcpy(emulator::own()->b, b, 8);
   emulator::meetWarp();
   const emulator::Lane *all = emulator::lanes[emulator::current->warp];
-  auto half = [](unsigned bits, int k) { return bitsToFloat(k & 1 ? bits & 0xffff0000u : bits << 16); };
+  auto factor = [](unsigned bits, int k) { return widen(k & 1 ? bits >> 16 : bits); };
   for (int e = 0; e < 4; e++) {
     const int row = lane / 4, lower = e >> 1, column = lane % 4 * 2 + (e & 1);
     float sum = 0.f;
     for (int k = 0; k < 16; k++)
-      sum += half(all[row * 4 + k % 8 / 2].a[lower + (k >= 8 ? 2 : 0)], k) * half(all[column * 4 + k % 8 / 2].b[k >= 8], k);
+      sum += factor(all[row * 4 + k % 8 / 2].a[lower + (k >= 8 ? 2 : 0)], k) * factor(all[column * 4 + k % 8 / 2].b[k >= 8], k);
     c[e] += sum;
   }
   emulator::meetWarp();

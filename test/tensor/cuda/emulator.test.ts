@@ -32,6 +32,7 @@ function compile(text: string): ReturnType<typeof koffi.load> {
     const emulator = fileURLToPath(new URL('emulator.cpp', import.meta.url))
     const definitions = [
       '-DACT=float',
+      '-DF16=0',
       `-DSOURCE_COMMON="${common}"`,
       `-DSOURCE="${join(folder, 'kernel.cu')}"`,
       '-DENTRIES=ENTRY(mirror) ENTRY(stuck)',

@@ -8,7 +8,8 @@ import koffi from 'koffi'
 import type { KernelLaunch, Precision } from '../../../src/tensor/cuda/launch.ts'
 import { definitionsOf, kernelsOf, type Module, modules, sourceOf } from '../../../src/tensor/cuda/modules.ts'
 
-const source = new URL('emulator.cpp', import.meta.url)
+const sources = ['emulator.cpp', 'halves.h'].map((name) => new URL(name, import.meta.url))
+const [source] = sources
 const kernels = new URL('../../../kernels/cuda/', import.meta.url)
 const output = new URL('../../../build/emulator/', import.meta.url)
 
@@ -57,7 +58,7 @@ export function build(module: Module, precision: Precision): string {
   ]
   const flags = ['-O1', '-std=c++17', '-shared', '-fPIC', '-fvisibility=hidden', '-w', '-ffp-contract=off']
   const hash = createHash('sha256')
-    .update(JSON.stringify([flags, definitions, text, readFileSync(source, 'utf8')]))
+    .update(JSON.stringify([flags, definitions, text, ...sources.map((file) => readFileSync(file, 'utf8'))]))
     .digest('hex')
     .slice(0, 16)
   mkdirSync(output, { recursive: true })

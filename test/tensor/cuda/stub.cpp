@@ -9,6 +9,7 @@
 #include <functional>
 #include <string>
 #include <vector>
+#include "halves.h"
 
 #define API extern "C" __attribute__((visibility("default")))
 typedef uint64_t u64;
@@ -93,18 +94,15 @@ API int stubLose(int lost) { isLost = lost; return 0; }
 struct Layout { int type; u64 rows, columns; int64_t stride; };
 struct Descriptor { int transposeA = 0, transposeB = 0, epilogue = 1, biasType = 0; u64 bias = 0; };
 
+/** By cudaDataType: 0 f32, 2 f16, 14 bf16. */
 static float load(int type, u64 base, u64 index) {
   if (type == 0) return ((float *)base)[index];
-  const unsigned word = unsigned(((uint16_t *)base)[index]) << 16;
-  float value;
-  memcpy(&value, &word, 4);
-  return value;
+  const unsigned bits = ((uint16_t *)base)[index];
+  return type == 2 ? fromF16(bits) : fromBf16(bits);
 }
 static void store(int type, u64 base, u64 index, float value) {
-  if (type == 0) { ((float *)base)[index] = value; return; }
-  unsigned word;
-  memcpy(&word, &value, 4);
-  ((uint16_t *)base)[index] = value != value ? 0x7fff : (word + 0x7fff + (word >> 16 & 1)) >> 16;
+  if (type == 0) ((float *)base)[index] = value;
+  else ((uint16_t *)base)[index] = type == 2 ? toF16(value) : toBf16(value);
 }
 
 API size_t cublasLtGetVersion() { return 130000; }

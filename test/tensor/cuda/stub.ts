@@ -8,11 +8,11 @@ import type { CompileModule, CudaOptions } from '../../../src/tensor/cuda/cuda-d
 import type { Precision } from '../../../src/tensor/cuda/launch.ts'
 import { build } from './emulator.ts'
 
-const source = fileURLToPath(new URL('stub.cpp', import.meta.url))
+const [source, header] = ['stub.cpp', 'halves.h'].map((name) => fileURLToPath(new URL(name, import.meta.url)))
 const output = new URL('../../../build/emulator/', import.meta.url)
 
 export function buildStub(): string {
-  const hash = createHash('sha256').update(readFileSync(source)).digest('hex').slice(0, 16)
+  const hash = createHash('sha256').update(readFileSync(source)).update(readFileSync(header)).digest('hex').slice(0, 16)
   mkdirSync(output, { recursive: true })
   const library = fileURLToPath(new URL(`stub-${hash}.so`, output))
   if (!existsSync(library)) {

@@ -13,7 +13,7 @@ import { addresses, placeActivations, placePersistent } from '../../../src/tenso
 import { elements } from '../../../src/tensor/shape.ts'
 import type { Tensor } from '../../../src/tensor/tensor.ts'
 import { type Inputs, layOut, type Run, runOn } from '../harness.ts'
-import { completed, fromBf16, relativeError, runEmulated, tolerance } from './emulated.ts'
+import { completed, fromHalves, relativeError, runEmulated, tolerance } from './emulated.ts'
 import { noEmulator } from './emulator.ts'
 import { stubOptions } from './stub.ts'
 
@@ -60,9 +60,10 @@ function runOnDevice(graph: Graph, records: readonly OpRecord[], inputs: Inputs,
   return {
     values(tensor: Tensor) {
       const [start, count] = [at(tensor), elements(tensor.shape)]
-      return typeOf(tensor) === 'bf16'
-        ? Float32Array.from(new Uint16Array(all.buffer, start, count), fromBf16)
-        : new Float32Array(all.buffer, start, count).slice()
+      const type = typeOf(tensor)
+      return type === 'f32'
+        ? new Float32Array(all.buffer, start, count).slice()
+        : fromHalves(type, new Uint16Array(all.buffer, start, count))
     },
   }
 }

@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { createGate, lossSumRecord } from '../../../src/model/optimizer.ts'
 import { createLowering } from '../../../src/tensor/cuda/launches.ts'
 import { kernelsOf, modules, sourceOf } from '../../../src/tensor/cuda/modules.ts'
 import { Graph, type OpRecord } from '../../../src/tensor/graph.ts'
 import { muonFactor } from '../../../src/tensor/muon.ts'
 import * as ops from '../../../src/tensor/ops.ts'
+import type { Tensor } from '../../../src/tensor/tensor.ts'
 import { layOut, noise, runOn } from '../harness.ts'
 import { completed, relativeError } from './emulated.ts'
 import { assertCuda, noCuda, runCuda } from './under-test.ts'
@@ -118,6 +120,70 @@ test('a cache of keys and values serves queries past its first tokens', { skip: 
   ops.attentionCached(graph, graph.tensor('qkv', [6, 56], 'input'), { keys, values, position, bias }, shape)
   return assertCuda(graph, graph.records, new Map([[position, Int32Array.of(11, 27)]]), 'f32')
 })
+
+/** A parameter behind a gate: its gate, report, weights and gradient after one step of AdamW. */
+function gatedStep({ losses, limits, slope = 3 }: { losses: number[]; limits: number[]; slope?: number }) {
+  const graph = new Graph()
+  const gate = createGate(graph)
+  const [parameter, first, second, average] = ['w', 'm', 'v', 'mean'].map((name) => graph.tensor(name, [SIZE], 'moment'))
+  const gradient = graph.tensor('g', [SIZE], 'gradient')
+  const [loss, hyper] = [graph.tensor('losses', [losses.length], 'input'), graph.tensor('hyper', [12], 'input')]
+  const squares = graph.tensor('squares', [6], 'state')
+  const reads = { hyper, gate: gate.gate }
+  const records: OpRecord[] = [
+    lossSumRecord(loss, gate),
+    { ...nothing, kernel: 'square_sum', reads: { x: gradient }, writes: { partials: squares }, attributes: { offset: 1 } },
+    {
+      ...nothing,
+      kernel: 'gate',
+      reads: { squares, limits: gate.limits },
+      writes: { sum: gate.sum, gate: gate.gate, report: gate.report },
+    },
+    { ...nothing, kernel: 'adamw', reads, writes: { parameter, gradient, first, second }, attributes: { decays: 0 } },
+    { ...nothing, kernel: 'average', reads: { ...reads, parameter }, writes: { average } },
+  ]
+  const inputs = completed(
+    graph,
+    new Map<Tensor, Float32Array | Int32Array>([
+      [gate.limits, new Int32Array(Float64Array.from(limits).buffer)],
+      [gate.sum, new Float32Array(2)],
+      [squares, new Float32Array(Float64Array.of(9, 0, 0).buffer)],
+      [loss, Float32Array.from(losses)],
+      [gradient, new Float32Array(SIZE).fill(0).fill(slope, 0, 3)],
+      [hyper, Float32Array.of(0.01, 0.9, 0.95, 1e-8, 0, 1, 1, 1, 0.1, 0.05, 0, 0.5)],
+    ]),
+    'f32',
+  )
+  const run = runCuda(graph, records, inputs, 'f32')
+  const doubles = (tensor: Tensor) => [...new Float64Array(run.values(tensor).buffer)]
+  const isUnmoved = [parameter, first, second, average].every((tensor) => relativeError(run.values(tensor), inputs.get(tensor) ?? []) === 0)
+  return {
+    report: doubles(gate.report),
+    sum: doubles(gate.sum),
+    gate: [...run.values(gate.gate)],
+    isUnmoved,
+    gradient: run.values(gradient),
+  }
+}
+
+test('a gate lets a step through, clipped by the norm of all gradients and freed from the scale of the loss', { skip: noCuda }, () => {
+  // squares 9 and 3·3² of a loss that was multiplied with 2: a norm of 3, twice what it is clipped to
+  const { report, sum, gate, isUnmoved, gradient } = gatedStep({ losses: [1, 2, 3.5], limits: [2, 2, 4, 5, 1.5] })
+  assert.deepEqual([report, sum, gate, isUnmoved], [[6.5, 3, 0], [0], [0.25, 1], false])
+  assert.ok(gradient.every((value) => value === 0))
+})
+
+for (const [what, given, shut] of [
+  ['a loss too large', { losses: [9], limits: [2, 1, 4, 100, 1] }, 1],
+  ['a loss that is no number', { losses: [Number.NaN], limits: [2, 1, Number.MAX_VALUE, 100, 1] }, 1],
+  ['a norm too large', { losses: [1], limits: [2, 1, 4, 5, 1] }, 2],
+  ['a gradient that overflowed', { losses: [1], limits: [2, 1, 4, Number.MAX_VALUE, 1], slope: Infinity }, 2],
+] as const)
+  test(`a gate is shut by ${what}: weights and moments stay, gradients are dropped`, { skip: noCuda }, () => {
+    const { report, gate, isUnmoved, gradient } = gatedStep({ ...given, losses: [...given.losses], limits: [...given.limits] })
+    assert.deepEqual([report[2], gate[1], isUnmoved], [shut, 0, true])
+    assert.ok(gradient.every((value) => value === 0))
+  })
 
 test('in bf16, what is kept in f32 is not read as an activation', () => {
   const graph = new Graph()

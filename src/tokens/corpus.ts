@@ -3,7 +3,7 @@
 
 import { createHash } from 'node:crypto'
 import { existsSync } from 'node:fs'
-import { readdir, readFile, stat } from 'node:fs/promises'
+import { open, readdir, readFile, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import { parseTokensMetadata, TOKENIZER_FILE, type TokensMetadata } from '../../schemas/tokens.ts'
@@ -109,23 +109,32 @@ interface ShardInputs {
   readonly inputs: readonly { readonly name: string; readonly input: string | { readonly url: string } }[]
 }
 
+/** What to do about something that is no corpus. */
+const GIVE_SHARDS =
+  "give the folder of token shards that sluice run wrote, by a pipeline that ends in .pipe(tokenize()).to(parquetShards({ path: 'corpora/mine' }))"
+
 async function localShards(path: string): Promise<ShardInputs> {
   if (!existsSync(path))
-    throw new SluiceError('SLUICE_TRAIN_CORPUS_MISSING', 'there is no such corpus', {
-      where: { folder: path },
-      fix: 'give the folder that parquetShards wrote token shards to',
-    })
+    throw new SluiceError('SLUICE_TRAIN_CORPUS_MISSING', 'there is no such corpus', { where: { folder: path }, fix: GIVE_SHARDS })
   const isFolder = (await stat(path)).isDirectory()
   const folder = isFolder ? path : join(path, '..')
   const names = isFolder
     ? (await readdir(path)).filter((name) => name.endsWith('.parquet') && !name.startsWith('.')).sort()
     : [basename(path)]
   if (names.length === 0)
-    throw new SluiceError('SLUICE_TRAIN_CORPUS_EMPTY', 'no .parquet file in this folder', {
-      where: { folder },
-      fix: 'give the folder that parquetShards wrote token shards to',
+    throw new SluiceError('SLUICE_TRAIN_CORPUS_EMPTY', 'no .parquet file in this folder', { where: { folder }, fix: GIVE_SHARDS })
+  if (!isFolder && !path.endsWith('.parquet') && !(await beginsAsParquet(path)))
+    throw new SluiceError('SLUICE_TRAIN_SHARD_INVALID', `${names[0]} is no Parquet file: token shards are`, {
+      where: { file: path },
+      fix: GIVE_SHARDS,
     })
   return { folder, inputs: names.map((name) => ({ name, input: join(folder, name) })) }
+}
+
+async function beginsAsParquet(path: string): Promise<boolean> {
+  await using file = await open(path, 'r')
+  const { buffer, bytesRead } = await file.read(Buffer.alloc(4), 0, 4, 0)
+  return buffer.toString('latin1', 0, bytesRead) === 'PAR1'
 }
 
 async function remoteShards(url: string): Promise<ShardInputs> {
@@ -139,12 +148,7 @@ async function remoteShards(url: string): Promise<ShardInputs> {
 async function openShard(name: string, input: string | ByteSource): Promise<OpenShard> {
   const facts = await readParquetFacts(input)
   const metadata = parseTokensMetadata(facts.metadata)
-  if (!metadata)
-    throw invalid(
-      nameOf(input),
-      'it is Parquet, but not a shard of tokens',
-      'tokenize first: a pipeline that ends in .pipe(tokenize()).to(parquetShards())',
-    )
+  if (!metadata) throw invalid(nameOf(input), 'it is Parquet, but not a shard of tokens', GIVE_SHARDS)
   return { name, input, facts, metadata }
 }
 

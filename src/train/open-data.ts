@@ -1,9 +1,11 @@
 // What a run's inputs are: corpora of token shards, mixed by weight, or files of examples, which a tokenizer turns into tokens.
 
 import { existsSync } from 'node:fs'
+import { readdir, stat } from 'node:fs/promises'
 import { basename } from 'node:path'
 import { SluiceError } from '../core/errors.ts'
-import { openCorpus } from '../tokens/corpus.ts'
+import { isRemote } from '../io/inputs.ts'
+import { type Corpus, openCorpus } from '../tokens/corpus.ts'
 import { EXAMPLE_FILES, type ExampleOptions, openExamples } from './examples.ts'
 import { assertOneVocabulary, type MixedCorpus } from './mixture.ts'
 import { documentData, exampleData, type RunData } from './run-data.ts'
@@ -22,15 +24,25 @@ export interface TextTokenizer {
 }
 
 /** Whether these are texts with labels or targets, and not shards of tokens. */
-export function areExamples(paths: readonly string[], objective: Objective | undefined): boolean {
+export async function areExamples(paths: readonly string[], objective: Objective | undefined): Promise<boolean> {
   if (objective !== undefined) return objective === 'pairs' || objective === 'classify'
-  return paths.every((path) => EXAMPLE_FILES.some((ending) => ending !== '.parquet' && path.endsWith(ending)))
+  for (const path of paths) if (!isOfExamples(path) && !(await isFolderOfExamples(path))) return false
+  return true
+}
+
+/** By its name: a Parquet file may be either. */
+const isOfExamples = (name: string) => EXAMPLE_FILES.some((ending) => ending !== '.parquet' && name.endsWith(ending))
+
+async function isFolderOfExamples(path: string): Promise<boolean> {
+  if (isRemote(path) || !(await stat(path).catch(() => undefined))?.isDirectory()) return false
+  const names = await readdir(path)
+  return names.some(isOfExamples) && !names.some((name) => name.endsWith('.parquet'))
 }
 
 /**
  * Corpora from `path` or `path=weight`; without weights, each has its tokens.
  *
- * @throws SluiceError `SLUICE_TRAIN_OPTIONS` where some have a weight and others none, `SLUICE_TRAIN_VOCABULARIES`, and those of `openCorpus`
+ * @throws SluiceError `SLUICE_TRAIN_OPTIONS` where some have a weight and others none, or one holds examples, `SLUICE_TRAIN_VOCABULARIES`, and those of `openCorpus`
  */
 export async function openMixture(inputs: readonly string[]): Promise<{ corpora: MixedCorpus[]; paths: string[] }> {
   const named = inputs.map(parseInput)
@@ -41,11 +53,18 @@ export async function openMixture(inputs: readonly string[]): Promise<{ corpora:
     })
   const corpora: MixedCorpus[] = []
   for (const { path, weight } of named) {
-    const corpus = await openCorpus(path)
+    const corpus = await openShards(path)
     corpora.push({ corpus, weight: weight ?? corpus.tokens })
   }
   assertOneVocabulary(corpora)
   return { corpora, paths: named.map(({ path }) => path) }
+}
+
+async function openShards(path: string): Promise<Corpus> {
+  if (!isOfExamples(path)) return await openCorpus(path)
+  throw new SluiceError('SLUICE_TRAIN_OPTIONS', `${path} holds examples, token shards are wanted here`, {
+    fix: 'train on the shards first, and on the examples alone afterwards: sluice train examples.jsonl --init <folder of that run>',
+  })
 }
 
 function parseInput(input: string): { path: string; weight?: number } {
@@ -63,7 +82,7 @@ export async function openDocumentData(
   validation: string | undefined,
 ): Promise<RunData> {
   if (validation === undefined) return documentData(corpora, { paths })
-  const heldOut = await openCorpus(validation)
+  const heldOut = await openShards(validation)
   assertOneVocabulary([...corpora, { corpus: heldOut, weight: 1 }])
   return documentData(corpora, { paths, validation: heldOut })
 }

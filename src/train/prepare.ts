@@ -23,7 +23,7 @@ export interface Prepared {
 export async function prepare(options: ParsedOptions, hooks: TrainHooks): Promise<Prepared> {
   const inputs = inputsOf(options.shards)
   const start = options.init === undefined ? undefined : await openStart(options.init)
-  return areExamples(inputs, options.objective)
+  return (await areExamples(inputs, options.objective))
     ? await prepareExamples(inputs, options, start, hooks)
     : await prepareDocuments(inputs, options, start, hooks)
 }

@@ -176,6 +176,23 @@ test('a run that is refused leaves nothing behind', async () => {
   assert.match(stderr, /SLUICE_FOLDER_REFUSED/)
 })
 
+test('what is no corpus is named, with what is wanted in its place', async () => {
+  const examples = join(folder.path, 'examples.jsonl')
+  await writeFile(examples, '{"text": "x", "label": "a"}\n')
+  const notes = join(folder.path, 'notes.txt')
+  await writeFile(notes, 'texts')
+  const cases: [words: string[], advice: RegExp][] = [
+    [[notes], /notes\.txt is no Parquet file.*SLUICE_TRAIN_SHARD_INVALID[\s\S]*sluice run[\s\S]*parquetShards/],
+    [[shards, examples], /examples\.jsonl holds examples[\s\S]*--init/],
+    [[shards, '--validation', examples], /examples\.jsonl holds examples/],
+  ]
+  for (const [words, advice] of cases) assert.match((await sluice(['train', ...words])).stderr, advice)
+  const inFolder = join(folder.path, 'examples')
+  await mkdir(inFolder)
+  await writeFile(join(inFolder, 'a.jsonl'), '{"text": "x", "label": "a"}\n{"text": "y", "label": "b"}\n')
+  assert.match((await sluice(['train', inFolder])).stderr, /SLUICE_TRAIN_TOKENIZER/) // read as examples
+})
+
 test('mistakes end with advice, never with a stack', async () => {
   const cases: [words: string[], code: number, advice: RegExp][] = [
     [['train', join(folder.path, 'nowhere')], 1, /SLUICE_TRAIN_CORPUS_MISSING/],

@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import fc from 'fast-check'
+import { isAvailable } from '../../src/tensor/cpu/native/tier.ts'
 import { Graph } from '../../src/tensor/graph.ts'
 import * as ops from '../../src/tensor/ops.ts'
 import type { Tensor } from '../../src/tensor/tensor.ts'
@@ -137,4 +139,43 @@ test('queries that see nothing have no output and give no gradient', async () =>
   const run = await runOn('cpu', graph, layOut(graph, records), inputs)
   assert.ok(run.values(y).every((value) => value === 0))
   for (const gradient of gradients.values()) assert.ok(run.values(gradient).every((value) => value === 0))
+})
+
+const headSize = fc.oneof(fc.constantFrom(32, 64), fc.integer({ min: 1, max: 130 }))
+const length = fc.oneof(fc.integer({ min: 2, max: 70 }), fc.integer({ min: 2, max: 300 }))
+const heads = fc.constantFrom({ heads: 1, kvHeads: 1 }, { heads: 2, kvHeads: 2 }, { heads: 4, kvHeads: 2 }, { heads: 3, kvHeads: 1 })
+const rows = fc.integer({ min: 1, max: 2 })
+const selfShape = fc
+  .record({
+    rows,
+    heads,
+    length,
+    headSize,
+    boundary: fc.nat(1000),
+    causal: fc.boolean(),
+    window: fc.oneof(fc.constant(0), fc.integer({ min: 1, max: 90 })),
+  })
+  .map(({ heads, boundary, ...shape }) => selfCase({ ...shape, ...heads, boundary: boundary % shape.length }))
+const crossShape = fc
+  .record({ rows, heads, length, keyLength: fc.integer({ min: 1, max: 150 }), headSize })
+  .map(({ heads, ...shape }) => crossCase({ ...shape, ...heads }))
+
+test('avx512: attention of all shapes and its gradients are those of WASM, up to the order of sums', {
+  skip: isAvailable('avx512') ? false : 'no avx512 here',
+}, async () => {
+  await fc.assert(
+    fc.asyncProperty(fc.oneof(selfShape, crossShape), async ({ graph, y, inputs }) => {
+      const { records, gradients } = withLoss(graph, y)
+      const laid = layOut(graph, records)
+      const [wasm, avx512] = [await runOn('cpu', graph, laid, inputs, 1, 'wasm'), await runOn('cpu', graph, laid, inputs, 1, 'avx512')]
+      for (const tensor of [y, ...gradients.values()]) {
+        // what cancels out keeps the rounding of what it was made of
+        const [values, expected] = [avx512.values(tensor), wasm.values(tensor)]
+        const largest = expected.reduce((most, value) => Math.max(most, Math.abs(value)), 1)
+        const error = values.reduce((most, value, i) => Math.max(most, Math.abs(value - expected[i])), 0) / largest
+        assert.ok(error < 2e-6, `${tensor.name} is off by ${error}`)
+      }
+    }),
+    { numRuns: 40 },
+  )
 })

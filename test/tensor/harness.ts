@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { cpuArenaStart, createCpuDevice } from '../../src/tensor/cpu/cpu-device.ts'
+import type { CpuTier } from '../../src/tensor/cpu/native/tier.ts'
 import type { Device } from '../../src/tensor/device.ts'
 import { differentiate } from '../../src/tensor/differentiate.ts'
 import type { Graph, OpRecord } from '../../src/tensor/graph.ts'
@@ -46,10 +47,19 @@ export function fill(device: Device, graph: Graph, at: (tensor: Tensor) => numbe
   }
 }
 
-/** What one tape leaves in every tensor, on the device that `make` makes. */
-export async function runOn(kind: 'cpu' | 'reference', graph: Graph, laid: Laid, inputs: Inputs, threads = 1): Promise<Run> {
+/** What one tape leaves in every tensor; the CPU device is of the best tier where none is named. */
+export async function runOn(
+  kind: 'cpu' | 'reference',
+  graph: Graph,
+  laid: Laid,
+  inputs: Inputs,
+  threads = 1,
+  tier?: CpuTier,
+): Promise<Run> {
   const device: Device =
-    kind === 'cpu' ? await createCpuDevice({ arenaBytes: laid.bytes, threads, records: laid.records }) : createReferenceDevice(laid.bytes)
+    kind === 'cpu'
+      ? await createCpuDevice({ arenaBytes: laid.bytes, threads, records: laid.records, tier })
+      : createReferenceDevice(laid.bytes)
   fill(device, graph, laid.at, inputs)
   device.run(device.compile(laid.records, laid.at))
   await device.dispose()

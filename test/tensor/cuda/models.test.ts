@@ -65,10 +65,27 @@ function inputOf(name: string, i: number): number {
   return /picked/i.test(name) ? (i * 5) % 24 : 0
 }
 
-const limits: Readonly<Record<Precision, { loss: number; gradient: number }>> = {
-  f32: { loss: 1e-6, gradient: 1e-5 },
-  bf16: { loss: 2e-3, gradient: 3e-2 },
-  f16: { loss: 5e-4, gradient: 4e-3 },
+interface Limits {
+  readonly loss: number
+  /** Of all gradients together. */
+  readonly whole: number
+  /** Of each parameter's. */
+  readonly gradient: number
+}
+
+const limits: Readonly<Record<Precision, Limits>> = {
+  f32: { loss: 1e-6, whole: 1e-6, gradient: 1e-5 },
+  bf16: { loss: 2e-3, whole: 5e-3, gradient: 1e-2 },
+  f16: { loss: 5e-4, whole: 1e-3, gradient: 2e-3 },
+}
+
+/**
+ * T5 begins with branches as large as what they are added to, so that each of ten roundings in a row counts in full. That it is
+ * rounding and nothing else shows in f16, which has three bits more and an eighth of the error here as elsewhere.
+ */
+const limitsOf = (name: string, precision: Precision): Limits => {
+  const { loss, whole, gradient } = limits[precision]
+  return name === 'an encoder-decoder' && precision !== 'f32' ? { loss, whole: 3 * whole, gradient: 3 * gradient } : limits[precision]
 }
 
 for (const [name, description] of Object.entries(models))
@@ -86,17 +103,21 @@ for (const [name, description] of Object.entries(models))
       const inputs = completed(graph, given, precision)
       const laid = layOut(graph, records)
       const [emulated, reference] = [runCuda(graph, records, inputs, precision), await runOn('reference', graph, laid, inputs)]
-      const { loss, gradient } = limits[precision]
+      const { loss, whole, gradient } = limitsOf(name, precision)
       const lossError = relativeError(emulated.values(losses), reference.values(losses))
       assert.ok(lossError < loss, `losses are off by ${lossError}`)
+      const all = (run: typeof emulated) => [...gradients.values()].flatMap((tensor) => [...run.values(tensor)])
+      const wholeError = relativeError(all(emulated), all(reference))
+      if (process.env.SHOW_ERRORS) console.log(precision, name, wholeError.toExponential(1))
+      assert.ok(wholeError < whole, `gradients are off by ${wholeError}`)
       for (const tensor of gradients.values()) {
         const error = relativeError(emulated.values(tensor), reference.values(tensor))
         if (process.env.SHOW_ERRORS) console.log(precision, tensor.name, error.toExponential(1))
         assert.ok(error < gradient, `${tensor.name} is off by ${error}`)
       }
       if (precision !== 'f32') return
-      const all = [...records, ...updateRecords]
-      const [moved, wanted] = [runCuda(graph, all, inputs, precision), await runOn('reference', graph, layOut(graph, all), inputs)]
+      const step = [...records, ...updateRecords]
+      const [moved, wanted] = [runCuda(graph, step, inputs, precision), await runOn('reference', graph, layOut(graph, step), inputs)]
       for (const tensor of weights) {
         const error = relativeError(moved.values(tensor), wanted.values(tensor))
         assert.ok(error < 1e-4, `${tensor.name} after the update is off by ${error}`)

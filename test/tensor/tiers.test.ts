@@ -6,13 +6,14 @@ import { after, before, test } from 'node:test'
 import fc from 'fast-check'
 import { createCpuDevice } from '../../src/tensor/cpu/cpu-device.ts'
 import { Assembler, r9, r11, rax, rcx, rdi, rsi } from '../../src/tensor/cpu/native/assembler.ts'
-import { type CpuTier, cpuTiers, hasBf16, isAvailable } from '../../src/tensor/cpu/native/tier.ts'
+import { type CpuTier, cpuTiers, hasBf16, isAvailable, isVectors } from '../../src/tensor/cpu/native/tier.ts'
 import type { Device } from '../../src/tensor/device.ts'
 import type { OpRecord } from '../../src/tensor/graph.ts'
 import type { Tensor } from '../../src/tensor/tensor.ts'
 import { noise } from './harness.ts'
+import { noiseOf, productsOf, resultsOn, size } from './products.ts'
 
-const tiers = cpuTiers.filter((tier) => tier !== 'wasm')
+const tiers = cpuTiers.filter(isVectors)
 
 const hex = (assembler: Assembler) => Buffer.from(assembler.finish()).toString('hex')
 
@@ -108,8 +109,6 @@ after(async () => {
   for (const device of devices.values()) await device.dispose()
 })
 
-const size = fc.oneof(fc.integer({ min: 4, max: 70 }), fc.integer({ min: 4, max: 700 }))
-
 for (const tier of tiers)
   test(`${tier}: products of all shapes and transposes, added and with a bias, have the bits of WASM`, {
     skip: isAvailable(tier) ? false : `no ${tier} here`,
@@ -123,28 +122,6 @@ for (const tier of tiers)
       { numRuns: 25 },
     )
   })
-
-/** A linear layer of N rows, forward and backward. */
-function productsOf(N: number, K: number, M: number, adds: boolean, isInOut: boolean) {
-  const shapes = { x: [N, K], w: isInOut ? [K, M] : [M, K], b: [M], y: [N, M], dx: [N, K], dw: isInOut ? [K, M] : [M, K], db: [M] }
-  const tensor = (name: keyof typeof shapes, id: number): Tensor => ({ id, name, shape: shapes[name], dtype: 'f32', role: 'state' })
-  const tensors = {
-    x: tensor('x', 0),
-    w: tensor('w', 1),
-    b: tensor('b', 2),
-    y: tensor('y', 3),
-    dx: tensor('dx', 4),
-    dw: tensor('dw', 5),
-    db: tensor('db', 6),
-  }
-  const { x, w, b, y, dx, dw, db } = tensors
-  const common = { adds: adds ? ['dx', 'dw'] : [], scratch: {}, attributes: { inOut: Number(isInOut) } }
-  const records: OpRecord[] = [
-    { kernel: 'linear', reads: { x, w, b }, writes: { y }, ...common },
-    { kernel: 'linear_backward', reads: { x, w, dy: y }, writes: { dx, dw, db }, ...common },
-  ]
-  return { tensors, records }
-}
 
 test('bf16: products are those of operands rounded to the nearest even, for any number of threads', {
   skip: hasBf16() ? false : 'no AVX-512 BF16 here',
@@ -191,37 +168,6 @@ test('bf16 is refused where the tier cannot multiply it', async () => {
     code: 'SLUICE_CPU_PRECISION',
   })
 })
-
-/** What the records leave in all tensors, which were noise before, the first of them after some given numbers. */
-function resultsOn(
-  device: Device | undefined,
-  tensors: readonly Tensor[],
-  records: readonly OpRecord[],
-  first: readonly number[] = [],
-): Float32Array[] {
-  if (!device) throw new RangeError('no such device')
-  let next = device.arenaStart
-  const places = new Map(
-    tensors.map((tensor) => {
-      const place = next
-      next += Math.ceil((4 * tensor.shape.reduce((product, n) => product * n, 1)) / 64) * 64
-      return [tensor, place]
-    }),
-  )
-  const at = (tensor: Tensor) => places.get(tensor) ?? 0
-  const length = (tensor: Tensor) => tensor.shape.reduce((product, n) => product * n, 1)
-  for (const tensor of tensors) {
-    const values = noise(length(tensor), tensor.id + 1)
-    if (tensor === tensors[0]) values.set(first)
-    device.upload(at(tensor), values)
-  }
-  device.run(device.compile(records, at))
-  return tensors.map((tensor) => {
-    const out = new Float32Array(length(tensor))
-    device.download(at(tensor), out)
-    return out
-  })
-}
 
 test('the tier can be chosen, and without native code it is WASM', () => {
   const script = `import { chooseTier } from ${JSON.stringify(new URL('../../src/tensor/cpu/native/tier.ts', import.meta.url).href)}
@@ -271,7 +217,12 @@ test('avx512: activations and gates are those of WASM, also far from 0, in gradi
       (kind, N, F, adds) => {
         const { tensors, records } = curvesOf(kind, N, F, adds)
         const special = [1e9, -1e9, 1e4, -1e4, 90, -90, 0, -0, Number.NaN, 1e-30]
-        const [wasm, mine] = ['wasm' as const, 'avx512' as const].map((name) => resultsOn(devices.get(name), tensors, records, special))
+        const inputOf = (tensor: Tensor) => {
+          const values = noiseOf(tensor)
+          if (tensor === tensors[0]) values.set(special)
+          return values
+        }
+        const [wasm, mine] = ['wasm' as const, 'avx512' as const].map((name) => resultsOn(devices.get(name), tensors, records, inputOf))
         mine.forEach((values, i) => {
           near(values, wasm[i])
         })

@@ -1,6 +1,7 @@
 // The CPU device: WASM kernels with relaxed SIMD over one shared memory, on the calling thread and threads − 1 workers; matrix
-// products by machine code where the machine has wider vectors (native/).
-// Results have the same bits for any number of threads on one machine; between machines relaxed_madd may or may not fuse.
+// products by machine code where the machine has wider vectors, or by the system's BLAS (native/).
+// Results have the same bits for any number of threads on one machine, but for the BLAS, whose blocks and whose order of sums
+// are not ours; between machines relaxed_madd may or may not fuse.
 
 import { once } from 'node:events'
 import { extname } from 'node:path'
@@ -12,10 +13,11 @@ import { elements, rowCount } from '../shape.ts'
 import type { Launch } from './launch.ts'
 import { launchesOf } from './launches.ts'
 import { nativeAttentionScratchBytes } from './native/attention.ts'
+import { accelerate, inColumns } from './native/blas.ts'
 import { nativeScratchFloats } from './native/gemm.ts'
 import type { Precision } from './native/gemm-code.ts'
 import { multiplierName, multipliers } from './native/multiplier.ts'
-import { type CpuTier, chooseTier, hasAmx, requirePrecision } from './native/tier.ts'
+import { type CpuTier, chooseTier, hasAmx, isVectors, requirePrecision } from './native/tier.ts'
 import { wasmTile } from './product.ts'
 import { CONTROL_WORDS, COUNT, FIRST, joinTeam, LAUNCH_WORDS, RUN, type TeamSetup, writeLaunches } from './team.ts'
 
@@ -43,6 +45,8 @@ export interface CpuDeviceOptions {
   readonly tier?: CpuTier
   /** What operands of matrix products are rounded to; default f32: as they are. */
   readonly precision?: Precision
+  /** Libraries where the tier accelerate looks for a BLAS; default: macOS's. */
+  readonly blas?: readonly string[]
 }
 
 export const cpuArenaStart = ARENA_START
@@ -55,7 +59,7 @@ export function largestArenaBytes(threads: number): number {
   return MAXIMUM_PAGES * PAGE_BYTES - ARENA_START - LAUNCH_CAPACITY * LAUNCH_WORDS * 4 - threads * SCRATCH_BYTES
 }
 
-const tierNames: Readonly<Record<CpuTier, string>> = { wasm: 'WASM SIMD', avx2: 'AVX2', avx512: 'AVX-512' }
+const tierNames: Readonly<Record<CpuTier, string>> = { wasm: 'WASM SIMD', accelerate: 'Accelerate', avx2: 'AVX2', avx512: 'AVX-512' }
 
 /** @throws SluiceError SLUICE_TENSOR_MEMORY where the arena does not fit a WASM memory of 4 GiB; SLUICE_CPU_PRECISION without bf16 */
 export async function createCpuDevice({
@@ -64,10 +68,11 @@ export async function createCpuDevice({
   records,
   tier = chooseTier(),
   precision = 'f32',
+  blas = accelerate,
 }: CpuDeviceOptions): Promise<Device<CpuProgram>> {
   requirePrecision(precision, tier)
   const module = loadKernel('tensor')
-  const scratchBytes = Math.ceil((4 * Math.max(scratchFloats(module, records), tier === 'wasm' ? 0 : nativeScratchFloats)) / 64) * 64
+  const scratchBytes = Math.ceil((4 * Math.max(scratchFloats(module, records), isVectors(tier) ? nativeScratchFloats : 0)) / 64) * 64
   const arenaEnd = ARENA_START + arenaBytes
   const launchStart = Math.ceil(arenaEnd / 64) * 64
   const scratchStart = launchStart + LAUNCH_CAPACITY * LAUNCH_WORDS * 4
@@ -87,19 +92,21 @@ export async function createCpuDevice({
     threads,
     tier,
     precision,
+    blas,
     scratch: scratchStart + thread * scratchBytes,
   })
   const workers = await Promise.all(Array.from({ length: threads - 1 }, (_, i) => startWorker(setupOf(i + 1))))
   const main = joinTeam(setupOf(0))
   const words = new Int32Array(memory.buffer)
-  const tile = tier === 'wasm' ? wasmTile : multipliers[multiplierName(tier, precision, hasAmx())].tile
+  const tile = isVectors(tier) ? multipliers[multiplierName(tier, precision, hasAmx())].tile : wasmTile
+  const cut = (launch: Launch) => (tier === 'accelerate' && launch.kernel === 'gemm' ? inColumns(launch, threads) : launch)
   let nextLaunch = 0
   let isDisposed = false
 
   function compile(records: Program['records'], at: Parameters<Device['compile']>[1]): CpuProgram {
     const recordOf: number[] = []
     const launches = records.flatMap((record, index) => {
-      const own = launchesOf(record, at, tile)
+      const own = launchesOf(record, at, tile).map(cut)
       for (let i = 0; i < own.length; i++) recordOf.push(index)
       // a record joins another of its kind only
       return own.map((launch, i) => (i > 0 || records[index - 1]?.kernel === record.kernel ? launch : { ...launch, joins: false }))

@@ -4,11 +4,12 @@
 
 import { KERNELS, type Launch, type WasmKernel } from './launch.ts'
 import { nativeAttention } from './native/attention.ts'
+import { blasGemm } from './native/blas.ts'
 import { nativeCurves } from './native/curves.ts'
 import { nativeGemm } from './native/gemm.ts'
 import type { Precision } from './native/gemm-code.ts'
 import { multiplierName } from './native/multiplier.ts'
-import { type CpuTier, hasAmx } from './native/tier.ts'
+import { type CpuTier, hasAmx, isVectors } from './native/tier.ts'
 
 /** Control words, an Int32Array over a SharedArrayBuffer. */
 export const RUN = 0 // counts programs; workers sleep on it
@@ -36,6 +37,8 @@ export interface TeamSetup {
   /** What multiplies matrices. */
   readonly tier: CpuTier
   readonly precision: Precision
+  /** Where the tier accelerate finds a BLAS: the first of these that loads. */
+  readonly blas: readonly string[]
   /** Byte address of this thread's scratch. */
   readonly scratch: number
 }
@@ -93,7 +96,7 @@ export function joinTeam(setup: TeamSetup): Member {
   return { walk }
 }
 
-function kernelsOf({ module, memory, tier, precision }: TeamSetup): Kernel[] {
+function kernelsOf({ module, memory, tier, precision, blas }: TeamSetup): Kernel[] {
   const { exports } = new WebAssembly.Instance(module, { env: { memory } })
   const attention = {
     attention: kernelOf(exports, 'attention'),
@@ -108,7 +111,7 @@ function kernelsOf({ module, memory, tier, precision }: TeamSetup): Kernel[] {
   }
   const native: Partial<Record<WasmKernel, Kernel>> =
     tier === 'avx512' ? { ...nativeAttention(memory, attention), ...nativeCurves(memory, curves) } : {}
-  if (tier !== 'wasm') {
+  if (isVectors(tier)) {
     const edges = {
       packPanel: kernelOf(exports, 'packPanel'),
       packPairs: kernelOf(exports, 'packPairs'),
@@ -117,8 +120,10 @@ function kernelsOf({ module, memory, tier, precision }: TeamSetup): Kernel[] {
       storeBlock: kernelOf(exports, 'storeBlock'),
     }
     native.gemm = nativeGemm(multiplierName(tier, precision, hasAmx()), memory, edges)
-    if (!native.gemm) throw new TypeError(`a thread of the CPU device cannot run code for ${tier}`)
+  } else if (tier === 'accelerate') {
+    native.gemm = blasGemm(blas, memory, { storeBlock: kernelOf(exports, 'storeBlock'), gemm: kernelOf(exports, 'gemm') })
   }
+  if (tier !== 'wasm' && !native.gemm) throw new TypeError(`a thread of the CPU device cannot run code for ${tier}`)
   return KERNELS.map((name) => native[name] ?? kernelOf(exports, name))
 }
 

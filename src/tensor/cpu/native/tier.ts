@@ -1,17 +1,21 @@
 // How the CPU device multiplies matrices: by WASM, which is always there, or by machine code for wider vectors, where the
-// processor and the system have it. Products of f32 have the
-// same bits with all of these, attention and activations differ in their last digits.
+// processor and the system have it, or by macOS's Accelerate. Products of f32 have the same bits with all of these but
+// Accelerate, which sums in an order of its own; attention and activations differ in their last digits.
 
 import { readFileSync } from 'node:fs'
 import { SluiceError } from '../../../core/errors.ts'
 import { loadKoffi } from '../../../core/native.ts'
 import { type Vectors, vectorBytes } from './assembler.ts'
+import { accelerate, hasBlas } from './blas.ts'
 import { makeExecutable } from './executable.ts'
 import { gemmCode, type Precision } from './gemm-code.ts'
 import { allowTiles, tilesMultiply } from './tiles.ts'
 
-export const cpuTiers = ['avx512', 'avx2', 'wasm'] as const
+export const cpuTiers = ['avx512', 'avx2', 'accelerate', 'wasm'] as const
 export type CpuTier = (typeof cpuTiers)[number]
+
+/** Whether the tier is machine code of ours. */
+export const isVectors = (tier: CpuTier): tier is Vectors => tier === 'avx512' || tier === 'avx2'
 
 /** Flags of /proc/cpuinfo that a tier asks for. */
 const neededFlags: Readonly<Record<Vectors, readonly string[]>> = { avx512: ['avx512f'], avx2: ['avx2', 'fma'] }
@@ -39,10 +43,12 @@ export function isAvailable(tier: CpuTier): boolean {
 /** Why this machine does not have a tier, for people; undefined where it has. */
 export function whyNot(tier: CpuTier): string | undefined {
   if (tier === 'wasm') return undefined
-  if (process.platform !== 'linux' || process.arch !== 'x64') return 'for Linux on x86-64 only'
-  const missing = neededFlags[tier].filter((flag) => !processorFlags().has(flag))
+  if (tier === 'accelerate' && process.platform !== 'darwin') return 'for macOS only'
+  if (isVectors(tier) && (process.platform !== 'linux' || process.arch !== 'x64')) return 'for Linux on x86-64 only'
+  const missing = isVectors(tier) ? neededFlags[tier].filter((flag) => !processorFlags().has(flag)) : []
   if (missing.length > 0) return `the processor has no ${missing.join(', ')}`
   if (!loadKoffi()) return process.env.SLUICE_NATIVE === 'off' ? 'SLUICE_NATIVE is off' : 'koffi is not installed'
+  if (!isVectors(tier)) return hasBlas(accelerate) ? undefined : 'the system does not load Accelerate'
   return probe(tier) ? undefined : 'the system refuses to make memory executable'
 }
 

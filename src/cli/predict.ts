@@ -8,8 +8,8 @@ import { type Classifier, createClassifier } from '../model/classify.ts'
 import { exampleFrame } from '../train/open-data.ts'
 import { type LoadedModel, loadModel } from '../train/sample.ts'
 import { tokenizerOf } from './model-tokenizer.ts'
+import { wholeNumber } from './run-options.ts'
 import { jsonLines, jsonLinesOf, lineId, print } from './text-input.ts'
-import { count } from './train-flags.ts'
 
 interface Flags {
   readonly text?: readonly string[]
@@ -27,8 +27,8 @@ export const command = new Command()
   .argument('[files...]', 'JSON lines with "text", compressed or not; standard input where there is none')
   .option('--text <text...>', 'texts, instead of files')
   .option('--all', 'the probability of each label, not of the likeliest alone')
-  .option('--batch <n>', 'texts that are read at once', count, 16)
-  .option('--threads <n>', 'threads that compute', count, availableParallelism())
+  .option('--batch <n>', 'texts that are read at once', wholeNumber, 16)
+  .option('--threads <n>', 'threads that compute', wholeNumber, availableParallelism())
   .option('--tokenizer <file>', 'tokenizer.json, where it does not lie beside the model')
   .addHelpText(
     'after',

@@ -3,7 +3,7 @@
 
 import { writeFile } from 'node:fs/promises'
 import { basename, join, resolve } from 'node:path'
-import { Command, InvalidArgumentError, Option } from 'commander'
+import { Command, Option } from 'commander'
 import { formatCount } from '../audit/format.ts'
 import type { Json } from '../core/document.ts'
 import { makeFolder } from '../io/make-folder.ts'
@@ -12,7 +12,7 @@ import { type SizeSweep, sweepSizes } from '../train/size-sweep.ts'
 import type { TrainHooks, TrainOptions } from '../train/train-options.ts'
 import { exitCodes } from './exit-codes.ts'
 import { stopOnInterrupt } from './interrupt.ts'
-import { count, settingFlags } from './train-flags.ts'
+import { amount, settingFlags } from './train-flags.ts'
 import { trainProgress } from './train-progress.ts'
 import { openTokenizer } from './trainer-tokenizer.ts'
 
@@ -38,7 +38,9 @@ command
   .description('the learning rate with the lowest loss, by short runs with rates a factor of two apart')
   .argument('<shards...>', SHARDS)
   .option('--json', 'the result as JSON on standard output')
-  .addOption(new Option('--lr, --learning-rate <n>', 'the middle of the rates that are tried first').argParser(count).default(1e-3))
+  .addOption(
+    new Option('--lr, --learning-rate <n>', 'the middle of the rates that are tried first').argParser(amount({ above: 0 })).default(1e-3),
+  )
   .addOption(outOption('rates'))
   .addHelpText(
     'after',
@@ -84,7 +86,7 @@ command
   .option('--json', 'the result as JSON on standard output')
   .addOption(new Option('--sizes <n,n,…>', 'parameters of the models, four or more').argParser(counts).makeOptionMandatory())
   .addOption(new Option('--forecast <n,n,…>', 'parameters of models to foretell; ten times the largest where not given').argParser(counts))
-  .addOption(new Option('--tokens-per-parameter <n>', 'tokens that each model is trained on').argParser(count).default(20))
+  .addOption(new Option('--tokens-per-parameter <n>', 'tokens that each model is trained on').argParser(amount({ above: 0 })).default(20))
   .addOption(outOption('sizes'))
   .addHelpText(
     'after',
@@ -164,9 +166,7 @@ async function report(out: string, result: Json, isJson: boolean | undefined, de
   process.stdout.write(isJson ? `${JSON.stringify(result)}\n` : describe())
 }
 
+/** 1M,2M,4M */
 function counts(text: string): number[] {
-  const values = text.split(',').map((word) => count(word.trim()))
-  if (values.some((value) => !(value > 0)))
-    throw new InvalidArgumentError('give numbers above 0 with commas between them, such as 1M,2M,4M')
-  return values
+  return text.split(',').map(amount({ from: 1000, to: 1e12 }))
 }

@@ -10,7 +10,7 @@ import type { TrainOptions } from '../train/train-options.ts'
 import { CURVES_FILE, type CurvesFile, curvesFile } from './curves-file.ts'
 import { exitCodes } from './exit-codes.ts'
 import { stopOnInterrupt } from './interrupt.ts'
-import { count, settingFlags } from './train-flags.ts'
+import { amount, settingFlags } from './train-flags.ts'
 import { trainProgress } from './train-progress.ts'
 import { openTokenizer } from './trainer-tokenizer.ts'
 
@@ -22,7 +22,7 @@ export const command = new Command()
   .option('--json', 'progress and result as JSON lines on standard output')
   .addOption(
     new Option('--peak-gflops <n>', 'what the machine could compute, for the share of it that is used; measured where not given').argParser(
-      count,
+      amount({ above: 0 }),
     ),
   )
   .addHelpText(
@@ -116,12 +116,13 @@ function describeResult({ checkpoint, folder, state, tokensPerSecond, settings }
   const { step, seenTokens, smoothedLoss, evaluation, parameterCount } = state
   const speed = tokensPerSecond > 0 ? `, ${formatCount(tokensPerSecond)} tokens/s` : ' (was finished before)'
   const bits = evaluation?.bitsPerByte ? `, ${evaluation.bitsPerByte.toFixed(3)} bits per byte` : ''
+  const unit = settings.objective === 'classify' ? 'nats a label' : 'nats a token'
   const right = evaluation && evaluation.accuracy !== null ? `, ${(100 * evaluation.accuracy).toFixed(1)} % right` : ''
   const lines = [
     `step ${formatCount(step)} of ${formatCount(settings.steps)}: ${formatCount(parameterCount)} parameters, ${formatCount(seenTokens)} tokens${speed}`,
-    smoothedLoss === null ? undefined : `training loss   ${smoothedLoss.toFixed(4)} nats a token (average of the last steps)`,
+    smoothedLoss === null ? undefined : `training loss   ${smoothedLoss.toFixed(4)} ${unit} (average of the last steps)`,
     evaluation
-      ? `validation loss ${evaluation.loss.toFixed(4)} nats a token${bits}${right}, at step ${formatCount(evaluation.step)}`
+      ? `validation loss ${evaluation.loss.toFixed(4)} ${unit}${bits}${right}, at step ${formatCount(evaluation.step)}`
       : undefined,
     `checkpoint      ${checkpoint}`,
     `log             ${join(folder, TRAINING_LOG_FILE)}`,

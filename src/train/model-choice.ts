@@ -6,8 +6,8 @@ import { SluiceError } from '../core/errors.ts'
 import { type Architecture, type ModelConfig, modelConfig } from '../model/config.ts'
 import { isPreset, preset, presets } from '../model/presets.ts'
 import { modelOfSize, parameterCount } from '../model/size.ts'
-import { formatCount } from './settings.ts'
 import { SENTINELS } from './spans.ts'
+import { counted } from './words.ts'
 
 /** Context of a model that is sized by its parameters. */
 const CONTEXT_LENGTH = 256
@@ -35,20 +35,26 @@ export interface ModelNeeds {
   readonly tokens: number
 }
 
+export interface ChosenModel {
+  readonly config: ModelConfig
+  /** What it is and why, for the person: of this configuration, or of what the data made of it. */
+  readonly reason: (config: ModelConfig) => string
+}
+
 /** @throws SluiceError `SLUICE_TRAIN_MODEL`, `SLUICE_TRAIN_OPTIONS` */
-export async function chooseModel(wish: ModelWish, needs: ModelNeeds): Promise<{ config: ModelConfig; reason: string }> {
+export async function chooseModel(wish: ModelWish, needs: ModelNeeds): Promise<ChosenModel> {
   const { model, params, length, architecture } = wish
   if (model !== undefined && params !== undefined)
     throw new SluiceError('SLUICE_TRAIN_OPTIONS', 'a model and a number of parameters are both given', { fix: 'give one of them' })
   if (model !== undefined) {
     const config = isPreset(model) ? presetFor(model, length, needs) : await readModelFile(model, needs)
-    return { config, reason: `model ${model}: ${describeModel(config)}` }
+    return { config, reason: (config) => `model ${model}: ${describeModel(config)}` }
   }
   const wanted = params ?? Math.min(LARGEST, Math.max(SMALLEST, needs.tokens / 5))
   const vocabularySize = needs.vocabularySize + OWN_TOKENS[architecture]
   const config = modelOfSize(wanted, { architecture, vocabularySize, contextLength: length ?? CONTEXT_LENGTH })
-  const why = params === undefined ? ` (sized for ${formatCount(needs.tokens)} tokens)` : ''
-  return { config, reason: `model of ${describeModel(config)}${why}` }
+  const why = params === undefined ? ` (sized for ${counted(needs.tokens, 'token')})` : ''
+  return { config, reason: (config) => `model of ${describeModel(config)}${why}` }
 }
 
 function presetFor(name: keyof typeof presets, length: number | undefined, { vocabularySize }: ModelNeeds): ModelConfig {
@@ -98,5 +104,5 @@ export function parseModel(text: string, path: string, defaults: { readonly voca
 
 export function describeModel(config: ModelConfig): string {
   const { layers, width, heads, contextLength } = config
-  return `${formatCount(parameterCount(config))} parameters: ${layers} layers of width ${width}, ${heads} heads, context ${contextLength}`
+  return `${counted(parameterCount(config), 'parameter')}: ${counted(layers, 'layer')} of width ${width}, ${counted(heads, 'head')}, context ${contextLength}`
 }

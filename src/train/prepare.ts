@@ -2,7 +2,7 @@
 
 import { SluiceError } from '../core/errors.ts'
 import type { ModelConfig } from '../model/config.ts'
-import { chooseModel, describeModel } from './model-choice.ts'
+import { type ChosenModel, chooseModel, describeModel } from './model-choice.ts'
 import { areExamples, openDocumentData, openExampleData, openMixture, type TextTokenizer } from './open-data.ts'
 import type { RunData } from './run-data.ts'
 import { type Objective, rowLength, targetLengthFor } from './settings.ts'
@@ -45,7 +45,7 @@ async function prepareDocuments(
   const objective = options.objective ?? objectiveFor(config, false)
   assertLearns(config, objective)
   const tokenizer = data.tokenizerFile === undefined ? undefined : await hooks.openTokenizer?.(data.tokenizerFile)
-  return { data, config, objective, start, tokenizer, reason }
+  return { data, config, objective, start, tokenizer, reason: reason(config) }
 }
 
 async function prepareExamples(
@@ -85,14 +85,15 @@ async function prepareExamples(
     },
     onNotice: hooks.onNotice,
   })
-  return { data, config: withLabels(chosen.config, data.labels.length), objective, start, tokenizer, reason: chosen.reason }
+  const config = withLabels(chosen.config, data.labels.length)
+  return { data, config, objective, start, tokenizer, reason: chosen.reason(config) }
 }
 
 async function modelFor(
   { model, params, length, objective }: ParsedOptions,
   start: StartModel | undefined,
   { areExamples, ...needs }: { readonly vocabularySize: number; readonly tokens: number; readonly areExamples: boolean },
-): Promise<{ config: ModelConfig; reason: string }> {
+): Promise<ChosenModel> {
   if (!start) {
     const architecture = architectureOf(objective ?? (areExamples ? 'classify' : 'causal'))
     return await chooseModel({ model, params, length, architecture }, needs)
@@ -101,7 +102,7 @@ async function modelFor(
     throw new SluiceError('SLUICE_TRAIN_OPTIONS', 'a model to start from and a new one are both given', {
       fix: 'leave out --init, or --model and --params',
     })
-  return { config: start.config, reason: `model from ${start.folder}: ${describeModel(start.config)}` }
+  return { config: start.config, reason: (config) => `model from ${start.folder}: ${describeModel(config)}` }
 }
 
 function assertSameTokens(start: StartModel | undefined, hash: string): void {

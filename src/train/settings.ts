@@ -7,6 +7,7 @@ import { precisions } from '../tensor/cuda/launch.ts'
 import { packings } from './pack.ts'
 import { schedules } from './schedule.ts'
 import { targetRoom } from './spans.ts'
+import { counted, documentWord, flagOf, formatCount, formatShare } from './words.ts'
 
 /** What is learnt: the next token, hidden tokens, spans that were taken out, a target text for each source, a label. */
 export const objectives = ['causal', 'masked', 'spans', 'pairs', 'classify'] as const
@@ -170,12 +171,12 @@ export function resolveSettings(options: SettingOptions, facts: RunFacts): Resol
   }
   const { parameterCount, documents, cores } = facts
   const share = facts.hasValidation ? 0 : heldOutShare(documents)
-  const heldOut = `held out ${(share * 100).toFixed(1)} % of ${formatCount(documents)} documents for validation`
+  const heldOut = `validation on about ${formatShare(share)} of ${counted(documents, documentWord(facts.objective))}, by a hash of their ids`
   const validationShare = facts.hasValidation ? 0 : choose(options.validationShare, share, heldOut)
   const amount = resolveAmount(options, facts, Math.max(1, Math.round(facts.corpusTokens * (1 - validationShare))))
   reasons.push(...amount.reasons)
   const { steps, rows, passes, length } = amount
-  const rate = learningRate(parameterCount) * (facts.isFineTuning ? FINE_TUNING : 1)
+  const rate = learningRate(parameterCount, facts.isFineTuning)
   const every = Math.max(1, Math.ceil(steps / 10))
   // Ten evaluations of 1 % of the tokens each, forward only: 3 % of the time.
   const evaluationTokens = Math.min(2 ** 17, Math.max(2 ** 12, Math.round(0.01 * steps * rows * passes * length)))
@@ -199,7 +200,7 @@ export function resolveSettings(options: SettingOptions, facts: RunFacts): Resol
       learningRate: choose(
         options.learningRate,
         rate,
-        `learning rate ${rate} (for ${formatCount(parameterCount)} parameters${facts.isFineTuning ? ', fine-tuning' : ''})`,
+        `learning rate ${rate} (for ${counted(parameterCount, 'parameter')}${facts.isFineTuning ? ', fine-tuning' : ''})`,
       ),
       schedule: options.schedule ?? 'cosine',
       warmupSteps: options.warmupSteps ?? Math.min(1000, Math.ceil(steps / 20)),
@@ -224,7 +225,7 @@ export function resolveSettings(options: SettingOptions, facts: RunFacts): Resol
       keep: options.keep ?? 2,
       keepEvery: options.keepEvery ?? laterSettings.keepEvery,
       keepBest: options.keepBest ?? laterSettings.keepBest,
-      threads: choose(options.threads, cores, `threads ${cores} (cores of this machine)`),
+      threads: choose(options.threads, cores, `threads ${cores} (${cores === 1 ? 'the core' : 'cores'} of this machine)`),
       memory: options.memory ?? laterSettings.memory,
     }),
   }
@@ -260,7 +261,8 @@ export function targetLengthFor(objective: Objective, length: number, options: S
 function parseSettings(settings: TrainSettings): TrainSettings {
   const parsed = trainSettings.safeParse(settings)
   if (parsed.success) return parsed.data
-  throw new SluiceError('SLUICE_TRAIN_OPTIONS', `the options come to settings that cannot be run:\n${z.prettifyError(parsed.error)}`, {
+  const [{ path, message }] = parsed.error.issues // the others follow from it
+  throw new SluiceError('SLUICE_TRAIN_OPTIONS', `the options come to a run that cannot be made: ${flagOf(String(path[0]))}: ${message}`, {
     fix: 'see sluice train --help',
   })
 }
@@ -276,16 +278,19 @@ function resolveAmount(options: SettingOptions, facts: RunFacts, trainTokens: nu
       fix: `give --length ${facts.contextLength} or less, or a model with a longer context`,
     })
   const asked = tokens ?? (epochs === undefined ? undefined : Math.round(epochs * trainTokens))
-  const budget =
-    asked === undefined ? budgetTokens(facts.parameterCount, trainTokens) : { tokens: asked, reason: `${formatCount(asked)} tokens` }
+  const budget = asked === undefined ? budgetTokens(facts.parameterCount, trainTokens) : { tokens: asked, reason: counted(asked, 'token') }
   const { rows, passes } = splitBatch(givenBatch ?? batchTokens(budget.tokens), length, facts)
   const stepTokens = rows * passes * length
   const steps = givenSteps ?? Math.max(1, Math.round(budget.tokens / stepTokens))
   const reasons: string[] = []
   if (givenBatch === undefined)
-    reasons.push(`batch ${formatCount(stepTokens)} tokens: ${rows * passes} rows of ${length} (grows with the tokens trained on)`)
+    reasons.push(
+      `batch ${formatCount(stepTokens)} tokens: ${counted(rows * passes, 'row')} of ${length} (grows with the tokens trained on)`,
+    )
   else if (givenBatch !== stepTokens)
-    reasons.push(`batch ${formatCount(stepTokens)} tokens: ${rows * passes} whole rows of ${length}, nearest to ${formatCount(givenBatch)}`)
+    reasons.push(
+      `batch ${formatCount(stepTokens)} tokens: ${counted(rows * passes, 'whole row')} of ${length}, nearest to ${formatCount(givenBatch)}`,
+    )
   if (givenSteps === undefined) reasons.push(`steps ${formatCount(steps)} (${budget.reason}, ${formatCount(stepTokens)} a step)`)
   return { steps, rows, passes, length, reasons }
 }
@@ -324,9 +329,12 @@ function splitBatch(tokens: number, length: number, facts: RunFacts): { rows: nu
 const FINE_TUNING = 0.2
 
 /** 6·10⁻⁴ for GPT-2 124M, as llm.c trains it, falling with the cube root of the size; measured at 1.3 M (docs/decisions.md). Two digits. */
-function learningRate(parameterCount: number): number {
-  return Number(Math.min(3e-3, 6e-4 * Math.cbrt(124e6 / parameterCount)).toPrecision(2))
+function learningRate(parameterCount: number, isFineTuning: boolean): number {
+  const rate = twoDigits(Math.min(3e-3, 6e-4 * Math.cbrt(124e6 / parameterCount)))
+  return isFineTuning ? twoDigits(FINE_TUNING * rate) : rate
 }
+
+const twoDigits = (value: number) => Number(value.toPrecision(2))
 
 /**
  * Refuses to go on from a checkpoint with settings under which it would be another run.
@@ -334,12 +342,16 @@ function learningRate(parameterCount: number): number {
  * @throws SluiceError `SLUICE_TRAIN_CHANGED`, naming the setting
  */
 export function assertSameRun(stored: TrainSettings, asked: TrainSettings, folder: string): void {
-  for (const [name, before] of Object.entries(stored)) {
-    const now = Object.entries(asked).find(([key]) => key === name)?.[1]
-    if (now === before || changeable.has(name)) continue
+  const shown = (settings: TrainSettings): Map<string, unknown> => {
+    const { rows, passes, ...others } = settings
+    return new Map(Object.entries({ ...others, batchTokens: rows * settings.length * passes }))
+  }
+  const before = shown(stored)
+  for (const [name, now] of shown(asked)) {
+    if (now === before.get(name) || changeable.has(name)) continue
     throw new SluiceError(
       'SLUICE_TRAIN_CHANGED',
-      `the run in this folder has ${name} ${before}, now it is ${now}: it cannot go on from its checkpoint`,
+      `the run in this folder has ${flagOf(name)} ${before.get(name)}, now it is ${now}: it cannot go on from its checkpoint`,
       {
         where: { folder },
         fix: `give the options it was started with, or another --out for a new run`,
@@ -347,5 +359,3 @@ export function assertSameRun(stored: TrainSettings, asked: TrainSettings, folde
     )
   }
 }
-
-export const formatCount = (value: number) => value.toLocaleString('en-US')

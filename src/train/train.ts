@@ -23,10 +23,11 @@ import { mostPicks } from './masked.ts'
 import { parseModel } from './model-choice.ts'
 import { type Prepared, prepare } from './prepare.ts'
 import type { RunData } from './run-data.ts'
-import { assertSameRun, formatCount, resolveSettings, type TrainSettings } from './settings.ts'
+import { assertSameRun, resolveSettings, type TrainSettings } from './settings.ts'
 import { SENTINELS } from './spans.ts'
 import { startFrom } from './start.ts'
 import { inputsOf, parseOptions, type TrainHooks, type TrainOptions } from './train-options.ts'
+import { counted, documentWord, formatCount } from './words.ts'
 
 export interface TrainResult extends TrainOutcome {
   readonly folder: string
@@ -92,8 +93,8 @@ async function runOrContinue(
   const chosen = deviceOf(settings)
   const validation = await data.validation(settings, config)
   if (validation.length === 0) {
-    const { validationShare } = settings
-    hooks.onNotice?.(`no validation: none of ${formatCount(data.documents)} documents is held out at --validation-share ${validationShare}`)
+    const documents = counted(data.documents, documentWord(settings.objective))
+    hooks.onNotice?.(`no validation: of ${documents}, --validation-share ${settings.validationShare} holds out none`)
   }
   const { threads, seed, memory, zLoss, labelSmoothing, averageDecay } = settings
   const model = await createTrainable(config, {
@@ -104,7 +105,9 @@ async function runOrContinue(
     keepsAverage: averageDecay > 0,
   })
   if (model.repeatedOperations > 0)
-    hooks.onNotice?.(`memory ${formatCount(Math.ceil(model.arenaBytes / 1e6))} MB: ${model.repeatedOperations} operations run twice a pass`)
+    hooks.onNotice?.(
+      `memory ${formatCount(Math.ceil(model.arenaBytes / 1e6))} MB: ${counted(model.repeatedOperations, 'operation')} run twice a pass`,
+    )
   try {
     if (checkpoint) await restoreCheckpoint(checkpoint.folder, model)
     else if (start) await startFrom(start, model)

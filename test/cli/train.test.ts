@@ -176,6 +176,20 @@ test('a run that is refused leaves nothing behind', async () => {
   assert.match(stderr, /SLUICE_FOLDER_REFUSED/)
 })
 
+test('a run that holds nothing out says so once, of how many documents', async () => {
+  const few = join(folder.path, 'few')
+  await mkdir(few)
+  await writeShard(
+    join(few, 'a.parquet'),
+    Array.from({ length: 4 }, () => ({ tokens: [1, 2, 3] })),
+  )
+  const { stderr } = await sluice(['train', few, '--model', join(folder.path, 'model.json'), '--steps', '1', '--out', join(few, 'out')])
+  assert.match(stderr, /about 10 % of 4 documents/)
+  assert.match(stderr, /no validation: of 4 documents, --validation-share 0\.1 holds out none/)
+  assert.match(stderr, /: 1 layer of width 32, 2 heads/)
+  assert.doesNotMatch(stderr, /held out/)
+})
+
 test('what is no corpus is named, with what is wanted in its place', async () => {
   const examples = join(folder.path, 'examples.jsonl')
   await writeFile(examples, '{"text": "x", "label": "a"}\n')
@@ -196,11 +210,19 @@ test('what is no corpus is named, with what is wanted in its place', async () =>
 test('mistakes end with advice, never with a stack', async () => {
   const cases: [words: string[], code: number, advice: RegExp][] = [
     [['train', join(folder.path, 'nowhere')], 1, /SLUICE_TRAIN_CORPUS_MISSING/],
-    [['train', shards, ...options, '--seed', '9'], 1, /seed 1, now it is 9.*SLUICE_TRAIN_CHANGED/],
-    [['train', shards, ...options, '--steps', '1', '--threads', '9999'], 1, /at threads.*SLUICE_TRAIN_OPTIONS/],
-    [['train', shards, '--params', '1e30', '--out', model], 1, /at params.*SLUICE_TRAIN_OPTIONS/],
-    [['train', shards, '--epochs', '1e30', '--out', model], 1, /at saveEvery.*SLUICE_TRAIN_OPTIONS/],
-    [['train', shards, '--params', 'many'], 1, /give a number, such as 3000, 3k or 2.5M/],
+    [['train', shards, ...options, '--seed', '9'], 1, /--seed 1, now it is 9.*SLUICE_TRAIN_CHANGED/],
+    [['train', shards, ...options, '--lr', '0.02'], 1, /--lr 0\.01, now it is 0\.02.*SLUICE_TRAIN_CHANGED/],
+    [['train', shards, ...options, '--batch-tokens', '1024'], 1, /--batch-tokens 512, now it is 1024.*SLUICE_TRAIN_CHANGED/],
+    [['train', shards, ...options, '--threads', '9999'], 1, /--threads.*give a whole number from 1 to 1024/],
+    [['train', shards, '--params', '1e30', '--out', model], 1, /--params.*give a number from 1000 to 1000000000000/],
+    [['train', shards, '--epochs', '1e30', '--out', model], 1, /--steps: Too big.*SLUICE_TRAIN_OPTIONS/],
+    [['train', shards, '--params', 'many'], 1, /give a number from 1000.*, such as 3000, 3k or 2.5M/],
+    [['train', shards, '--steps', '-5'], 1, /--steps.*give a whole number from 1, such as/],
+    [['train', shards, '--lr', '0'], 1, /--lr.*give a number above 0/],
+    [['train', shards, '--validation-share', 'nan'], 1, /--validation-share.*give a number from 0 to 0\.5/],
+    [['train', shards, '--init', ''], 1, /--init.*it is empty/],
+    [['scaling', 'sizes', shards, '--sizes', '1M,-2M'], 1, /--sizes.*give a number from 1000/],
+    [['predict', model, '--batch', '0'], 1, /--batch.*give a whole number from 1/],
     [['train', shards, '--packing', 'tight'], 1, /Allowed choices are concatenate, documents, best-fit/],
     [['sample', shards], 1, /SLUICE_TRAIN_MODEL_MISSING/],
     [['sample', join(folder.path, 'model.json')], 1, /there is no such folder.*SLUICE_TRAIN_MODEL_MISSING/],

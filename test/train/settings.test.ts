@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { assertSameRun, type RunFacts, resolveSettings } from '../../src/train/settings.ts'
+import { assertSameRun, type RunFacts, resolveSettings, type SettingOptions } from '../../src/train/settings.ts'
 
 const facts: RunFacts = {
   parameterCount: 3_000_000,
@@ -56,16 +56,38 @@ test('rows longer than the context are refused', () => {
   assert.throws(() => resolveSettings({ length: 512 }, facts), { code: 'SLUICE_TRAIN_LENGTH' })
 })
 
-test('a changed setting is refused by name, one that changes nothing computed is not', () => {
+test('a changed setting is refused by its flag, one that changes nothing computed is not', () => {
   const { settings } = resolveSettings({}, facts)
   assertSameRun(settings, { ...settings, keep: 9, saveEvery: 1, evaluateEvery: 7, threads: 1 }, 'x')
-  for (const change of [{ learningRate: 1 }, { seed: 9 }, { packing: 'concatenate' as const }, { steps: 1 }])
+  const changes = [
+    [{ learningRate: 1 }, '--lr '],
+    [{ seed: 9 }, '--seed '],
+    [{ packing: 'concatenate' }, '--packing '],
+    [{ steps: 1 }, '--steps '],
+    [{ rows: 1 }, '--batch-tokens '],
+    [{ warmupSteps: 0 }, '--warmup-steps '],
+  ] as const
+  for (const [change, flag] of changes)
     assert.throws(
       () => assertSameRun(settings, { ...settings, ...change }, 'x'),
       (error) => {
         assert.ok(error instanceof Error && 'code' in error && error.code === 'SLUICE_TRAIN_CHANGED')
-        assert.match(error.message, new RegExp(Object.keys(change)[0]))
+        assert.ok(error.message.includes(flag), error.message)
         return true
       },
     )
+})
+
+test('choices are told in rounded numbers, of what they are, and in the singular where there is one', () => {
+  const few = { ...facts, documents: 1550, objective: 'classify', isFineTuning: true, parameterCount: 1_400_000, cores: 1 } as const
+  const told = (asked: SettingOptions, of: RunFacts) => resolveSettings(asked, of).reasons.join('\n')
+  assert.match(told({}, few), /about 3\.2 % of 1,550 examples/)
+  assert.match(told({}, { ...few, documents: 1 }), /about 10 % of 1 example,/)
+  assert.match(told({ batchTokens: 100 }, { ...facts, contextLength: 64 }), /batch 128 tokens: 2 whole rows of 64, nearest to 100/)
+  assert.match(told({ batchTokens: 50 }, { ...facts, contextLength: 64 }), /batch 64 tokens: 1 whole row of 64/)
+  assert.match(told({}, few), /threads 1 \(the core of this machine\)/)
+  for (let parameterCount = 1e5; parameterCount < 1e9; parameterCount *= 1.7) {
+    const [, rate] = /learning rate (\S+)/.exec(told({}, { ...few, parameterCount: Math.round(parameterCount) })) ?? []
+    assert.ok(rate.length <= 8 && Number(rate) > 0, rate)
+  }
 })

@@ -97,7 +97,7 @@ test('what would make it another run is refused by name', async () => {
   await using folder = await temporaryFolder()
   const options = await prepare(folder.path)
   await train(options)
-  await assert.rejects(train({ ...options, learningRate: 0.02 }), refusal('SLUICE_TRAIN_CHANGED', /learningRate 0.01, now it is 0.02/))
+  await assert.rejects(train({ ...options, learningRate: 0.02 }), refusal('SLUICE_TRAIN_CHANGED', /--lr 0.01, now it is 0.02/))
   await assert.rejects(train({ ...options, steps: 13 }), refusal('SLUICE_TRAIN_CHANGED', /steps 12, now it is 13/))
   await assert.rejects(train({ ...options, model: 'nano' }), refusal('SLUICE_TRAIN_CHANGED', /another model/))
   await writeShard(options.shards, markovDocuments(121, 64, 1))

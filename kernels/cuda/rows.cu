@@ -151,22 +151,56 @@ template <class T> DEVICE void gather(const int *ids, const T *w, act *y, int N,
 KERNEL(256) embedding(const int *ids, const float *w, act *y, int N, int C) { gather(ids, w, y, N, C); }
 KERNEL(256) embedding_rows(const int *ids, const act *w, act *y, int N, int C) { gather(ids, w, y, N, C); }
 
-/**
- * Sorts tokens by id, those of one id by place: order[r] is the token with r before it. Each thread counts for one token what
- * comes before it: N² comparisons, at 65,536 tokens less than the step's hundredth, and no memory but the result.
- */
-KERNEL(256) embedding_order(const int *ids, int *order, int N) {
-  SHARED int tile[256];
-  const int i = blockIdx.x * 256 + threadIdx.x, own = i < N ? ids[i] : 0;
-  int before = 0;
-  for (int from = 0; from < N; from += 256) {
-    __syncthreads();
-    if (from + threadIdx.x < N) tile[threadIdx.x] = ids[from + threadIdx.x];
-    __syncthreads();
-    const int count = smaller(256, N - from);
-    for (int j = 0; j < count; j++) before += tile[j] < own || (tile[j] == own && from + j < i);
+// Tokens in the order of their ids, those of one id in the order of their places: a radix sort of 8 bits a pass, from the lowest
+// on, each of which keeps what the ones before it have sorted. order = tokens after the pass before, null before the first. Work
+// is linear in tokens (a block compares within its 256), and nothing is added atomically.
+
+#define DIGITS 256
+
+DEVICE int digitOf(int id, int shift) { return (id >> shift) & (DIGITS - 1); }
+
+/** counts[blocks,DIGITS]: how many of a block's 256 tokens have each digit. */
+KERNEL(256) digit_counts(const int *ids, const int *order, int *counts, int N, int shift) {
+  SHARED int digits[256];
+  const int i = blockIdx.x * 256 + threadIdx.x, own = threadIdx.x;
+  digits[own] = i < N ? digitOf(ids[order ? order[i] : i], shift) : -1;
+  __syncthreads();
+  int count = 0;
+  for (int j = 0; j < 256; j++) count += digits[j] == own;
+  counts[blockIdx.x * DIGITS + own] = count;
+}
+
+/** In place: how many tokens come before a block's first of each digit. One block, a thread for each digit. */
+KERNEL(256) digit_starts(int *counts, int blocks) {
+  SHARED int totals[DIGITS];
+  const int own = threadIdx.x;
+  int total = 0;
+  for (int b = 0; b < blocks; b++) total += counts[b * DIGITS + own];
+  totals[own] = total;
+  __syncthreads();
+  int start = 0;
+  for (int digit = 0; digit < own; digit++) start += totals[digit];
+  // eight at a time: a load does not wait for the store before it
+  for (int from = 0; from < blocks; from += 8) {
+    int ahead[8];
+    for (int e = 0; e < 8; e++) ahead[e] = from + e < blocks ? counts[(from + e) * DIGITS + own] : 0;
+    for (int e = 0; e < 8; e++) {
+      if (from + e < blocks) counts[(from + e) * DIGITS + own] = start;
+      start += ahead[e];
+    }
   }
-  if (i < N) order[before] = i;
+}
+
+KERNEL(256) digit_sort(const int *ids, const int *order, const int *starts, int *sorted, int N, int shift) {
+  SHARED int digits[256];
+  const int i = blockIdx.x * 256 + threadIdx.x, own = threadIdx.x;
+  const int token = i >= N ? 0 : order ? order[i] : i, digit = i < N ? digitOf(ids[token], shift) : -1;
+  digits[own] = digit;
+  __syncthreads();
+  if (i >= N) return;
+  int place = starts[blockIdx.x * DIGITS + digit];
+  for (int j = 0; j < own; j++) place += digits[j] == digit;
+  sorted[place] = token;
 }
 
 /** A block has the tokens of one id, found by the first of them, and adds them to its row in their order. */

@@ -157,6 +157,17 @@ const cases: Readonly<Record<string, Build>> = {
     )
     return ops.embedding(draft.graph, ids, draft.parameter('w', 25, 67))
   },
+  'embedding with ids of two bytes': (draft) => {
+    const ids = draft.integers(
+      'ids',
+      Int32Array.from({ length: 600 }, (_, i) => (i * i * 7) % 700),
+    )
+    return ops.embedding(draft.graph, ids, draft.parameter('w', 700, 4))
+  },
+  'embedding with ids of three bytes': (draft) => {
+    const ids = draft.integers('ids', Int32Array.of(69_999, 3, 65_536, 259, 65_539, 3, 65_536, 0, 69_999))
+    return ops.embedding(draft.graph, ids, draft.parameter('w', 70_000, 2))
+  },
   'rows of an activation, some twice and some never': (draft) => {
     const ids = draft.integers('ids', Int32Array.of(5, 0, 5, 2, 6, 0))
     return ops.embedding(draft.graph, ids, draft.rows('x', 7, 68))

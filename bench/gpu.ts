@@ -164,8 +164,9 @@ async function trainOwn({ config, rows, length }: Shape): Promise<Timing> {
   const warmUp = Math.min(5, steps)
   for (let step = 1; step <= warmUp + steps; step++) {
     const start = performance.now()
-    losses.push(model.accumulate(batch, rows * length).lossSum / (rows * length))
-    model.step({ learningRate: 1e-4, beta1: 0.9, beta2: 0.95, epsilon: 1e-8, weightDecay: 0.1, maxNorm: 1, step })
+    model.backpropagate(batch, rows * length)
+    const { lossSum } = model.step({ learningRate: 1e-4, beta1: 0.9, beta2: 0.95, epsilon: 1e-8, weightDecay: 0.1, maxNorm: 1, step })
+    losses.push(lossSum / (rows * length))
     if (step > warmUp) secondsPerStep.push((performance.now() - start) / 1e3)
   }
   await model.dispose()

@@ -45,6 +45,6 @@ test('a file in the place of an exported folder is refused in a sentence', async
   await writeFile(file, '')
   const { status, stderr } = run('export', join(fixtures, 'models/llama'), '--out', file)
   assert.equal(status, 1)
-  assert.match(stderr, /already/)
+  assert.match(stderr, /something else has this name.*SLUICE_FOLDER_REFUSED/)
   assert.doesNotMatch(stderr, /\n\s+at /)
 })

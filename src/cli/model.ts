@@ -20,11 +20,11 @@ model.safetensors) of the families gpt2, llama (SmolLM too), mistral, qwen2, qwe
 sluice sample, sluice predict and sluice train --init as well; the tokenizer.json lies beside. A GGUF file is imported first.
 
 Examples:
-  $ sluice model inspect models/quickstart
-  $ sluice model export models/quickstart --out exported        # AutoModelForCausalLM.from_pretrained("exported")
-  $ sluice model import SmolLM2-135M-Instruct.Q4_1.gguf --out SmolLM2-135M
-  $ sluice sample SmolLM2-135M --prompt "Gravity is"
-  $ sluice train corpora/mine --init SmolLM2-135M --out models/mine`,
+  sluice model inspect models/quickstart
+  sluice model export models/quickstart --out exported        # AutoModelForCausalLM.from_pretrained("exported")
+  sluice model import SmolLM2-135M-Instruct.Q4_1.gguf --out SmolLM2-135M
+  sluice sample SmolLM2-135M --prompt "Gravity is"
+  sluice train corpora/mine --init SmolLM2-135M --out models/mine`,
 )
 
 command

@@ -17,8 +17,8 @@ A model is trained on texts that are as they should be, and its perplexity says 
 perplexity and perplexityBuckets use it in a pipeline. A line of text is a sentence.
 
 Examples:
-  $ sluice ngram train -o wiki.arpa.gz wiki/*.txt.zst
-  $ sluice ngram score -m wiki.arpa.gz < documents.jsonl
+  sluice ngram train -o wiki.arpa.gz wiki/*.txt.zst
+  sluice ngram score -m wiki.arpa.gz < documents.jsonl
   $ echo 'The whale swims.' | sluice ngram query -m wiki.arpa.gz`,
 )
 
@@ -68,7 +68,7 @@ command
     'after',
     `
 Examples:
-  $ sluice ngram train -o wiki.arpa.gz --prune 0,0,1 wiki/*.txt.zst
+  sluice ngram train -o wiki.arpa.gz --prune 0,0,1 wiki/*.txt.zst
   $ zcat reference.jsonl.gz | sluice ngram train -o reference.arpa --tokens gpt2`,
   )
   .action(async (files: string[], words: TrainWords) => {

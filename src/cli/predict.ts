@@ -1,5 +1,6 @@
 // `sluice predict`: labels of texts by an encoder that was fine-tuned on labelled ones.
 
+import { existsSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { Command } from 'commander'
 import { z } from 'zod'
@@ -9,7 +10,7 @@ import { exampleFrame } from '../train/open-data.ts'
 import { type LoadedModel, loadModel } from '../train/sample.ts'
 import { tokenizerOf } from './model-tokenizer.ts'
 import { wholeNumber } from './run-options.ts'
-import { jsonLines, jsonLinesOf, lineId, print } from './text-input.ts'
+import { isJsonLines, jsonLines, jsonLinesOf, lineId, print } from './text-input.ts'
 
 interface Flags {
   readonly text?: readonly string[]
@@ -25,7 +26,7 @@ type Line = z.output<typeof line>
 export const command = new Command()
   .argument('<model>', 'folder that sluice train wrote to, one step-N folder in it, or a folder of transformers')
   .argument('[files...]', 'JSON lines with "text", compressed or not; standard input where there is none')
-  .option('--text <text...>', 'texts, instead of files')
+  .option('--text <text...>', 'texts instead of files: all words behind it, up to the next option')
   .option('--all', 'the probability of each label, not of the likeliest alone')
   .option('--batch <n>', 'texts that are read at once', wholeNumber, 16)
   .option('--threads <n>', 'threads that compute', wholeNumber, availableParallelism())
@@ -33,12 +34,14 @@ export const command = new Command()
   .addHelpText(
     'after',
     `
+Reads one of three: the "text" of each line of the files, the words behind --text, or, with neither, lines on standard input.
 Prints a line of JSON a text: id where there is one, label, probability. Where lines have a "label", the share of right ones
 is said at the end. A text longer than the rows that the model was trained on is cut before its end.
 
 Examples:
   sluice predict models/reviews --text "A film to see twice." "I want my evening back."
-  sluice predict models/reviews test.jsonl > predicted.jsonl`,
+  sluice predict models/reviews test.jsonl > predicted.jsonl
+  zcat more.jsonl.gz | sluice predict models/reviews --all`,
   )
   .action(async (folder: string, files: readonly string[], flags: Flags) => {
     const model = await loadModel(folder)
@@ -77,8 +80,13 @@ async function encoderOf(model: LoadedModel, given: string | undefined): Promise
 }
 
 async function* linesOf(files: readonly string[], texts: readonly string[] | undefined): AsyncGenerator<Line> {
-  if (texts && files.length > 0)
-    throw new SluiceError('SLUICE_PREDICT_INPUT', 'texts and files are both given', { fix: 'give one of them' })
+  const file = files[0] ?? texts?.find((text) => isJsonLines(text) && existsSync(text))
+  if (texts && file !== undefined)
+    throw new SluiceError('SLUICE_PREDICT_INPUT', `texts and files are both given: ${file} is a file, and stands beside --text`, {
+      fix: 'leave out --text, or the file: all words behind --text are texts',
+    })
+  if (files.length === 0 && !texts && process.stdin.isTTY)
+    process.stderr.write('reading JSON lines from standard input; Ctrl-D ends them\n')
   if (texts) for (const text of texts) yield { text }
   else if (files.length === 0) for await (const { value } of jsonLines(process.stdin, 'standard input', line)) yield value
   for (const file of files) for await (const { value } of jsonLinesOf(file, line)) yield value

@@ -27,8 +27,8 @@ Each run stands in a folder of its own: a command that was stopped goes on with 
 already are not made again. Settings of sluice train may be given to both.
 
 Examples:
-  $ sluice scaling rates corpora/quickstart --params 1M
-  $ sluice scaling sizes corpora/quickstart --sizes 250k,500k,1M,2M --forecast 20M`,
+  sluice scaling rates corpora/quickstart --params 1M
+  sluice scaling sizes corpora/quickstart --sizes 250k,500k,1M,2M --forecast 20M`,
 )
 
 // ---- rates ----

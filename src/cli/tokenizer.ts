@@ -53,7 +53,7 @@ command
     'after',
     `
 Examples:
-  $ sluice tokenizer train --vocab-size 8192 -o tokenizer.json book.txt notes.md
+  sluice tokenizer train --vocab-size 8192 -o tokenizer.json book.txt notes.md
   $ zcat part-0.jsonl.gz | sluice tokenizer train -n 32768 -o tokenizer.json`,
   )
   .action(async (files: string[], options: TrainOptions) => {
@@ -176,7 +176,7 @@ command
   .addOption(new Option('-t, --tokenizer <path>', 'tokenizer.json with tokenizer_config.json beside it').makeOptionMandatory())
   .option('--generation-prompt', 'end where the assistant begins to speak', false)
   .option('--mask', 'say which tokens are the assistant’s: 1, or 0', false)
-  .addHelpText('after', '\nExample:\n  $ sluice tokenizer chat -t model/tokenizer.json --mask < conversations.jsonl')
+  .addHelpText('after', '\nExample:\n  sluice tokenizer chat -t model/tokenizer.json --mask < conversations.jsonl')
   .action(async (options: { tokenizer: string; generationPrompt: boolean; mask: boolean }) => {
     const tokenizer = await loadTokenizer(options.tokenizer)
     const template = await loadChatTemplate(options.tokenizer)
@@ -206,7 +206,7 @@ command
     ).makeOptionMandatory(),
   )
   .option('--json', 'as JSON', false)
-  .addHelpText('after', '\nExample:\n  $ sluice tokenizer compare gpt2 o200k own.json --texts corpus/*.jsonl.gz')
+  .addHelpText('after', '\nExample:\n  sluice tokenizer compare gpt2 o200k own.json --texts corpus/*.jsonl.gz')
   .action(async (names: string[], options: { texts: string[]; json: boolean }) => {
     const tokenizers = await Promise.all(names.map((name) => loadTokenizer(name)))
     const comparison = new TokenizerComparison(tokenizers)
@@ -254,7 +254,7 @@ command
   .description('what a tokenizer is: size, end of text, pre-tokenization, hash')
   .argument('<name|path>', 'gpt2, cl100k, o200k, or a tokenizer.json or .tiktoken file')
   .option('--json', 'as JSON', false)
-  .addHelpText('after', '\nExample:\n  $ sluice tokenizer info cl100k')
+  .addHelpText('after', '\nExample:\n  sluice tokenizer info cl100k')
   .action(async (nameOrPath: string, options: { json: boolean }) => {
     const { name, vocabularySize, endOfText, frame, hash, definition } = await loadTokenizer(nameOrPath)
     const facts = {

@@ -52,6 +52,8 @@ test('a classifier labels texts of files and of the command line, and says how m
   const { label, probabilities } = JSON.parse(asked.stdout)
   assert.equal(label, 'ex')
   assert.ok(Math.abs(probabilities.ex + probabilities.wye - 1) < 1e-6 && probabilities.ex > 0.5)
+  const both = await sluice(['predict', model, '--text', '5 xx', at('test.jsonl')])
+  assert.match(both.stderr, /test\.jsonl is a file, and stands beside --text.*SLUICE_PREDICT_INPUT/)
   const refused = await sluice(['sample', model])
   assert.equal(refused.code, 1)
   assert.match(refused.stderr, /SLUICE_MODEL_ARCHITECTURE/)

@@ -163,7 +163,10 @@ test('sluice scaling finds a rate and forecasts a loss, the same in the terminal
 
 test('a run that is refused leaves nothing behind', async () => {
   const out = join(folder.path, 'refused', 'run')
-  const refusals: [words: string[], code: RegExp][] = [[['--memory', '1000'], /SLUICE_TENSOR_MEMORY/]]
+  const refusals: [words: string[], code: RegExp][] = [
+    [['--memory', '1000'], /SLUICE_TENSOR_MEMORY/],
+    [['--precision', 'f16'], /SLUICE_TRAIN_PRECISION/],
+  ]
   if (!findLibrary('driver')) refusals.push([['--device', 'cuda'], /SLUICE_CUDA_LIBRARY/])
   for (const [words, code] of refusals) {
     const { stderr } = await sluice(['train', shards, ...options, '--out', out, ...words])

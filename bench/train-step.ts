@@ -50,6 +50,7 @@ const shapes: Readonly<Record<string, Shape>> = {
     steps: 8,
   },
   'gpt2-124m': { config: preset('gpt2-124m'), rows: 4, length: 64, steps: 4 },
+  'gpt2-124m, 4 × 256': { config: preset('gpt2-124m'), rows: 4, length: 256, steps: 3 },
 }
 
 const results = []

@@ -33,7 +33,7 @@ command
   .argument('<model>', 'folder of the model')
   .option('--json', 'as JSON')
   .action(async (folder: string, { json }: { readonly json?: boolean }) => {
-    const { config, state, folder: found } = await loadModel(folder)
+    const { config, state, folder: found } = await loadModel(folder, console.error)
     const length = state.settings.length
     const facts = {
       folder: found,
@@ -58,7 +58,7 @@ command
   .argument('<model>', 'folder of the model')
   .requiredOption('--out <folder>', 'new folder for config.json, model.safetensors and tokenizer.json')
   .action(async (model: string, { out }: { readonly out: string }) => {
-    const loaded = await loadModel(model)
+    const loaded = await loadModel(model, console.error)
     await writePretrained(out, loaded, loaded.state.labels)
     const tokenizer = tokenizerFileOf(loaded.folder)
     if (tokenizer) await copyFile(tokenizer, join(out, TOKENIZER_FILE))

@@ -11,6 +11,7 @@ import { type LoadedModel, loadModel } from '../train/sample.ts'
 import { tokenizerOf } from './model-tokenizer.ts'
 import { wholeNumber } from './run-options.ts'
 import { isJsonLines, jsonLines, jsonLinesOf, lineId, print } from './text-input.ts'
+import { amount } from './train-flags.ts'
 
 interface Flags {
   readonly text?: readonly string[]
@@ -29,7 +30,7 @@ export const command = new Command()
   .option('--text <text...>', 'texts instead of files: all words behind it, up to the next option')
   .option('--all', 'the probability of each label, not of the likeliest alone')
   .option('--batch <n>', 'texts that are read at once', wholeNumber, 16)
-  .option('--threads <n>', 'threads that compute', wholeNumber, availableParallelism())
+  .option('--threads <n>', 'threads that compute', amount({ isWhole: true, from: 1, to: 1024 }), availableParallelism())
   .option('--tokenizer <file>', 'tokenizer.json, where it does not lie beside the model')
   .addHelpText(
     'after',
@@ -44,7 +45,7 @@ Examples:
   zcat more.jsonl.gz | sluice predict models/reviews --all`,
   )
   .action(async (folder: string, files: readonly string[], flags: Flags) => {
-    const model = await loadModel(folder)
+    const model = await loadModel(folder, console.error)
     const { labels, settings } = model.state
     const encode = await encoderOf(model, flags.tokenizer)
     const { batch: rows, threads } = flags

@@ -58,7 +58,7 @@ export const command = new Command()
   )
   .option('--seed <n>', 'same seed, same text', number('a whole number from 0 to 4294967295', seed), 1)
   .option('--batch <n>', 'texts that are written at once, where there are several', number('a whole number from 1', batch), 8)
-  .option('--threads <n>', 'threads that compute', number('a whole number from 1', threads), availableParallelism())
+  .option('--threads <n>', 'threads that compute', number('a whole number from 1 to 1024', threads), availableParallelism())
   .option('--tokenizer <file>', 'tokenizer.json, where it does not lie beside the model')
   .option('--json', 'a line of JSON a text instead: prompt, text, tokens, end (stop or length)')
   .addHelpText(
@@ -74,7 +74,7 @@ Examples:
   sluice sample models/quickstart --prompt "To install" "To remove" --samples 4 --min-p 0.05 --json`,
   )
   .action(async (folder: string, flags: Flags) => {
-    const model = await loadModel(folder)
+    const model = await loadModel(folder, console.error)
     const tokenizer = await tokenizerOf(model, flags.tokenizer)
     const begun = (prompt: string): Text => ({ prompt, tokens: [], stream: streamOf(model, tokenizer), written: '' })
     const texts = flags.prompt.flatMap((prompt) => Array.from({ length: flags.samples }, () => begun(prompt)))

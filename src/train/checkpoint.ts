@@ -208,13 +208,17 @@ async function restoreWeights(folder: string, model: Trainable): Promise<void> {
 /**
  * The checkpoint that a person means by a path: itself, or the newest of a model folder.
  *
+ * @param onNotice is told of newer ones that are damaged
  * @throws SluiceError `SLUICE_TRAIN_MODEL_MISSING`, `SLUICE_TRAIN_CHECKPOINT_DAMAGED`
  */
-export async function openCheckpoint(path: string): Promise<Checkpoint> {
+export async function openCheckpoint(path: string, onNotice?: (notice: string) => void): Promise<Checkpoint> {
   if (existsSync(join(path, STATE_FILE))) return verifyCheckpoint(path)
   const isFolder = statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false
   const { checkpoint, refused } = isFolder ? await findCheckpoint(path) : { refused: [] }
-  if (checkpoint) return checkpoint
+  if (checkpoint) {
+    for (const { message } of refused) onNotice?.(`${message}; reading ${basename(checkpoint.folder)}, an earlier one`)
+    return checkpoint
+  }
   throw (
     refused[0] ??
     new SluiceError('SLUICE_TRAIN_MODEL_MISSING', isFolder ? 'no checkpoint in this folder' : 'there is no such folder', {

@@ -28,11 +28,12 @@ export interface LoadedModel extends Weights {
  * The weights of a checkpoint, or of the newest one of a model folder: their average, where one was kept; or a model of
  * Hugging Face's transformers.
  *
+ * @param onNotice as of `openCheckpoint`
  * @throws SluiceError `SLUICE_TRAIN_MODEL_MISSING`, `SLUICE_TRAIN_CHECKPOINT_DAMAGED`, and those of `readPretrained`
  */
-export async function loadModel(path: string): Promise<LoadedModel> {
+export async function loadModel(path: string, onNotice?: (notice: string) => void): Promise<LoadedModel> {
   if (await isPretrained(path)) return await loadPretrained(path)
-  const { folder, state } = await openCheckpoint(path)
+  const { folder, state } = await openCheckpoint(path, onNotice)
   const file = join(folder, CONFIG_FILE)
   const config = parseModel(await readFile(file, 'utf8'), file)
   const weights = new Map<string, Float32Array>()

@@ -143,6 +143,9 @@ test('a damaged checkpoint is refused by name, and the one before leads to the s
     assert.equal(refused[0].code, 'SLUICE_TRAIN_CHECKPOINT_DAMAGED')
     assert.match(refused[0].message, new RegExp(`step-24 is damaged: ${file}`))
     assert.equal(checkpoint?.state.step, 20)
+    const notices: string[] = []
+    assert.equal((await openCheckpoint(whole.path, (notice) => notices.push(notice))).state.step, 20)
+    assert.match(notices.join(), /step-24 is damaged.*reading step-20, an earlier one/)
     await runIn(whole.path)
     assert.deepEqual(await filesOf(join(whole.path, 'step-24')), expected)
   }

@@ -152,7 +152,7 @@ async function withHooks(work: (hooks: TrainHooks, say: (line: string) => void) 
   using interrupt = stopOnInterrupt()
   using progress = trainProgress(false)
   try {
-    await work({ openTokenizer, signal: interrupt.signal, onReport: progress.report }, progress.notice)
+    await work({ openTokenizer, signal: interrupt.signal, onFolder: interrupt.begin, onReport: progress.report }, progress.notice)
   } catch (error) {
     if (!interrupt.signal.aborted) throw error
     process.stderr.write('stopped; what was trained is saved. The same command goes on.\n')

@@ -79,6 +79,7 @@ async function run(options: TrainOptions, { isJson, peakGflops }: { isJson: bool
       },
       signal: interrupt.signal,
       onFolder: (folder) => {
+        interrupt.begin()
         curves = curvesFile(folder)
       },
       onReport: (report) => {

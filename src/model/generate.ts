@@ -22,7 +22,7 @@ export const generateOptions = z.strictObject({
   text: z.int().min(0).default(0).describe('which of the texts of this seed: each is another draw'),
   stop: z.array(z.int()).default([]).describe('tokens that end the text; not part of it'),
   batch: z.int().min(1).default(8).describe('texts that are written at once, where there are several'),
-  threads: z.int().min(1).default(1).describe('threads of the CPU device'),
+  threads: z.int().min(1).max(1024).default(1).describe('threads of the CPU device'),
 })
 export type GenerateOptions = z.input<typeof generateOptions>
 type Choice = Pick<z.output<typeof generateOptions>, 'temperature' | 'topK' | 'topP' | 'minP'>

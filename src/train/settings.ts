@@ -178,6 +178,8 @@ export function resolveSettings(options: SettingOptions, facts: RunFacts): Resol
   const { steps, rows, passes, length } = amount
   const rate = learningRate(parameterCount, facts.isFineTuning)
   const every = Math.max(1, Math.ceil(steps / 10))
+  if ((options.threads ?? 0) > cores)
+    reasons.push(`threads ${options.threads} on ${counted(cores, 'core')}: more than there are only slow it down`)
   // Ten evaluations of 1 % of the tokens each, forward only: 3 % of the time.
   const evaluationTokens = Math.min(2 ** 17, Math.max(2 ** 12, Math.round(0.01 * steps * rows * passes * length)))
   return {

@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
+import { once } from 'node:events'
 import { existsSync } from 'node:fs'
 import { appendFile, mkdir, readFile, writeFile } from 'node:fs/promises'
+import { createServer } from 'node:net'
 import { dirname, join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { findLibrary } from '../../src/tensor/cuda/libraries.ts'
@@ -179,6 +181,19 @@ test('a run that is refused leaves nothing behind', async () => {
   assert.match(stderr, /SLUICE_FOLDER_REFUSED/)
 })
 
+test('an interrupt before there is something to save ends the command at once', async () => {
+  await using silent = createServer()
+  const asked = once(silent, 'connection')
+  await new Promise<void>((resolve) => silent.listen(0, '127.0.0.1', resolve))
+  const address = silent.address()
+  assert.ok(address && typeof address === 'object')
+  const { child, ended } = startSluice(['train', `http://127.0.0.1:${address.port}/a.parquet`, '--out', join(folder.path, 'silent')])
+  const [socket] = await asked
+  child.kill('SIGINT')
+  assert.equal((await ended).code, 130)
+  socket.destroy()
+})
+
 test('a run that holds nothing out says so once, of how many documents', async () => {
   const few = join(folder.path, 'few')
   await mkdir(few)
@@ -232,6 +247,7 @@ test('mistakes end with advice, never with a stack', async () => {
     [['sample', model, '--temperature', 'hot'], 1, /give a number from 0/],
     [['sample', model, '--temperature', 'Infinity'], 1, /give a number from 0/],
     [['sample', model, '--tokens', '1e99'], 1, /give a whole number from 1/],
+    [['sample', model, '--threads', '2000'], 1, /give a whole number from 1 to 1024/],
     [['sample', model, '--seed', '4294967296'], 1, /give a whole number from 0 to 4294967295/],
   ]
   for (const [words, code, advice] of cases) {

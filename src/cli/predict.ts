@@ -65,7 +65,10 @@ Examples:
         if (String(given) === name(label)) right++
       }
     }
-    if (known > 0) process.stderr.write(`${right} of ${known} labels are right, ${((100 * right) / known).toFixed(2)} %\n`)
+    if (known > 0)
+      process.stderr.write(
+        `${right} of ${known} ${known === 1 ? 'label is' : 'labels are'} right, ${((100 * right) / known).toFixed(2)} %\n`,
+      )
   })
 
 async function open(model: LoadedModel, options: { rows: number; threads: number; length: number }): Promise<Classifier & AsyncDisposable> {

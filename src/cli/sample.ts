@@ -65,7 +65,7 @@ export const command = new Command()
     'after',
     `
 A text ends where the model ends its document, or after --tokens. Several texts are written at once, and printed in the
-order of their prompts with a line of --- between them. An encoder-decoder reads the prompt, and what it writes is printed
+order of their prompts with a line of --- between them. The model comes first: all words behind --prompt are prompts. An encoder-decoder reads the prompt, and what it writes is printed
 alone.
 
 Examples:
@@ -141,7 +141,9 @@ function report(texts: readonly Text[], ms: number, flags: Flags): void {
   if (texts.some(({ tokens }) => tokens.length === 0))
     process.stderr.write(`the model ends its document here: ${isGreedy(flags) ? 'a --temperature above 0' : 'another --seed'} may go on\n`)
   const count = texts.reduce((sum, { tokens }) => sum + tokens.length, 0)
-  process.stderr.write(`${count} tokens in ${(ms / 1000).toFixed(1)} s: ${((1000 * count) / ms).toFixed(0)} a second\n`)
+  process.stderr.write(
+    `${count} ${count === 1 ? 'token' : 'tokens'} in ${(ms / 1000).toFixed(1)} s: ${((1000 * count) / ms).toFixed(0)} a second\n`,
+  )
 }
 
 /** Where the draw decides nothing. */

@@ -59,11 +59,30 @@ export function copyCheckpoint(modelFolder: string, model: Trainable, state: Tra
   }
 }
 
-/** Writes the checkpoint and returns its folder. */
-export async function writeCheckpoint({ modelFolder, config, files, state }: CheckpointCopy): Promise<string> {
+/** Writes the checkpoint and returns its folder; what could not be written whole is removed. */
+export async function writeCheckpoint(copy: CheckpointCopy): Promise<string> {
+  const { modelFolder, state } = copy
   const folder = join(modelFolder, `step-${state.step}`)
   const temporary = `${folder}.tmp`
   await rm(temporary, { recursive: true, force: true })
+  try {
+    await writeFiles(copy, temporary)
+  } catch (error) {
+    await rm(temporary, { recursive: true, force: true }).catch(() => {}) // the first error is the one to tell
+    throw error
+  }
+  // One of that name is there where it failed its hashes or the run was rolled back behind it.
+  await rm(folder, { recursive: true, force: true })
+  await rename(temporary, folder)
+  await syncFolder(modelFolder)
+  await writeWhole(join(modelFolder, LATEST_FILE), `${basename(folder)}\n`)
+  if (state.settings.keepBest && state.best?.step === state.step) await writeWhole(join(modelFolder, BEST_FILE), `${basename(folder)}\n`)
+  await syncFolder(modelFolder)
+  await removeOthers(modelFolder, state)
+  return folder
+}
+
+async function writeFiles({ config, files, state }: CheckpointCopy, temporary: string): Promise<void> {
   await makeFolder(temporary)
   const hashes: Record<string, string> = { [CONFIG_FILE]: await writeDurably(join(temporary, CONFIG_FILE), config) }
   for (const [name, tensors] of Object.entries(files))
@@ -77,15 +96,6 @@ export async function writeCheckpoint({ modelFolder, config, files, state }: Che
     `${JSON.stringify({ ...content, sha256: sha256(JSON.stringify(content)) }, undefined, 2)}\n`,
   )
   await syncFolder(temporary)
-  // One of that name is there where it failed its hashes or the run was rolled back behind it.
-  await rm(folder, { recursive: true, force: true })
-  await rename(temporary, folder)
-  await syncFolder(modelFolder)
-  await writeWhole(join(modelFolder, LATEST_FILE), `${basename(folder)}\n`)
-  if (state.settings.keepBest && state.best?.step === state.step) await writeWhole(join(modelFolder, BEST_FILE), `${basename(folder)}\n`)
-  await syncFolder(modelFolder)
-  await removeOthers(modelFolder, state)
-  return folder
 }
 
 /** Keeps the newest ones, the best, and those that the settings name. */

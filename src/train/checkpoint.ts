@@ -10,7 +10,7 @@
 //                 /tokenizer.json    copied from beside the shards
 
 import { createHash } from 'node:crypto'
-import { createReadStream, existsSync, statSync } from 'node:fs'
+import { createReadStream, existsSync, type Stats, statSync } from 'node:fs'
 import { readdir, readFile, rm } from 'node:fs/promises'
 import { basename, dirname, join, resolve } from 'node:path'
 import { z } from 'zod'
@@ -213,19 +213,33 @@ async function restoreWeights(folder: string, model: Trainable): Promise<void> {
  */
 export async function openCheckpoint(path: string, onNotice?: (notice: string) => void): Promise<Checkpoint> {
   if (existsSync(join(path, STATE_FILE))) return verifyCheckpoint(path)
-  const isFolder = statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false
-  const { checkpoint, refused } = isFolder ? await findCheckpoint(path) : { refused: [] }
+  const found = statSync(path, { throwIfNoEntry: false })
+  const { checkpoint, refused } = found?.isDirectory() ? await findCheckpoint(path) : { refused: [] }
   if (checkpoint) {
     for (const { message } of refused) onNotice?.(`${message}; reading ${basename(checkpoint.folder)}, an earlier one`)
     return checkpoint
   }
-  throw (
-    refused[0] ??
-    new SluiceError('SLUICE_TRAIN_MODEL_MISSING', isFolder ? 'no checkpoint in this folder' : 'there is no such folder', {
-      where: { folder: path },
-      fix: 'give the folder that sluice train wrote to (--out), or one step-N folder in it',
+  if (refused.length > 0)
+    throw new SluiceError(refused[0].code, `${refused[0].message}; no other checkpoint is left`, {
+      where: refused[0].where,
+      fix: 'train it again: remove the folder, or give another --out',
     })
-  )
+  throw modelMissing(path, found)
+}
+
+function modelMissing(path: string, found: Stats | undefined): SluiceError {
+  const isGguf = found?.isFile() && path.endsWith('.gguf')
+  const problem = found?.isDirectory()
+    ? 'no checkpoint in this folder'
+    : found
+      ? 'a model is a folder, this is a file'
+      : 'there is no such folder'
+  return new SluiceError('SLUICE_TRAIN_MODEL_MISSING', problem, {
+    where: { path },
+    fix: isGguf
+      ? `import it first: sluice model import ${path} --out <folder>`
+      : 'give the folder that sluice train wrote to (--out), or one step-N folder in it',
+  })
 }
 
 export const sha256 = (text: string) => createHash('sha256').update(text).digest('hex')
@@ -239,7 +253,7 @@ async function sha256OfFile(path: string): Promise<string> {
 function damaged(folder: string, file: string, problem: string, cause?: unknown): SluiceError {
   return new SluiceError('SLUICE_TRAIN_CHECKPOINT_DAMAGED', `checkpoint ${basename(folder)} is damaged: ${file}: ${problem}`, {
     where: { file: join(folder, file) },
-    fix: 'the checkpoint before it is used where there is one; remove this folder to be rid of the message',
+    fix: 'give the folder of the run, of which the newest sound checkpoint is used; remove this one to be rid of the message',
     cause,
   })
 }

@@ -213,6 +213,7 @@ async function trainStep(
   while (batches.length < settings.passes) {
     const batch = await source.next()
     if (!batch) throw nothingToTrainOn(run)
+    if (signal?.aborted) return undefined
     batches.push(batch)
   }
   const denominator = Math.max(
@@ -314,8 +315,8 @@ async function rollBack({ model, folder, settings }: TrainRun, state: TrainState
       'SLUICE_TRAIN_DIVERGED',
       `${state.skippedInRow} steps in a row up to step ${state.step} had to be left out: training has diverged`,
       {
-        where: { folder, step: state.step, learningRate: learningRateAt(settings, state.step) },
-        fix: `the checkpoints before it are kept; start anew with a lower --learning-rate than ${settings.learningRate} or a longer --warmup-steps`,
+        where: { folder, step: state.step, learningRate: learningRateAt(settings, state.step).toPrecision(3) },
+        fix: `the checkpoints before it are kept; start anew with a lower --lr than ${settings.learningRate} or a longer --warmup-steps`,
       },
     )
   await restoreCheckpoint(checkpoint.folder, model)

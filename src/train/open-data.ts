@@ -42,7 +42,7 @@ async function isFolderOfExamples(path: string): Promise<boolean> {
 /**
  * Corpora from `path` or `path=weight`; without weights, each has its tokens.
  *
- * @throws SluiceError `SLUICE_TRAIN_OPTIONS` where some have a weight and others none, or one holds examples, `SLUICE_TRAIN_VOCABULARIES`, and those of `openCorpus`
+ * @throws SluiceError `SLUICE_TRAIN_OPTIONS` where some have a weight and others none, or one holds examples, `SLUICE_TRAIN_CORPUS_EMPTY`, `SLUICE_TRAIN_VOCABULARIES`, and those of `openCorpus`
  */
 export async function openMixture(inputs: readonly string[]): Promise<{ corpora: MixedCorpus[]; paths: string[] }> {
   const named = inputs.map(parseInput)
@@ -61,9 +61,15 @@ export async function openMixture(inputs: readonly string[]): Promise<{ corpora:
 }
 
 async function openShards(path: string): Promise<Corpus> {
-  if (!isOfExamples(path)) return await openCorpus(path)
-  throw new SluiceError('SLUICE_TRAIN_OPTIONS', `${path} holds examples, token shards are wanted here`, {
-    fix: 'train on the shards first, and on the examples alone afterwards: sluice train examples.jsonl --init <folder of that run>',
+  if (isOfExamples(path))
+    throw new SluiceError('SLUICE_TRAIN_OPTIONS', `${path} holds examples, token shards are wanted here`, {
+      fix: 'train on the shards first, and on the examples alone afterwards: sluice train examples.jsonl --init <folder of that run>',
+    })
+  const corpus = await openCorpus(path)
+  if (corpus.tokens > 0) return corpus
+  throw new SluiceError('SLUICE_TRAIN_CORPUS_EMPTY', 'the token shards hold no token', {
+    where: { corpus: path },
+    fix: 'look at the run that made them: sluice audit says what was dropped and why',
   })
 }
 

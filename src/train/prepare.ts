@@ -37,11 +37,12 @@ async function prepareDocuments(
   const mixture = await openMixture(inputs)
   const data = await openDocumentData(mixture, options.validation)
   assertSameTokens(start, data.vocabulary.hash)
-  const { config, reason } = await modelFor(options, start, {
+  const { config: chosen, reason } = await modelFor(options, start, {
     vocabularySize: data.vocabulary.size,
     tokens: data.tokens,
     areExamples: false,
   })
+  const config = withLabels(chosen, 0) // a classifier goes back to hidden tokens
   const objective = options.objective ?? objectiveFor(config, false)
   assertLearns(config, objective)
   const tokenizer = data.tokenizerFile === undefined ? undefined : await hooks.openTokenizer?.(data.tokenizerFile)

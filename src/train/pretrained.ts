@@ -3,11 +3,12 @@
 
 import { createHash } from 'node:crypto'
 import { existsSync } from 'node:fs'
-import { readFile } from 'node:fs/promises'
+import { readdir, readFile, rm, rmdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { z } from 'zod'
 import { TOKENIZER_FILE } from '../../schemas/tokens.ts'
 import { SluiceError } from '../core/errors.ts'
+import { diskError } from '../io/disk-errors.ts'
 import { makeFolder } from '../io/make-folder.ts'
 import { writeWhole } from '../io/write-whole.ts'
 import type { ModelConfig } from '../model/config.ts'
@@ -25,7 +26,7 @@ const index = z.looseObject({ weight_map: z.record(z.string(), z.string()) })
 const labelled = z.looseObject({ id2label: z.record(z.string(), z.string()).optional() })
 
 /** An encoder may come without its head: fine-tuning adds one, and what reads it says that it lacks. */
-const ENCODER_HEAD = /^(cls|classifier|head|decoder|bert\.pooler)\./
+export const ENCODER_HEAD = /^(cls|classifier|head|decoder|bert\.pooler)\./
 
 export interface Pretrained extends Weights {
   readonly folder: string
@@ -76,18 +77,28 @@ export async function readPretrained(folder: string): Promise<Pretrained> {
  * Writes a model as transformers loads it: f32, by name, the same bytes that transformers writes.
  *
  * @throws SluiceError `SLUICE_MODEL_FAMILY` where no family of transformers computes the same, `SLUICE_MODEL_FOLDER` where there
- *   is a model already
+ *   is something already, and those of the disk
  */
 export async function writePretrained(folder: string, source: Weights, labels: readonly string[] = []): Promise<void> {
   const config = writeHuggingFaceConfig(source.config, labels)
-  if (existsSync(join(folder, MODEL_FILE)))
-    throw new SluiceError('SLUICE_MODEL_FOLDER', 'there is a model in this folder already', { where: { folder }, fix: 'give a new folder' })
-  await makeFolder(folder)
+  const made = await makeFolder(folder)
+  const [taken] = await readdir(folder)
+  if (taken !== undefined)
+    throw new SluiceError('SLUICE_MODEL_FOLDER', 'there is something in this folder already', {
+      where: { folder, example: taken },
+      fix: 'give a new folder',
+    })
   const tensors = [...parameterShapes(source.config)]
     .map(([name, shape]) => ({ name, shape, values: () => source.weights.get(name) ?? new Float32Array(elements(shape)) }))
     .sort((a, b) => (a.name < b.name ? -1 : 1))
-  await writeSafetensors(join(folder, MODEL_FILE), tensors)
-  await writeWhole(join(folder, CONFIG_FILE), `${JSON.stringify(config, undefined, 2)}\n`)
+  try {
+    await writeSafetensors(join(folder, MODEL_FILE), tensors)
+    await writeWhole(join(folder, CONFIG_FILE), `${JSON.stringify(config, undefined, 2)}\n`)
+  } catch (error) {
+    await rm(join(folder, MODEL_FILE), { force: true }).catch(() => {}) // half a model is none; the first error is the one to tell
+    for (const empty of made) await rmdir(empty).catch(() => {})
+    throw diskError(error, folder)
+  }
 }
 
 /** The shape of each parameter of a model. */

@@ -12,6 +12,7 @@ import { rowLength } from './settings.ts'
 import { architectureOf } from './start.ts'
 import { inputsOf, type TrainHooks, type TrainOptions } from './train-options.ts'
 import { runTrial } from './trial.ts'
+import { formatCount } from './words.ts'
 
 export interface SizeRun {
   readonly parameters: number
@@ -97,7 +98,7 @@ async function modelsOf(sizes: readonly number[], { shards, length, objective = 
   if (models.size < FEWEST_POINTS)
     throw new SluiceError(
       'SLUICE_TRAIN_SIZES',
-      `models of ${[...models.keys()].join(', ')} parameters give no law: it has three numbers, and one more tells its error`,
+      `models of ${[...models.keys()].map(formatCount).join(' and ')} parameters give no law: it has three numbers, and one more tells its error`,
       {
         fix: `give ${FEWEST_POINTS} sizes or more, each about twice the one before`,
       },

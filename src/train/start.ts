@@ -9,7 +9,7 @@ import type { Trainable } from '../model/trainable.ts'
 import { elements } from '../tensor/shape.ts'
 import { CONFIG_FILE, openCheckpoint, tokenizerFileOf, weightsFile } from './checkpoint.ts'
 import { parseModel } from './model-choice.ts'
-import { isPretrained, readPretrained, readTokenizerFile } from './pretrained.ts'
+import { ENCODER_HEAD, isPretrained, readPretrained, readTokenizerFile } from './pretrained.ts'
 import { SafetensorsFile } from './safetensors.ts'
 import type { Objective } from './settings.ts'
 
@@ -94,40 +94,16 @@ export function assertFromExamples(objective: Objective): void {
  * @throws SluiceError `SLUICE_TRAIN_SHAPE`
  */
 export async function startFrom({ folder, weights }: StartModel, model: Trainable): Promise<void> {
-  if (weights) return startFromWeights(folder, weights, model)
-  const path = weightsFile(folder)
-  await using file = await SafetensorsFile.open(path)
+  await using file = weights ? undefined : await SafetensorsFile.open(weightsFile(folder))
+  const isHead = (name: string) => model.config.architecture === 'encoder' && ENCODER_HEAD.test(name)
   for (const { name, shape } of model.parameters) {
-    const stored = file.tensors.get(name)?.shape
-    const isSame = stored?.join() === shape.join()
-    if (isSame) model.write('weights', name, await file.read(name))
-    else if (!isHead(name))
-      throw new SluiceError(
-        'SLUICE_TRAIN_SHAPE',
-        `tensor ${name} is ${stored?.join('×') ?? 'missing'}, the model wants ${shape.join('×')}`,
-        {
-          where: { file: path },
-          fix: 'start from a model of the same architecture and size',
-        },
-      )
-  }
-}
-
-function startFromWeights(folder: string, weights: ReadonlyMap<string, Float32Array>, model: Trainable): void {
-  for (const { name, shape } of model.parameters) {
-    const values = weights.get(name)
-    if (values && values.length === elements(shape)) model.write('weights', name, values)
+    const values = file?.tensors.has(name) ? await file.read(name) : weights?.get(name)
+    if (values?.length === elements(shape)) model.write('weights', name, values)
     else if (!isHead(name))
       throw new SluiceError(
         'SLUICE_TRAIN_SHAPE',
         `tensor ${name} is ${values ? `of ${values.length} values` : 'missing'}, the model wants ${shape.join('×')}`,
-        {
-          where: { folder },
-          fix: 'start from a model of the same architecture and size',
-        },
+        { where: { folder }, fix: 'start from a model of the same architecture and size' },
       )
   }
 }
-
-/** Of classifiers (src/model/encoder.ts): the only part that fine-tuning adds. */
-const isHead = (name: string) => /^(classifier|bert\.pooler|head)\./.test(name)

@@ -5,7 +5,7 @@ import { createReadStream, existsSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { TRAINING_LOG_FILE, type TrainingLogLine, trainingLogLine } from '../../schemas/training-log.ts'
-import { SluiceError } from '../core/errors.ts'
+import { SluiceError, type Where } from '../core/errors.ts'
 import { sampleFraction } from '../core/identity.ts'
 import { isRemote } from '../io/inputs.ts'
 import { type Corpus, openCorpus } from '../tokens/corpus.ts'
@@ -211,14 +211,15 @@ async function shardInputs(start: Line<'start'>, inputs: readonly string[], opti
   for (const input of inputs) corpora.push(await openCorpus(input))
   const shards = corpora.flatMap((corpus) => corpus.shards.map((name, ordinal) => ({ corpus, name, ordinal })))
   if (shards.length !== start.shards.length || shards.some(({ name }, i) => !start.shards[i].endsWith(name)))
-    throw new SluiceError('SLUICE_TRACE_INPUTS', 'the shards are not those that the run was trained on', {
-      where: { found: shards.map(({ name }) => name).join(' '), trained: start.shards.join(' ') },
-      fix: 'give the folders of the run, in its order: --shards',
-    })
+    throw otherShards({ found: shards.map(({ name }) => name).join(' '), trained: start.shards.join(' ') })
   return {
     async read(documents) {
       const read: TracedDocument[] = []
-      for (const [shard, rows] of Object.entries(documents)) read.push(...(await readShard(shards[Number(shard)], rows, options)))
+      for (const [shard, rows] of Object.entries(documents)) {
+        const found = await readShard(shards[Number(shard)], rows, options)
+        if (found.length < rows.length) throw otherShards({ shard: shards[Number(shard)].name, rows: rows.length, found: found.length })
+        read.push(...found)
+      }
       return read
     },
     async find(wanted) {
@@ -230,6 +231,13 @@ async function shardInputs(start: Line<'start'>, inputs: readonly string[], opti
       return places
     },
   }
+}
+
+function otherShards(where: Where): SluiceError {
+  return new SluiceError('SLUICE_TRACE_INPUTS', 'the shards are not those that the run was trained on', {
+    where,
+    fix: 'give the folders of the run, in its order: --shards',
+  })
 }
 
 async function readShard(

@@ -243,7 +243,7 @@ test('mistakes end with advice, never with a stack', async () => {
     [['predict', model, '--batch', '0'], 1, /--batch.*give a whole number from 1/],
     [['train', shards, '--packing', 'tight'], 1, /Allowed choices are concatenate, documents, best-fit/],
     [['sample', shards], 1, /SLUICE_TRAIN_MODEL_MISSING/],
-    [['sample', join(folder.path, 'model.json')], 1, /there is no such folder.*SLUICE_TRAIN_MODEL_MISSING/],
+    [['sample', join(folder.path, 'model.json')], 1, /a model is a folder, this is a file.*SLUICE_TRAIN_MODEL_MISSING/],
     [['sample', model, '--temperature', 'hot'], 1, /give a number from 0/],
     [['sample', model, '--temperature', 'Infinity'], 1, /give a number from 0/],
     [['sample', model, '--tokens', '1e99'], 1, /give a whole number from 1/],

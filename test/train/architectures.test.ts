@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { existsSync } from 'node:fs'
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
@@ -62,6 +63,11 @@ test('an encoder learns to restore masked tokens, then to tell labels apart', as
   const classifier = await loadModel(tuning.out)
   assert.deepEqual(classifier.state.labels, ['x', 'y'])
   assert.ok((classifier.state.evaluation?.accuracy ?? 0) > 0.95, `${classifier.state.evaluation?.accuracy}`)
+
+  const { model: __, ...further } = { ...options, init: tuning.out, out: join(folder.path, 'further'), steps: 3 }
+  const backToWords = await train(further, tokenizer)
+  assert.equal(backToWords.settings.objective, 'masked') // its classes left behind
+  assert.ok(backToWords.state.loss !== null)
 })
 
 test('an encoder-decoder learns to fill spans, then to write a target for each input', async () => {
@@ -107,6 +113,11 @@ test('other shards can be measured on as a whole', async () => {
   const { validationShare: _, ...options } = await prepare(folder.path, {})
   const validation = join(folder.path, 'validation.parquet')
   await writeShard(validation, markovDocuments(10, VOCABULARY, 5))
+  const hollow = join(folder.path, 'hollow.parquet')
+  await writeShard(hollow, [])
+  for (const change of [{ validation: hollow }, { shards: hollow }])
+    await assert.rejects(train({ ...options, ...change }), { code: 'SLUICE_TRAIN_CORPUS_EMPTY' })
+  assert.ok(!existsSync(options.out))
   const { state } = await train({ ...options, validation, steps: 3 })
   assert.equal(state.settings.validationShare, 0)
   // all its tokens: an end of text follows each document, the last one has no successor

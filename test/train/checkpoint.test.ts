@@ -4,6 +4,8 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { TRAINING_LOG_FILE } from '../../schemas/training-log.ts'
+import { openCheckpoint } from '../../src/train/checkpoint.ts'
+import { writeCheckpoint } from '../../src/train/checkpoint-write.ts'
 import { SafetensorsFile } from '../../src/train/safetensors.ts'
 import { loadModel } from '../../src/train/sample.ts'
 import { train } from '../../src/train/train.ts'
@@ -73,4 +75,23 @@ test('an average of the weights is stored, gone on from, and what the model is u
   await using averages = await SafetensorsFile.open(join(checkpoint, 'average.safetensors'))
   const [name] = averages.tensors.keys()
   assert.deepEqual((await loadModel(options.out)).weights.get(name), await averages.read(name))
+})
+
+test('a checkpoint that cannot be written whole leaves nothing behind', async () => {
+  await using folder = await temporaryFolder()
+  const options = await prepare(folder.path)
+  const { state } = await train(options)
+  const files = { 'model.safetensors': [{ name: 'x', shape: [2], values: new Float32Array(1) }] }
+  const before = await readdir(options.out)
+  await assert.rejects(writeCheckpoint({ modelFolder: options.out, config: '{}', files, state: { ...state, step: 7 } }), RangeError)
+  assert.deepEqual(await readdir(options.out), before)
+})
+
+test('a model is asked for by its folder: a file, and a run whose checkpoints are all damaged, are told as such', async () => {
+  await using folder = await temporaryFolder()
+  const file = join(folder.path, 'x.gguf')
+  await writeFile(file, '')
+  await assert.rejects(openCheckpoint(file), { code: 'SLUICE_TRAIN_MODEL_MISSING', fix: /sluice model import/ })
+  await mkdir(join(folder.path, 'step-1'))
+  await assert.rejects(openCheckpoint(folder.path), { code: 'SLUICE_TRAIN_CHECKPOINT_DAMAGED', message: /no other checkpoint is left/ })
 })

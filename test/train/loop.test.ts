@@ -112,6 +112,25 @@ test('a run stopped anywhere goes on to the same log and the same bytes', async 
   }
 })
 
+test('an interrupt is heeded between the batches of a step, too', async () => {
+  await using folder = await temporaryFolder()
+  const controller = new AbortController()
+  let taken = 0
+  const counting: typeof data = {
+    ...data,
+    train(...words) {
+      const source = data.train(...words)
+      const next = () => {
+        if (++taken === 3) controller.abort()
+        return source.next()
+      }
+      return { next, [Symbol.asyncDispose]: () => source[Symbol.asyncDispose]() }
+    },
+  }
+  const { state } = await runIn(folder.path, { data: counting, signal: controller.signal }, { ...options, batchTokens: 1e6 })
+  assert.deepEqual([state.step, taken], [0, 3])
+})
+
 test('checkpoints beyond the newest are removed, and latest names the newest', async () => {
   await using folder = await temporaryFolder()
   await runIn(folder.path)

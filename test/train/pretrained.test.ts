@@ -121,6 +121,17 @@ for (const name of names) {
   })
 }
 
+test('a folder with other things in it takes no model, and what fails leaves no half of one', async () => {
+  await using folder = await temporaryFolder()
+  const { config, weights } = await readPretrained(join(fixtures, 'llama'))
+  await writeFile(join(folder.path, 'log.jsonl'), '')
+  await assert.rejects(writePretrained(folder.path, { config, weights }), code('SLUICE_MODEL_FOLDER'))
+  const [name] = weights.keys()
+  const out = join(folder.path, 'new', 'model')
+  await assert.rejects(writePretrained(out, { config, weights: new Map(weights).set(name, new Float32Array(1)) }), RangeError)
+  assert.deepEqual(await readdir(folder.path), ['log.jsonl'])
+})
+
 const code = (wanted: string) => (error: unknown) => error instanceof SluiceError && error.code === wanted
 
 /** A copy of a fixture with other fields in its config.json. */

@@ -1,7 +1,7 @@
 // From steps to documents and back, over the log and the shards of a real run, and over a log with a rollback.
 
 import assert from 'node:assert/strict'
-import { mkdir, readFile, rename, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, readFile, rename, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { SluiceError } from '../../src/core/errors.ts'
@@ -119,5 +119,10 @@ test('steps, documents and shards that are not there are refused', async () => {
   await rename(join(folder.path, 'web'), join(folder.path, 'moved'))
   await assert.rejects(traceStep(run, 1, options), code('SLUICE_TRACE_INPUTS'))
   const inputs = ['moved', 'code'].map((name) => join(folder.path, name))
+  const shard = (await readdir(inputs[0])).filter((name) => name.endsWith('.parquet'))[0]
+  const fewer = join(folder.path, 'fewer')
+  await mkdir(fewer)
+  await writeShard(join(fewer, shard), [])
+  await assert.rejects(traceStep(run, 1, { ...options, inputs: [fewer, inputs[1]] }), code('SLUICE_TRACE_INPUTS'))
   assert.equal((await traceStep(run, 1, { ...options, inputs })).length, 1)
 })

@@ -1,11 +1,12 @@
 // `sluice scaling`: what is worth knowing before a long training run. `rates` finds the learning rate, `sizes` says from small
 // models what a larger one would reach.
 
-import { writeFile } from 'node:fs/promises'
+import { readdir, writeFile } from 'node:fs/promises'
 import { basename, join, resolve } from 'node:path'
 import { Command, Option } from 'commander'
 import { formatCount } from '../audit/format.ts'
 import type { Json } from '../core/document.ts'
+import { SluiceError } from '../core/errors.ts'
 import { makeFolder } from '../io/make-folder.ts'
 import { findLearningRate, type RateSearch } from '../train/rate-search.ts'
 import { type SizeSweep, sweepSizes } from '../train/size-sweep.ts'
@@ -16,6 +17,7 @@ import { amount, settingFlags } from './train-flags.ts'
 import { trainProgress } from './train-progress.ts'
 import { openTokenizer } from './trainer-tokenizer.ts'
 
+const RESULT_FILE = 'scaling.json'
 const SHARDS = 'folders or URLs of token shards, as for sluice train'
 const outOption = (kind: string) =>
   new Option('--out <folder>', `folder of all runs; scaling/<name of the shards folder>-${kind} where not given`)
@@ -51,7 +53,7 @@ otherwise: the best rate falls a little with the length of a run.`,
   .action(async (shards: string[], { json, out = folderFor(shards, 'rates'), ...flags }: Flags & { learningRate: number }) => {
     const amount = flags.steps ?? flags.tokens ?? flags.epochs
     const options = { ...(amount === undefined ? { steps: 200 } : {}), ...flags, shards, out }
-    await withHooks(async (hooks, say) => {
+    await withHooks(out, async (hooks, say) => {
       const onTrial = ({ learningRate, loss }: RateSearch['trials'][number]) => say(`learning rate ${learningRate}: ${lossOf(loss)}`)
       const search = await findLearningRate(options, { ...hooks, onTrial })
       await report(
@@ -97,7 +99,7 @@ run; ± is the standard error of the jackknife. It holds for one tokenizer and o
   .action(
     async (shards: string[], { json, sizes, forecast, tokensPerParameter, out = folderFor(shards, 'sizes'), ...flags }: SizeFlags) => {
       const sweep = { sizes, tokensPerParameter, forecast: forecast ?? [10 * Math.max(...sizes)] }
-      await withHooks(async (hooks, say) => {
+      await withHooks(out, async (hooks, say) => {
         const onRun = ({ parameters, loss }: SizeSweep['runs'][number]) => say(`${formatCount(parameters)} parameters: ${loss.toFixed(4)}`)
         const result = await sweepSizes(sweep, { ...flags, shards, out }, { ...hooks, onRun })
         const { runs, law, forecasts } = result
@@ -147,8 +149,15 @@ for (const sub of command.commands) {
 const folderFor = (shards: readonly string[], kind: string) =>
   join('scaling', `${basename(resolve(shards[0])).replace(/=[\d.]+$/, '')}-${kind}`)
 
-/** Runs with a bar or log lines on standard error; what was stopped says so. */
-async function withHooks(work: (hooks: TrainHooks, say: (line: string) => void) => Promise<void>): Promise<void> {
+/** Runs with a bar or log lines on standard error; what was stopped says so. @param out may hold runs of such a search only */
+async function withHooks(out: string, work: (hooks: TrainHooks, say: (line: string) => void) => Promise<void>): Promise<void> {
+  const names = await readdir(out).catch(() => []) // what is wrong with it shows with the first run
+  const other = names.find((name) => name !== RESULT_FILE && !/^(rate|size)-/.test(name))
+  if (other !== undefined)
+    throw new SluiceError('SLUICE_TRAIN_FOLDER', 'the output folder holds something else than runs of sluice scaling', {
+      where: { folder: out, example: other },
+      fix: 'give an empty or new folder with --out',
+    })
   using interrupt = stopOnInterrupt()
   using progress = trainProgress(false)
   try {
@@ -162,7 +171,7 @@ async function withHooks(work: (hooks: TrainHooks, say: (line: string) => void) 
 
 async function report(out: string, result: Json, isJson: boolean | undefined, describe: () => string): Promise<void> {
   await makeFolder(out)
-  await writeFile(join(out, 'scaling.json'), `${JSON.stringify(result, null, 2)}\n`)
+  await writeFile(join(out, RESULT_FILE), `${JSON.stringify(result, null, 2)}\n`)
   process.stdout.write(isJson ? `${JSON.stringify(result)}\n` : describe())
 }
 

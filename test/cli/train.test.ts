@@ -160,6 +160,8 @@ test('sluice scaling finds a rate and forecasts a loss, the same in the terminal
   assert.match(sizes.stdout, /law +[\d.]+ \+ scale · FLOPs\^−[\d.]+, off by [\d.]+ % on these runs\n.* foretold\n/, sizes.stderr)
   const few = await sluice([...sweep, '--sizes', '50k,50k,51k,800k'])
   assert.match(few.stderr, /SLUICE_TRAIN_SIZES/)
+  const intoRun = await sluice(['scaling', 'rates', shards, '--out', model])
+  assert.match(intoRun.stderr, /something else than runs of sluice scaling.*SLUICE_TRAIN_FOLDER/)
   assert.doesNotMatch(few.stderr, / {4}at /)
 })
 

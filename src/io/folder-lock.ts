@@ -40,7 +40,15 @@ export async function lockFolder(folder: string, name = 'lock'): Promise<AsyncDi
   } finally {
     await rm(own, { force: true })
   }
-  return { [Symbol.asyncDispose]: () => rm(file, { force: true }) }
+  return { [Symbol.asyncDispose]: () => giveBack(file) }
+}
+
+async function giveBack(file: string): Promise<void> {
+  try {
+    await rm(file, { force: true })
+  } catch (error) {
+    if (systemCode(error) !== 'ENOTDIR') throw error // else the folder is gone, and the lock with it
+  }
 }
 
 async function tryLink(own: string, file: string): Promise<boolean> {

@@ -3,11 +3,10 @@
 
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
-import { open, readFile, rename, rm } from 'node:fs/promises'
+import { mkdir, open, readFile, rename, rm } from 'node:fs/promises'
 import { basename, extname, join } from 'node:path'
 import { Worker } from 'node:worker_threads'
 import { type PackedError, packError, unpackError } from '../core/errors.ts'
-import { makeFolder } from '../io/make-folder.ts'
 import { writeWhole } from '../io/write-whole.ts'
 import type { StateKind } from '../model/optimizer.ts'
 import type { Trainable } from '../model/trainable.ts'
@@ -83,7 +82,7 @@ export async function writeCheckpoint(copy: CheckpointCopy): Promise<string> {
 }
 
 async function writeFiles({ config, files, state }: CheckpointCopy, temporary: string): Promise<void> {
-  await makeFolder(temporary)
+  await mkdir(temporary) // in a folder that was taken away meanwhile, the log and the tokenizer would be missing
   const hashes: Record<string, string> = { [CONFIG_FILE]: await writeDurably(join(temporary, CONFIG_FILE), config) }
   for (const [name, tensors] of Object.entries(files))
     hashes[name] = await writeSafetensors(

@@ -57,7 +57,7 @@ export async function train(options: TrainOptions, hooks: TrainHooks = {}): Prom
     isFineTuning: start !== undefined,
     hasValidation: validation !== undefined,
   })
-  const folder = out ?? join('models', basename(resolve(inputsOf(shards)[0])).replace(/\..*|=[\d.]+$/, ''))
+  const folder = out ?? join('models', basename(resolve(inputsOf(shards)[0])).replace(/(?<=.)\..*|=[\d.]+$/, ''))
   const made = await makeFolder(folder)
   try {
     await assertUsable(folder)

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
-import { readFile, truncate, writeFile } from 'node:fs/promises'
+import { readFile, rm, truncate, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { SluiceError } from '../../src/core/errors.ts'
 import { hasBf16 } from '../../src/tensor/cpu/native/tier.ts'
-import { loadModel, sample, type TrainOptions, train } from '../../src/train/index.ts'
+import { loadModel, sample, type TrainOptions, type TrainReport, train } from '../../src/train/index.ts'
 import { markovDocuments, temporaryFolder, writeShard } from './corpora.ts'
 
 /** Shards and a real transformer, both tiny; the options of a run over them. */
@@ -142,4 +142,17 @@ test('sampling is a function of the seed', async () => {
   assert.deepEqual(await tokens(1), await tokens(1))
   assert.notDeepEqual(await tokens(1), await tokens(2))
   assert.equal((await tokens(1)).length, 40) // beyond the context of 32
+})
+
+test('a folder that is taken away from under a run ends it with a word, whatever is in its place', async () => {
+  for (const replace of [async () => {}, async (path: string) => await writeFile(path, '')]) {
+    await using folder = await temporaryFolder()
+    const options = { ...(await prepare(folder.path)), out: join(folder.path, 'out') }
+    let taken: Promise<void> | undefined
+    const onReport = ({ event }: TrainReport) => {
+      if (event === 'step') taken ??= rm(options.out, { recursive: true }).then(() => replace(options.out))
+    }
+    await assert.rejects(train({ ...options, steps: 200, saveEvery: 50 }, { onReport }), { code: 'SLUICE_FILE_MISSING' })
+    await taken
+  }
 })

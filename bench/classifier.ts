@@ -13,8 +13,8 @@ import { createPredictor } from '../src/lang/kernel-predict.ts'
 import { loadFastTextModel } from '../src/lang/read-fasttext.ts'
 import { trainingOptions } from '../src/lang/training-options.ts'
 import { saveFastTextModel } from '../src/lang/write-fasttext.ts'
-import { median, peerPython, peerVersions, requirePeers, runPinned, runSelf, saveResult } from './harness.ts'
-import { fastTextLine, judgements, type LabelledText, languages, mails, reviews, shared, splitTexts } from './labelled-texts.ts'
+import { median, peerPython, peerVersions, requirePeers, runPinned, runSelf, saveResult } from './lib/harness.ts'
+import { fastTextLine, judgements, type LabelledText, languages, mails, reviews, shared, splitTexts } from './lib/labelled-texts.ts'
 
 const { values, positionals } = parseArgs({
   options: {

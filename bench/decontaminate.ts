@@ -9,7 +9,7 @@ import { z } from 'zod'
 import { ContaminationFinder } from '../src/dedup/contamination.ts'
 import { EvaluationIndex, readExamples } from '../src/dedup/evaluation-sets.ts'
 import { documentTokens } from '../src/text/analysis.ts'
-import { saveResult } from './harness.ts'
+import { saveResult } from './lib/harness.ts'
 
 const data = new URL('../../shared/data/', import.meta.url)
 const sets = { gsm8k: 'eval/gsm8k-test-first500.jsonl.gz', humaneval: 'eval/HumanEval.jsonl.gz' }

@@ -18,9 +18,9 @@ import { openCorpus } from '../src/tokens/corpus.ts'
 import { loadModel } from '../src/train/sample.ts'
 import { train } from '../src/train/train.ts'
 import type { TrainOptions } from '../src/train/train-options.ts'
-import { median, saveResult } from './harness.ts'
-import { fastTextLine, type LabelledText, mails, reviews, shared, splitTexts } from './labelled-texts.ts'
-import { writeTokenShard } from './token-shards.ts'
+import { median, saveResult } from './lib/harness.ts'
+import { fastTextLine, type LabelledText, mails, reviews, shared, splitTexts } from './lib/labelled-texts.ts'
+import { writeTokenShard } from './lib/token-shards.ts'
 
 const { values } = parseArgs({
   options: {

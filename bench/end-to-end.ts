@@ -18,7 +18,7 @@ import { RunFolder } from '../src/engine/run-folder.ts'
 import { type Reporter, runPlan } from '../src/engine/runner.ts'
 import { inlineExecutor } from '../src/executors/inline.ts'
 import { lockFolder } from '../src/io/folder-lock.ts'
-import { median, pairedRounds, peerPython, peerVersions, requirePeers, runPinned, runSelf, saveResult } from './harness.ts'
+import { median, pairedRounds, peerPython, peerVersions, requirePeers, runPinned, runSelf, saveResult } from './lib/harness.ts'
 
 const FILES = ['manual', 'mail'].map((name) => `quickstart/input/${name}.warc.gz`)
 const ROUNDS = 3

@@ -20,7 +20,7 @@ import { decodeHtml } from '../src/html/encoding.ts'
 import { extract, extractDefaults } from '../src/html/extract.ts'
 import { asReadable } from '../src/index.ts'
 import { warc } from '../stages/warc.ts'
-import { runPinned, saveResult } from './harness.ts'
+import { runPinned, saveResult } from './lib/harness.ts'
 
 export const ARCHIVES = fileURLToPath(new URL('../../shared/data/warc/real', import.meta.url))
 const WCXB = fileURLToPath(new URL('peers/installed/wcxb/', import.meta.url))

@@ -8,7 +8,7 @@ import { LIMITS, type Limits, type Mode } from '../src/html/content.ts'
 import { decodeHtml } from '../src/html/encoding.ts'
 import { extract, extractDefaults } from '../src/html/extract.ts'
 import { bootstrap, EXTRACTION_DATA, type PageScore, peerScores, readFirstSet, scorePage, summarize } from './extraction.ts'
-import { saveResult } from './harness.ts'
+import { saveResult } from './lib/harness.ts'
 
 const FOLDS = 10
 const DRAWS = 10_000

@@ -12,7 +12,7 @@ import { decodeHtml } from '../src/html/encoding.ts'
 import { extract } from '../src/html/extract.ts'
 import { parseHtml } from '../src/html/tree.ts'
 import { readFirstSet, readSecondSet, type SegmentPage, scorePage, scoreSegments, summarize } from './extraction.ts'
-import { median, pairedRounds, runPinned, runSelf, saveResult } from './harness.ts'
+import { median, pairedRounds, runPinned, runSelf, saveResult } from './lib/harness.ts'
 
 const ROUNDS = 3
 const PASSES = 8

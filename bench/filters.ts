@@ -20,7 +20,7 @@ import { c4Quality } from '../stages/c4-quality.ts'
 import { fineWebQuality } from '../stages/fineweb-quality.ts'
 import { gopherQuality } from '../stages/gopher-quality.ts'
 import { gopherRepetition } from '../stages/gopher-repetition.ts'
-import { median, pairedRounds, peerPython, peerVersions, requirePeers, runPinned, runSelf, saveResult } from './harness.ts'
+import { median, pairedRounds, peerPython, peerVersions, requirePeers, runPinned, runSelf, saveResult } from './lib/harness.ts'
 
 const { values } = parseArgs({
   options: { corpus: { type: 'string' }, peers: { type: 'boolean' }, only: { type: 'boolean' } },

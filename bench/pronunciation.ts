@@ -13,7 +13,7 @@ import { generateTexts } from '../src/model/generate.ts'
 import type { TextTokenizer } from '../src/train/open-data.ts'
 import { loadModel } from '../src/train/sample.ts'
 import { train } from '../src/train/train.ts'
-import { saveResult } from './harness.ts'
+import { saveResult } from './lib/harness.ts'
 
 const { values } = parseArgs({
   options: {

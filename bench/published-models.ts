@@ -17,8 +17,8 @@ import { parseTokenizerJson } from '../src/tokenizer/formats.ts'
 import { createTokenizer, type LoadedTokenizer, loadTokenizer } from '../src/tokenizer/tokenizer.ts'
 import { parameterShapes, readPretrained } from '../src/train/pretrained.ts'
 import { readGgufModel } from '../src/train/pretrained-gguf.ts'
-import { saveResult } from './harness.ts'
-import { Comparison } from './value-comparison.ts'
+import { saveResult } from './lib/harness.ts'
+import { Comparison } from './lib/value-comparison.ts'
 
 const python = fileURLToPath(new URL('peers/installed/models/bin/python', import.meta.url))
 const script = fileURLToPath(new URL('peers/published_models.py', import.meta.url))

@@ -8,7 +8,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { z } from 'zod'
-import { saveResult } from './harness.ts'
+import { saveResult } from './lib/harness.ts'
 
 const [, , corpus = 'quickstart'] = process.argv
 const python = 'bench/peers/installed/text-dedup/bin/python'

@@ -20,7 +20,7 @@ import { codePointLength } from '../src/text/characters.ts'
 import { naughtyList } from '../stages/c4-dolma.ts'
 import { type DolmaTagger, dolmaAttributes, dolmaTaggerNames } from '../stages/dolma-taggers.ts'
 import { redPajamaMeters } from '../stages/redpajama-signals.ts'
-import { median, pairedRounds, peerPython, requirePeers, runPinned, runSelf, saveResult } from './harness.ts'
+import { median, pairedRounds, peerPython, requirePeers, runPinned, runSelf, saveResult } from './lib/harness.ts'
 
 const { values } = parseArgs({
   options: { peers: { type: 'boolean' }, equality: { type: 'boolean' }, only: { type: 'string' }, corpus: { type: 'string', default: '' } },

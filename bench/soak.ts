@@ -14,7 +14,7 @@ import { bandWords, findClusters, findPairs, keyWords } from '../src/dedup/pairs
 import { RecordWriter } from '../src/dedup/records.ts'
 import { readSection } from '../src/dedup/verdicts.ts'
 import { treeBytes } from '../src/io/tree-bytes.ts'
-import { saveResult } from './harness.ts'
+import { saveResult } from './lib/harness.ts'
 
 const { values } = parseArgs({
   options: { documents: { type: 'string', default: '50000000' }, folder: { type: 'string', default: tmpdir() } },

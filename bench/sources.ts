@@ -17,7 +17,7 @@ import { ParquetWriter } from '../src/io/parquet.ts'
 import { csvFiles } from '../stages/csv-files.ts'
 import { jsonl } from '../stages/jsonl.ts'
 import { parquet } from '../stages/parquet.ts'
-import { median, pairedRounds, peerPython, peerVersions, requirePeers, runPinned, runSelf, saveResult } from './harness.ts'
+import { median, pairedRounds, peerPython, peerVersions, requirePeers, runPinned, runSelf, saveResult } from './lib/harness.ts'
 
 const { values } = parseArgs({
   options: {

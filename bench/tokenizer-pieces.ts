@@ -12,7 +12,7 @@ import { fileURLToPath } from 'node:url'
 import { gunzipSync } from 'node:zlib'
 import { z } from 'zod'
 import { loadTokenizer } from '../src/tokenizer/tokenizer.ts'
-import { median, pairedRounds, peerPython, peerVersions, requirePeers, runPinned, runSelf, saveResult } from './harness.ts'
+import { median, pairedRounds, peerPython, peerVersions, requirePeers, runPinned, runSelf, saveResult } from './lib/harness.ts'
 
 const peerOutput = z.array(z.tuple([z.array(z.int()), z.string()]))
 const ROUNDS = 3

@@ -12,7 +12,7 @@ import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { z } from 'zod'
 import { patternSources } from '../src/tokenizer/pretokenize.ts'
-import { median, pairedRounds, peerPython, peerVersions, requirePeers, runPinned, saveResult } from './harness.ts'
+import { median, pairedRounds, peerPython, peerVersions, requirePeers, runPinned, saveResult } from './lib/harness.ts'
 
 const { values } = parseArgs({
   options: {

@@ -16,7 +16,7 @@ import { loadTokenizer } from '../src/tokenizer/tokenizer.ts'
 import { tokenizerFile } from '../src/tokenizer/tokenizer-file.ts'
 import { trainTokenizerOn } from '../src/tokenizer/train.ts'
 import { WordCounter } from '../src/tokenizer/words.ts'
-import { median, pairedRounds, peerPython, peerVersions, type Round, requirePeers, runPinned, runSelf, saveResult } from './harness.ts'
+import { median, pairedRounds, peerPython, peerVersions, type Round, requirePeers, runPinned, runSelf, saveResult } from './lib/harness.ts'
 
 const ROUNDS = 3
 /** Passes over the documents that each process times, after one that warms up; the fastest counts, on both sides. */

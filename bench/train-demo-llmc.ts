@@ -3,12 +3,10 @@
 // Its main() is a fine-tuning of 40 steps at a constant rate of 1e-4: the copy built here takes as many steps as asked, at 1e-3.
 // node --conditions=source bench/train-demo-llmc.ts [--tokens 1000000] [--rate 1e-3]   (bench/peers/llmc.sh fetches llm.c)
 
-import { execFileSync, spawn } from 'node:child_process'
-import { once } from 'node:events'
-import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { execFileSync } from 'node:child_process'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { createInterface } from 'node:readline'
+import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { openTokenizer } from '../src/cli/trainer-tokenizer.ts'
@@ -17,8 +15,9 @@ import { createTrainable } from '../src/model/trainable.ts'
 import { openCorpus } from '../src/tokens/corpus.ts'
 import { TokenLoader } from '../src/train/loader.ts'
 import { train } from '../src/train/train.ts'
-import { saveResult } from './harness.ts'
-import { writeCheckpoint, writeTokens } from './llmc-files.ts'
+import { saveResult } from './lib/harness.ts'
+import { writeCheckpoint, writeTokens } from './lib/llmc-files.ts'
+import { buildLlmc, runLlmc } from './lib/llmc-program.ts'
 
 const { values } = parseArgs({
   options: {
@@ -103,8 +102,7 @@ async function textBytes(tokens: readonly number[]): Promise<number> {
 
 /** A copy of the program with another main(): as many steps, that rate, one validation at the end, no text. */
 async function buildPeer(validationBatches: number): Promise<string> {
-  execFileSync(fileURLToPath(new URL('peers/llmc.sh', import.meta.url)), [`${ROWS}`, `${LENGTH}`])
-  const source = new URL(`peers/installed/llmc/train_gpt2_${ROWS}_${LENGTH}.c`, import.meta.url)
+  const source = `${buildLlmc(ROWS, LENGTH)}.c`
   const changes: readonly (readonly [string, string])[] = [
     ['step <= 40', `step <= ${steps}`],
     ['step % 10 == 0', `step == ${steps}`],
@@ -119,22 +117,17 @@ async function buildPeer(validationBatches: number): Promise<string> {
     },
     await readFile(source, 'utf8'),
   )
-  await mkdir(folder, { recursive: true })
   const path = join(folder, 'train_gpt2_demo.c')
   await writeFile(path, code)
   const program = path.slice(0, -2)
-  const headers = fileURLToPath(new URL('peers/installed/llmc', import.meta.url))
-  execFileSync('gcc', ['-Ofast', '-march=native', '-fopenmp', '-DOMP', '-w', `-I${headers}`, path, '-lm', '-o', program])
+  execFileSync('gcc', ['-Ofast', '-march=native', '-fopenmp', '-DOMP', '-w', `-I${dirname(source)}`, path, '-lm', '-o', program])
   return program
 }
 
 /** The last validation loss that it prints; it is stopped then. */
 async function finalLoss(program: string): Promise<number> {
-  const environment = { ...process.env, OMP_NUM_THREADS: `${THREADS}` }
-  const child = spawn('stdbuf', ['-oL', program], { cwd: folder, env: environment, stdio: ['ignore', 'pipe', 'inherit'] })
-  const exited = once(child, 'exit')
   let loss = Number.NaN
-  for await (const line of createInterface(child.stdout)) {
+  for await (const line of runLlmc(program, folder, THREADS)) {
     const step = /^step (\d+)00: train loss (.*)/.exec(line)
     if (step) console.error(`llm.c ${line}`)
     const match = /^val loss ([\d.]+)/.exec(line)
@@ -142,7 +135,5 @@ async function finalLoss(program: string): Promise<number> {
     loss = Number(match[1])
     break
   }
-  child.kill('SIGKILL')
-  await exited
   return loss
 }

@@ -14,7 +14,7 @@ import { trainNgram } from '../src/ngram/train.ts'
 import { loadTokenizer } from '../src/tokenizer/tokenizer.ts'
 import { openCorpus } from '../src/tokens/corpus.ts'
 import { openCheckpoint } from '../src/train/checkpoint.ts'
-import { saveResult } from './harness.ts'
+import { saveResult } from './lib/harness.ts'
 
 const { values } = parseArgs({
   options: { model: { type: 'string', default: 'models/train-demo' }, tokens: { type: 'string', default: 'quickstart/tokens' } },

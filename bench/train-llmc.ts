@@ -3,22 +3,18 @@
 // bf16 on ours, where the processor has them.
 // node --conditions=source bench/train-llmc.ts [--only small] [--rounds 3] [--steps 4] [--threads 2]
 
-import { execFileSync, spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { createInterface } from 'node:readline'
-import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import type { TokenBatch } from '../src/model/batch.ts'
-import type { ModelConfig } from '../src/model/config.ts'
 import { preset } from '../src/model/presets.ts'
 import { createTrainable, type Trainable } from '../src/model/trainable.ts'
 import { hasBf16 } from '../src/tensor/cpu/native/tier.ts'
-import { randomUint32 } from '../src/train/shuffle.ts'
-import { median, saveResult } from './harness.ts'
-import { writeCheckpoint, writeTokens } from './llmc-files.ts'
+import { median, saveResult } from './lib/harness.ts'
+import { writeCheckpoint, writeTokens } from './lib/llmc-files.ts'
+import { buildLlmc, runLlmc } from './lib/llmc-program.ts'
+import { oneBatch, randomBatch, type Shape, takeSteps } from './lib/training-step.ts'
 
 const { values } = parseArgs({
   options: {
@@ -31,12 +27,6 @@ const { values } = parseArgs({
 const rounds = Number(values.rounds)
 const steps = Number(values.steps)
 const threads = Number(values.threads)
-
-interface Shape {
-  readonly config: ModelConfig
-  readonly rows: number
-  readonly length: number
-}
 
 const shapes: Readonly<Record<string, Shape>> = {
   // the shape of its README
@@ -107,48 +97,20 @@ function compareTimings(own: readonly Timing[], peer: readonly Timing[]) {
   }
 }
 
-function randomBatch({ config, rows, length }: Shape): TokenBatch {
-  const random = randomUint32(1)
-  const stream = Int32Array.from({ length: rows * length + 1 }, () => random() % config.vocabularySize)
-  return { kind: 'tokens', rows, length, ids: stream.slice(0, -1), targets: stream.slice(1), lo: new Int32Array(rows * length) }
-}
-
-/** Steps as llm.c's main() takes them: its AdamW constants, no decay, no clipping. */
 function runOwn(model: Trainable, batch: TokenBatch): Timing {
-  const tokens = batch.rows * batch.length
-  const losses: number[] = []
-  let seconds = Number.POSITIVE_INFINITY
-  for (let step = 1; step <= steps; step++) {
-    const start = performance.now()
-    losses.push(model.accumulate(batch, tokens).lossSum / tokens)
-    model.step({ learningRate: 1e-4, beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: 0, maxNorm: 0, step })
-    if (step > 1) seconds = Math.min(seconds, (performance.now() - start) / 1e3)
-  }
-  return { losses, tokensPerSecond: tokens / seconds }
+  const { losses, seconds } = takeSteps(model, batch, steps)
+  return { losses, tokensPerSecond: (batch.rows * batch.length) / seconds }
 }
 
 /** Runs the program until it has printed enough steps: its main() would go on for 40 and then write text. */
 async function runPeer(folder: string, { rows, length }: Shape): Promise<Timing> {
-  const script = fileURLToPath(new URL('peers/llmc.sh', import.meta.url))
-  const program = execFileSync(script, [`${rows}`, `${length}`], { encoding: 'utf8' }).trim()
-  const environment = { ...process.env, OMP_NUM_THREADS: `${threads}` }
-  const child = spawn('stdbuf', ['-oL', program], { cwd: folder, env: environment, stdio: ['ignore', 'pipe', 'inherit'] })
-  const exited = once(child, 'exit')
   const losses: number[] = []
   let milliseconds = Number.POSITIVE_INFINITY
-  for await (const line of createInterface(child.stdout)) {
+  for await (const line of runLlmc(buildLlmc(rows, length), folder, threads)) {
     const match = /^step \d+: train loss ([\d.]+) \(took ([\d.]+) ms\)/.exec(line)
     if (!match) continue
     if (losses.push(Number(match[1])) > 1) milliseconds = Math.min(milliseconds, Number(match[2]))
     if (losses.length === steps) break
   }
-  child.kill('SIGKILL')
-  await exited
   return { losses, tokensPerSecond: (rows * length * 1e3) / milliseconds }
-}
-
-/** Exactly one batch, so that every step reads the same; validation reads it too. */
-function oneBatch({ ids, targets }: TokenBatch): { train: Int32Array; val: Int32Array } {
-  const tokens = Int32Array.from([...ids, targets[targets.length - 1]])
-  return { train: tokens, val: tokens }
 }

@@ -11,14 +11,13 @@ import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { z } from 'zod'
 import type { TokenBatch } from '../src/model/batch.ts'
-import type { ModelConfig } from '../src/model/config.ts'
 import { preset } from '../src/model/presets.ts'
-import { createTrainable, type Trainable } from '../src/model/trainable.ts'
+import { createTrainable } from '../src/model/trainable.ts'
 import type { Precision } from '../src/tensor/cpu/native/gemm-code.ts'
 import { hasBf16 } from '../src/tensor/cpu/native/tier.ts'
-import { randomUint32 } from '../src/train/shuffle.ts'
-import { median, saveResult } from './harness.ts'
-import { writeCheckpoint, writeTokens } from './llmc-files.ts'
+import { median, saveResult } from './lib/harness.ts'
+import { writeCheckpoint, writeTokens } from './lib/llmc-files.ts'
+import { oneBatch, randomBatch, type Shape, type StepTimes, takeSteps } from './lib/training-step.ts'
 
 const { values } = parseArgs({
   options: {
@@ -40,22 +39,18 @@ if (!existsSync(python)) {
   process.exit(1)
 }
 
-interface Shape {
-  readonly config: ModelConfig
-  readonly rows: number
-  readonly length: number
-}
-
 const shapes: Readonly<Record<string, Shape>> = {
   'gpt2-124m, 4 x 64': { config: preset('gpt2-124m'), rows: 4, length: 64 },
   'gpt2-124m, 4 x 256': { config: preset('gpt2-124m'), rows: 4, length: 256 },
   small: { config: preset('gpt2-124m', { layers: 6, width: 192, heads: 6, vocabularySize: 4096 }), rows: 8, length: 256 },
 }
 
-/** Of the fastest step, the first left out. CPU seconds are of all threads. */
+/** As `takeSteps` measures. */
 const timing = z.object({ losses: z.array(z.number()), seconds: z.number(), cpuSeconds: z.number(), version: z.string() })
-type Timing = z.output<typeof timing>
-type Round = Readonly<Record<'own' | 'torch' | 'ownBf16' | 'torchBf16', Timing>>
+interface Round extends Readonly<Record<'own' | 'ownBf16', StepTimes>> {
+  readonly torch: z.output<typeof timing>
+  readonly torchBf16: z.output<typeof timing>
+}
 
 const results: Record<string, unknown> = {}
 for (const [name, shape] of Object.entries(shapes)) if (!values.only || values.only === name) results[name] = await compare(name, shape)
@@ -66,10 +61,9 @@ async function compare(name: string, shape: Shape) {
   const { rows, length } = shape
   const folder = await mkdtemp(join(tmpdir(), 'sluice-torch-'))
   const batch = randomBatch(shape)
-  const tokens = Int32Array.from([...batch.ids, batch.targets[batch.targets.length - 1]])
   const rounds: Round[] = []
   try {
-    await writeTokens(folder, { train: tokens, val: tokens })
+    await writeTokens(folder, oneBatch(batch))
     for (let round = 0; round < roundCount; round++) {
       const own = await runOwn(shape, batch, 'f32', round === 0 ? join(folder, 'gpt2_124M.bin') : undefined)
       const torch = runPeer(folder, shape, 'f32')
@@ -83,19 +77,19 @@ async function compare(name: string, shape: Shape) {
     await rm(folder, { recursive: true })
   }
   const of = (value: (round: Round) => number) => median(rounds.map(value))
-  const ofEach = (value: (timing: Timing) => number) => ({
+  const ofEach = (value: (timing: StepTimes) => number) => ({
     sluice: of(({ own }) => value(own)),
     torch: of(({ torch }) => value(torch)),
     sluiceBf16: hasBf16() ? of(({ ownBf16 }) => value(ownBf16)) : undefined,
     torchBf16: of(({ torchBf16 }) => value(torchBf16)),
   })
-  const ratios = (value: (timing: Timing) => number) => ({
+  const ratios = (value: (timing: StepTimes) => number) => ({
     f32: of(({ own, torch }) => value(torch) / value(own)),
     bf16: of(({ ownBf16, torchBf16 }) => value(torchBf16) / value(ownBf16)),
     f32ToTorchBf16: of(({ own, torchBf16 }) => value(torchBf16) / value(own)),
   })
   const [{ own, torch, ownBf16, torchBf16 }] = rounds
-  const apart = (a: Timing, b: Timing) => Math.max(...a.losses.map((loss, step) => Math.abs(loss - b.losses[step])))
+  const apart = (a: StepTimes, b: StepTimes) => Math.max(...a.losses.map((loss, step) => Math.abs(loss - b.losses[step])))
   return {
     rows,
     length,
@@ -108,37 +102,15 @@ async function compare(name: string, shape: Shape) {
   }
 }
 
-function randomBatch({ config, rows, length }: Shape): TokenBatch {
-  const random = randomUint32(1)
-  const stream = Int32Array.from({ length: rows * length + 1 }, () => random() % config.vocabularySize)
-  return { kind: 'tokens', rows, length, ids: stream.slice(0, -1), targets: stream.slice(1), lo: new Int32Array(rows * length) }
-}
-
-async function runOwn({ config, rows, length }: Shape, batch: TokenBatch, precision: Precision, checkpoint?: string): Promise<Timing> {
+async function runOwn({ config, rows, length }: Shape, batch: TokenBatch, precision: Precision, checkpoint?: string): Promise<StepTimes> {
   const model = await createTrainable(config, { rows, length, threads, precision, seed: 1 })
   if (checkpoint) await writeCheckpoint(checkpoint, model)
-  const timing = takeSteps(model, batch)
+  const times = takeSteps(model, batch, steps)
   await model.dispose()
-  return timing
+  return times
 }
 
-function takeSteps(model: Trainable, batch: TokenBatch): Timing {
-  const tokens = batch.rows * batch.length
-  const losses: number[] = []
-  let [seconds, cpuSeconds] = [Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY]
-  for (let step = 1; step <= steps; step++) {
-    const [start, cpuStart] = [performance.now(), process.cpuUsage()]
-    losses.push(model.accumulate(batch, tokens).lossSum / tokens)
-    model.step({ learningRate: 1e-4, beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: 0, maxNorm: 0, step })
-    if (step === 1) continue
-    const { user, system } = process.cpuUsage(cpuStart)
-    seconds = Math.min(seconds, (performance.now() - start) / 1e3)
-    cpuSeconds = Math.min(cpuSeconds, (user + system) / 1e6)
-  }
-  return { losses, seconds, cpuSeconds, version: '' }
-}
-
-function runPeer(folder: string, { rows, length }: Shape, precision: 'f32' | 'bf16'): Timing {
+function runPeer(folder: string, { rows, length }: Shape, precision: 'f32' | 'bf16'): Round['torch'] {
   const words = [rows, length, steps, threads].map(String)
   const output = execFileSync(python, [script, folder, ...words, precision, values.compile ? 'compile' : 'eager'], { encoding: 'utf8' })
   return timing.parse(JSON.parse(output.trimEnd().split('\n').at(-1) ?? ''))

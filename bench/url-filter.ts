@@ -12,7 +12,7 @@ import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { loadBlockList } from '../src/lists/load-list.ts'
 import { decideUrl, loadBlocklists, measureUrl, urlFilterOptions } from '../stages/url-filter.ts'
-import { median, runSelf, saveResult } from './harness.ts'
+import { median, runSelf, saveResult } from './lib/harness.ts'
 
 const { values } = parseArgs({
   options: { entries: { type: 'string', default: '10000000' }, only: { type: 'string' }, file: { type: 'string', default: '' } },

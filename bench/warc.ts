@@ -19,7 +19,7 @@ import { decodeBody, parseHttpResponse } from '../src/warc/http.ts'
 import { readWarc } from '../src/warc/reader.ts'
 import type { WarcRecord } from '../src/warc/record.ts'
 import { WarcWriter } from '../src/warc/writer.ts'
-import { median, pairedRounds, peerPython, peerVersions, requirePeers, runPinned, runSelf, saveResult } from './harness.ts'
+import { median, pairedRounds, peerPython, peerVersions, requirePeers, runPinned, runSelf, saveResult } from './lib/harness.ts'
 
 const { values } = parseArgs({
   options: {

@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { bert, llama, mistral, t5, texts } from '../../test/tokenizer/small-tokenizers.ts'
-import { peerPython, requirePeers } from '../harness.ts'
+import { peerPython, requirePeers } from '../lib/harness.ts'
 
 requirePeers()
 const scratch = mkdtempSync(join(tmpdir(), 'sluice-record-'))

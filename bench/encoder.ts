@@ -47,8 +47,8 @@ interface LabelledSet {
   readonly hasPlain: boolean
 }
 const sets: Readonly<Record<string, LabelledSet>> = {
-  reviews: { texts: reviews, pieceTokens: 254, mostPieces: 2, epochs: 3, seeds: [1], hasPlain: false },
-  mail: { texts: mails, pieceTokens: 126, mostPieces: 1, epochs: 1, seeds: [1], hasPlain: false },
+  reviews: { texts: reviews, pieceTokens: 254, mostPieces: 2, epochs: 4, seeds: [1, 2, 3], hasPlain: false },
+  mail: { texts: mails, pieceTokens: 126, mostPieces: 1, epochs: 3, seeds: [1], hasPlain: false },
 }
 
 const tokenizer = await loadTokenizer(join(values.quickstart, 'tokenizer.json'))

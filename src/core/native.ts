@@ -24,6 +24,9 @@ export function loadLibrary(names: readonly string[]): LibraryHandle | undefined
   return undefined
 }
 
+/** The C library of Linux, glibc or musl. */
+export const loadLibc = () => loadLibrary(['libc.so.6', 'libc.musl-x86_64.so.1'])
+
 /** Undefined where this platform has no binary of koffi, or nothing native is wanted. */
 export function loadKoffi(): typeof import('koffi') | undefined {
   if (process.env.SLUICE_NATIVE === 'off') return undefined

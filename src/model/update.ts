@@ -32,13 +32,7 @@ export interface StepOutcome {
 }
 
 /** Everything about a step that is known before it. */
-interface Limits {
-  readonly maxNorm: number
-  readonly largestNorm: number
-  readonly largestLoss: number
-  readonly denominator: number
-  readonly lossScale: number
-}
+type Limits = Required<Pick<StepOptions, 'maxNorm' | 'largestNorm' | 'largestLoss' | 'denominator' | 'lossScale'>>
 
 export interface Updater {
   /** After a pass: its losses count. */

@@ -72,7 +72,7 @@ export async function createCpuDevice({
 }: CpuDeviceOptions): Promise<Device<CpuProgram>> {
   requirePrecision(precision, tier)
   const module = loadKernel('tensor')
-  const scratchBytes = Math.ceil((4 * Math.max(scratchFloats(module, records), isVectors(tier) ? nativeScratchFloats : 0)) / 64) * 64
+  const scratchBytes = Math.ceil((4 * Math.max(scratchFloats(module, records, tier), isVectors(tier) ? nativeScratchFloats : 0)) / 64) * 64
   const arenaEnd = ARENA_START + arenaBytes
   const launchStart = Math.ceil(arenaEnd / 64) * 64
   const scratchStart = launchStart + LAUNCH_CAPACITY * LAUNCH_WORDS * 4
@@ -165,7 +165,7 @@ export async function createCpuDevice({
   }
 }
 
-function scratchFloats(module: WebAssembly.Module, records: Program['records']): number {
+function scratchFloats(module: WebAssembly.Module, records: Program['records'], tier: CpuTier): number {
   const memory = new WebAssembly.Memory({ initial: 1, maximum: 1, shared: true })
   const { gemmScratchFloats, attentionScratchFloats } = new WebAssembly.Instance(module, { env: { memory } }).exports
   if (typeof gemmScratchFloats !== 'function' || typeof attentionScratchFloats !== 'function')
@@ -176,7 +176,7 @@ function scratchFloats(module: WebAssembly.Module, records: Program['records']):
     const { length, keyLength = length, headSize } = attributes
     const keys = reads.position ? rowCount(reads.keys.shape) / elements(reads.position.shape) : keyLength
     most = Math.max(most, Number(attentionScratchFloats(length, keys, headSize, Number(kernel.endsWith('_backward')))))
-    most = Math.max(most, nativeAttentionScratchBytes(length, keys, headSize) / 4)
+    if (tier === 'avx512') most = Math.max(most, nativeAttentionScratchBytes(length, keys, headSize) / 4)
   }
   return most
 }

@@ -5,28 +5,19 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import koffi from 'koffi'
 import { SluiceError } from '../../../src/core/errors.ts'
-import { modelConfig } from '../../../src/model/config.ts'
 import { createTrainable } from '../../../src/model/trainable.ts'
 import { type CudaOptions, openCuda } from '../../../src/tensor/cuda/cuda-device.ts'
 import { openDriver } from '../../../src/tensor/cuda/driver.ts'
 import { findLibraries, findLibrary } from '../../../src/tensor/cuda/libraries.ts'
 import { findCheckpoint, restoreCheckpoint } from '../../../src/train/checkpoint.ts'
 import { runLoop, type TrainReport } from '../../../src/train/loop.ts'
-import { documentData } from '../../../src/train/run-data.ts'
-import { assertSameRun, type RunFacts, resolveSettings } from '../../../src/train/settings.ts'
-import { markovDocuments, memoryCorpus, temporaryFolder } from '../../train/corpora.ts'
+import { assertSameRun, resolveSettings } from '../../../src/train/settings.ts'
+import { temporaryFolder } from '../../train/corpora.ts'
 import { relativeError } from './emulated.ts'
 import { noEmulator } from './emulator.ts'
 import { buildStub, stubOptions } from './stub.ts'
+import { config, data, facts } from './tiny-run.ts'
 
-const VOCABULARY = 24
-const corpus = memoryCorpus([markovDocuments(30, VOCABULARY, 1)], VOCABULARY)
-const data = documentData([{ corpus, weight: 1 }])
-const config = modelConfig.parse({ vocabularySize: VOCABULARY, contextLength: 16, layers: 1, width: 16, heads: 2 })
-const facts: RunFacts = {
-  ...{ parameterCount: 600, contextLength: 16, vocabularySize: VOCABULARY, corpusTokens: corpus.tokens, documents: corpus.documents },
-  ...{ cores: 1, objective: 'causal', maskToken: VOCABULARY, sentinel: VOCABULARY, isFineTuning: false, hasValidation: false },
-}
 const { settings } = resolveSettings(
   { steps: 9, batchTokens: 64, learningRate: 0.01, saveEvery: 3, validationShare: 0.1, threads: 1 },
   facts,

@@ -4,24 +4,14 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { z } from 'zod'
 import { TRAINING_LOG_FILE } from '../../../schemas/training-log.ts'
-import { modelConfig } from '../../../src/model/config.ts'
 import { createTrainable } from '../../../src/model/trainable.ts'
 import { findCheckpoint, restoreCheckpoint, type TrainState } from '../../../src/train/checkpoint.ts'
 import { runLoop, type TrainOutcome, type TrainReport } from '../../../src/train/loop.ts'
-import { documentData } from '../../../src/train/run-data.ts'
-import { type RunFacts, resolveSettings } from '../../../src/train/settings.ts'
-import { markovDocuments, memoryCorpus, temporaryFolder } from '../../train/corpora.ts'
+import { resolveSettings } from '../../../src/train/settings.ts'
+import { temporaryFolder } from '../../train/corpora.ts'
 import { relativeError } from './emulated.ts'
+import { config, data, facts, VOCABULARY } from './tiny-run.ts'
 import { cudaOptions, noCuda } from './under-test.ts'
-
-const VOCABULARY = 24
-const corpus = memoryCorpus([markovDocuments(30, VOCABULARY, 1)], VOCABULARY)
-const data = documentData([{ corpus, weight: 1 }])
-const config = modelConfig.parse({ vocabularySize: VOCABULARY, contextLength: 16, layers: 1, width: 16, heads: 2 })
-const facts: RunFacts = {
-  ...{ parameterCount: 600, contextLength: 16, vocabularySize: VOCABULARY, corpusTokens: corpus.tokens, documents: corpus.documents },
-  ...{ cores: 1, objective: 'causal', maskToken: VOCABULARY, sentinel: VOCABULARY, isFineTuning: false, hasValidation: false },
-}
 
 interface Asked {
   readonly folder: string

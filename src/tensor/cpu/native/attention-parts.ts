@@ -13,11 +13,11 @@ export const VECTOR_BYTES = 64
 /** Bytes of what a panel of queries sees, see `attentionSights` in kernels/wasm/tensor/attention.ts. */
 export const SIGHT_BYTES = 192
 /** Places in it. */
-export const sightLo = 0
-export const sightCount = 64
-export const sightTile = 128
+const sightLo = 0
+const sightCount = 64
+const sightTile = 128
 export const sightTiles = 136
-export const sightRows = 144
+const sightRows = 144
 
 /**
  * Words of 64 bits that the code is given the address of. Those of queries, outputs and their slopes, of sights and sums move
@@ -75,7 +75,7 @@ export type AttentionParameter = keyof typeof attentionParameters
 
 export const parameter = (name: AttentionParameter) => 8 * attentionParameters[name]
 
-export const vectorsOf = (headSize: number) => Math.ceil(headSize / LANES)
+const vectorsOf = (headSize: number) => Math.ceil(headSize / LANES)
 /** Bytes from row to row of what was copied: whole vectors, filled up with zeros. */
 export const pitchOf = (headSize: number) => vectorsOf(headSize) * VECTOR_BYTES
 
@@ -88,7 +88,7 @@ const [distance, count, ones] = [29, 30, 31]
 /** Of `powerOfTwo`. Held by whoever calls it. */
 const coefficients = [20, 21, 22, 23, 24, 25, 26, 27]
 
-export interface Rows {
+interface Rows {
   readonly from: number
   readonly to: number
   /** Register with their number; 0 afterwards. */
@@ -100,7 +100,7 @@ export interface Rows {
 }
 
 /** a[r][s] spread, times vectors b[s][v]: distances in bytes. */
-export interface Product {
+interface Product {
   readonly rows: number
   readonly vectors: number
   /** Registers with the addresses; they are left as they are. */
@@ -114,7 +114,7 @@ export interface Product {
 }
 
 /** Registers with the addresses of weights[key][query], of a row a key, and of a row a query; with the number of tiles of keys. */
-export interface Weighing {
+interface Weighing {
   readonly weights: number
   /** Bytes from key to key of the weights. */
   readonly step: number
@@ -386,13 +386,10 @@ export function attentionParts(code: Assembler, headSize: number) {
   }
 
   return {
-    pitch,
-    vectors,
     label,
     begin,
     constant,
     clearRows,
-    copyRows,
     load,
     packKeys,
     storeKeys,

@@ -1,6 +1,6 @@
 // Machine code made callable: written into a page of memory that is then made executable and no longer writable.
 
-import { loadKoffi, loadLibrary } from '../../../core/native.ts'
+import { loadKoffi, loadLibc } from '../../../core/native.ts'
 
 /** Calls the code with one pointer: the address of these words. */
 export type NativeFunction = (words: BigInt64Array) => void
@@ -11,14 +11,23 @@ const EXECUTE = 4
 const PRIVATE_ANONYMOUS = 0x22
 const PAGE_BYTES = 4096
 
-/**
- * Undefined where code cannot be made executable: another system than Linux on x86-64, a policy that forbids it, no koffi.
- * The page stays until the process ends.
- */
+/** What was made, by the bytes of its code: its page stays until the process ends, and serves every device of this thread. */
+const made = new Map<string, NativeFunction>()
+
+/** Undefined where code cannot be made executable: another system than Linux on x86-64, a policy that forbids it, no koffi. */
 export function makeExecutable(code: Uint8Array): NativeFunction | undefined {
+  const bytes = Buffer.from(code).toString('latin1')
+  const known = made.get(bytes)
+  if (known) return known
+  const callable = writePage(code)
+  if (callable) made.set(bytes, callable)
+  return callable
+}
+
+function writePage(code: Uint8Array): NativeFunction | undefined {
   if (process.platform !== 'linux' || process.arch !== 'x64') return undefined
   const koffi = loadKoffi()
-  const libc = loadLibrary(['libc.so.6', 'libc.musl-x86_64.so.1'])
+  const libc = loadLibc()
   if (!koffi || !libc) return undefined
   const mmap = libc.func('uint64_t mmap(uint64_t, size_t, int, int, int, int64_t)')
   const mprotect = libc.func('int mprotect(uint64_t, size_t, int)')

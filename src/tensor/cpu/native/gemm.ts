@@ -45,9 +45,8 @@ export function nativeGemm(
   const multiplier = multipliers[name]
   const multiply = makeExecutable(multiplier.code())
   if (!koffi || !multiply) return undefined
-  const { tile, addsBias } = multiplier
+  const { vectors, tile, addsBias } = multiplier
   const { format, depthMultiple } = multiplier.b
-  const vectors = name === 'avx2-f32' ? 'avx2' : 'avx512'
   const base = koffi.address(new Uint8Array(memory.buffer))
   const packA = packerOf(vectors, multiplier.a, kernels, base)
   const packB = packerOf(vectors, multiplier.b, kernels, base)

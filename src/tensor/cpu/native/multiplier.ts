@@ -6,6 +6,8 @@ import type { PanelFormat } from './pack.ts'
 import { amxTile, tileCode } from './tile-code.ts'
 
 export interface Multiplier {
+  /** What its operands are packed with. */
+  readonly vectors: Vectors
   /** What the code computes at a time; it has no edges. */
   readonly tile: Tile
   readonly a: PanelFormat
@@ -28,6 +30,7 @@ export const multipliers: Readonly<Record<MultiplierName, Multiplier>> = {
   'avx512-f32': byVectors('avx512', 'f32'),
   'avx512-bf16': byVectors('avx512', 'bf16'),
   'amx-bf16': {
+    vectors: 'avx512',
     tile: amxTile,
     a: { format: 'rows', width: amxTile.rows, depthMultiple: 32 },
     b: { format: 'pairs', width: amxTile.columns, depthMultiple: 32 },
@@ -40,6 +43,7 @@ function byVectors(vectors: Vectors, precision: Precision): Multiplier {
   const tile = tileOf(vectors)
   const format = precision === 'f32' ? 'floats' : 'pairs'
   return {
+    vectors,
     tile,
     a: { format, width: tile.rows, depthMultiple },
     b: { format, width: tile.columns, depthMultiple },

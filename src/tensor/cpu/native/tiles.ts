@@ -1,6 +1,6 @@
 // What AMX needs before its first tile: the leave of the system, and a product of our own to see that it counts right.
 
-import { loadKoffi, loadLibrary } from '../../../core/native.ts'
+import { loadKoffi, loadLibc } from '../../../core/native.ts'
 import { makeExecutable, unmoved } from './executable.ts'
 import { gemmParameterCount, gemmParameters } from './gemm-code.ts'
 import { tileCode, tileConfiguration } from './tile-code.ts'
@@ -9,8 +9,7 @@ import { tileCode, tileConfiguration } from './tile-code.ts'
 const [ARCH_PRCTL, REQUEST_PERMISSION, TILE_DATA] = [158, 0x1023, 18]
 
 export function allowTiles(): boolean {
-  const libc = loadLibrary(['libc.so.6', 'libc.musl-x86_64.so.1'])
-  const syscall = libc?.func('long syscall(long, long, long)')
+  const syscall = loadLibc()?.func('long syscall(long, long, long)')
   return Number(syscall?.(ARCH_PRCTL, REQUEST_PERMISSION, TILE_DATA)) === 0
 }
 

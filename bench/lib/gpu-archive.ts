@@ -13,7 +13,18 @@ const root = fileURLToPath(new URL('../..', import.meta.url))
 const LARGEST_BYTES = 64e6
 
 const ours = [
-  ...['package.json', 'LICENSE', 'src', 'schemas', 'stages', 'build/kernels', 'kernels/cuda', 'test/tensor', 'test/model'],
+  ...[
+    'package.json',
+    'LICENSE',
+    'src',
+    'schemas',
+    'stages',
+    'build/kernels',
+    'kernels/cuda',
+    'test/tensor',
+    'test/model',
+    'test/train/corpora.ts',
+  ],
   ...['bench/gpu.ts', 'bench/lib', 'bench/peers/train_torch_gpu.py'],
 ]
 /** With what these depend on. */

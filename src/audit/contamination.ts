@@ -5,7 +5,7 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { CONTAMINATION_FILE, type ContaminationReport, contaminationReport } from '../../schemas/contamination.ts'
 import { SluiceError } from '../core/errors.ts'
-import { formatCount, formatShare } from './format.ts'
+import { formatCount, formatShare } from '../core/format.ts'
 import type { AuditedRun } from './read-run.ts'
 import type { TableStyle } from './terminal-table.ts'
 

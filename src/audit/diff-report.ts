@@ -1,6 +1,7 @@
 // What a comparison of two pipelines says: as data, and as text for a terminal. Texts and addresses are redacted unless asked
 // otherwise.
 
+import { formatCount, formatNumber, formatShare } from '../core/format.ts'
 import { redactText } from '../pii/redact.ts'
 import {
   CELLS,
@@ -16,7 +17,6 @@ import {
   textOf,
   transitionsOf,
 } from './diff.ts'
-import { formatCount, formatNumber, formatShare } from './format.ts'
 import type { TableStyle } from './terminal-table.ts'
 
 export interface DiffChoice {

@@ -1,6 +1,7 @@
 // The funnel: what entered every stage, what left it, and why the rest did not.
 
 import type { Json } from '../core/document.ts'
+import { counted } from '../core/format.ts'
 import type { SubsetSummary } from '../engine/summary.ts'
 import type { AuditedRun } from './read-run.ts'
 
@@ -118,7 +119,7 @@ function missingPhases({ phases }: AuditedRun): string[] {
   if (open.length === 0) return ['publishing of the shards']
   return open.map(({ index, end, state, tasks }) => {
     const name = `phase ${index + 1} of ${phases.length} (up to ${end})`
-    return state === 'begun' ? `${name}: ${tasks} ${tasks === 1 ? 'task' : 'tasks'} done` : name
+    return state === 'begun' ? `${name}: ${counted(tasks, 'task')} done` : name
   })
 }
 

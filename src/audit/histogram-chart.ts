@@ -1,7 +1,7 @@
 // A histogram as inline SVG: bars over a logarithmic axis, what a threshold drops in another colour, the threshold as a line.
 
+import { formatCount, formatNumber, formatShare } from '../core/format.ts'
 import { binEdges, type Histogram } from '../engine/histogram.ts'
-import { formatCount, formatNumber, formatShare } from './format.ts'
 import { type Html, html } from './html.ts'
 import type { Threshold } from './thresholds.ts'
 

@@ -1,7 +1,7 @@
 // Curves over the steps of a run as inline SVG: axes with round numbers, any number of lines, many points drawn as the band
 // between their extremes with their mean in it.
 
-import { formatNumber } from './format.ts'
+import { formatNumber } from '../core/format.ts'
 import { type Html, html } from './html.ts'
 
 const WIDTH = 640

@@ -1,7 +1,7 @@
 // The rest of the report: what was set aside, what was written, and how the run was made.
 
 import type { Json } from '../core/document.ts'
-import { formatBytes, formatCount, formatShare } from './format.ts'
+import { formatBytes, formatCount, formatShare } from '../core/format.ts'
 import type { Funnel } from './funnel.ts'
 import { type Html, html } from './html.ts'
 import type { AuditedRun } from './read-run.ts'

@@ -1,6 +1,6 @@
 // The report's tables about stages: the funnel, the reasons, the throughput.
 
-import { formatBytes, formatCount, formatRate, formatSeconds, formatShare } from './format.ts'
+import { formatBytes, formatCount, formatRate, formatSeconds, formatShare } from '../core/format.ts'
 import type { Funnel, FunnelRow, Reason } from './funnel.ts'
 import { type Html, html } from './html.ts'
 import { sampleAnchor } from './report-samples.ts'

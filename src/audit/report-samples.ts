@@ -1,7 +1,7 @@
 // The report's samples: dropped documents to read, by stage and reason, with the numbers that decided.
 
+import { formatCount, formatNumber } from '../core/format.ts'
 import type { FrozenStage } from '../engine/run-folder.ts'
-import { formatCount, formatNumber } from './format.ts'
 import type { Funnel } from './funnel.ts'
 import { type Html, html } from './html.ts'
 import type { AuditedRun } from './read-run.ts'

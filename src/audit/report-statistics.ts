@@ -1,7 +1,7 @@
 // The report's histograms: by stage, those with a threshold first, the others behind a click.
 
+import { formatCount, formatNumber } from '../core/format.ts'
 import type { Histogram } from '../engine/histogram.ts'
-import { formatCount, formatNumber } from './format.ts'
 import { hasShape, histogramChart, quantile } from './histogram-chart.ts'
 import { type Html, html } from './html.ts'
 import type { AuditedRun } from './read-run.ts'

@@ -1,7 +1,7 @@
 // The report of a run: one HTML file that needs nothing else, no network and no script, and forbids both to itself.
 
+import { formatBytes, formatCount, formatSeconds, formatShare } from '../core/format.ts'
 import { packageVersion } from '../core/version.ts'
-import { formatBytes, formatCount, formatSeconds, formatShare } from './format.ts'
 import { type Funnel, funnelOf, type Output } from './funnel.ts'
 import { Html, html } from './html.ts'
 import type { AuditedRun } from './read-run.ts'

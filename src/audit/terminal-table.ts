@@ -1,6 +1,6 @@
 // The funnel on a terminal: a line a stage, its main reasons below it. 78 columns, 92 where there is room.
 
-import { formatCount, formatRate, formatShare } from './format.ts'
+import { formatCount, formatRate, formatShare } from '../core/format.ts'
 import type { Funnel, FunnelRow } from './funnel.ts'
 
 export interface TableStyle {

@@ -1,8 +1,8 @@
 // The page of a training run: its curves as one HTML file that needs nothing else, no network and no script. While the run
 // goes on it loads itself again now and then.
 
+import { counted, formatCount, formatNumber, formatSeconds, formatShare } from '../core/format.ts'
 import { packageVersion } from '../core/version.ts'
-import { formatCount, formatNumber, formatSeconds, formatShare } from './format.ts'
 import { Html, html } from './html.ts'
 import { type Line, lineChart, type Point } from './line-chart.ts'
 import { reportStyle } from './report-style.ts'
@@ -45,7 +45,7 @@ ${!isFinished && html`<meta http-equiv="refresh" content="${RELOAD_SECONDS}">`}
 <header>
 <p class="kicker">Training run</p>
 <h1>${name}</h1>
-<p>${start && `${formatCount(start.parameters)} parameters, ${formatCount(start.shards.length)} ${start.shards.length === 1 ? 'shard' : 'shards'} of tokens.`}</p>
+<p>${start && `${formatCount(start.parameters)} parameters, ${counted(start.shards.length, 'shard')} of tokens.`}</p>
 ${trouble(history)}
 <dl class="numbers">${numbers(history, planned).map(([term, value, note]) => html`<div><dt>${term}</dt><dd>${value}${note && html`<small>${note}</small>`}</dd></div>`)}</dl>
 </header>

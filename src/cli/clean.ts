@@ -6,10 +6,10 @@ import { readdir, rm, rmdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Command } from 'commander'
 import { SluiceError } from '../core/errors.ts'
+import { formatBytes } from '../core/format.ts'
 import { RunFolder } from '../engine/run-folder.ts'
 import { lockFolder } from '../io/folder-lock.ts'
 import { treeBytes } from '../io/tree-bytes.ts'
-import { formatBytes } from './run-options.ts'
 
 export const command = new Command()
   .argument('<run>', 'run folder')

@@ -4,9 +4,9 @@ import { createWriteStream } from 'node:fs'
 import { pipeline } from 'node:stream/promises'
 import { Command } from 'commander'
 import { type Cluster, type ClusterMember, Clusters, sharedText, similarity } from '../audit/clusters.ts'
-import { formatCount } from '../audit/format.ts'
 import { readRun } from '../audit/read-run.ts'
 import { SluiceError } from '../core/errors.ts'
+import { counted, formatCount } from '../core/format.ts'
 import { diskError } from '../io/disk-errors.ts'
 import { printable } from './printable.ts'
 import { wholeNumber } from './run-options.ts'
@@ -97,7 +97,7 @@ function clusterText(members: readonly ClusterMember[]): string {
   const shared = other ? sharedText(reference.text, other.text) : ''
   const quoted = shared.length > SHARED_CHARACTERS ? `${shared.slice(0, SHARED_CHARACTERS)}…` : shared
   return [
-    `\n${formatCount(members.length)} ${members.length === 1 ? 'document' : 'documents'}`,
+    `\n${counted(members.length, 'document')}`,
     ...lines,
     ...(others > 0 ? [`  and ${formatCount(others)} more`] : []),
     ...(quoted === '' ? [] : [printable(`  shared: ${quoted}`)]),

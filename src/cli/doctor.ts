@@ -7,6 +7,7 @@ import { Worker } from 'node:worker_threads'
 import { zstdCompressSync, zstdDecompressSync } from 'node:zlib'
 import { Command } from 'commander'
 import { SluiceError } from '../core/errors.ts'
+import { formatBytes } from '../core/format.ts'
 import { loadKernel } from '../core/kernels.ts'
 import { packageVersion } from '../core/version.ts'
 import { libdeflate } from '../io/libdeflate.ts'
@@ -14,7 +15,6 @@ import { chooseTier, cpuTiers, hasAmx, hasBf16, whyNot } from '../tensor/cpu/nat
 import { openDriver } from '../tensor/cuda/driver.ts'
 import { findLibrary } from '../tensor/cuda/libraries.ts'
 import { exitCodes } from './exit-codes.ts'
-import { formatBytes } from './run-options.ts'
 
 interface Finding {
   readonly check: string

@@ -1,7 +1,7 @@
 // `sluice index`: looks into an index of deduplication across builds, and tends it.
 
 import { Command, InvalidArgumentError } from 'commander'
-import { formatCount } from '../audit/format.ts'
+import { formatCount } from '../core/format.ts'
 import {
   type Compaction,
   compactIndex,

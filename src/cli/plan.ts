@@ -1,12 +1,13 @@
 // `sluice plan`: what a run would do, without doing it: phases, stages, partitions, sizes, and a forecast of time and disk.
 
 import { Command } from 'commander'
+import { formatBytes } from '../core/format.ts'
 import type { Plan, PlannedPartition } from '../engine/plan.ts'
 import { freezePlan, planPartitions } from '../engine/plan.ts'
 import { type Forecast, forecast, inputBytes } from '../executors/forecast.ts'
 import { planOf } from '../executors/setup.ts'
 import { pipelineArguments } from './pipeline-arguments.ts'
-import { choicesOf, formatBytes, type RunFlags, threadsOf, wholeNumber, withRunOptions } from './run-options.ts'
+import { choicesOf, type RunFlags, threadsOf, wholeNumber, withRunOptions } from './run-options.ts'
 
 export { extraHelp } from './run.ts'
 

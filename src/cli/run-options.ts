@@ -2,6 +2,7 @@
 
 import { availableParallelism, totalmem } from 'node:os'
 import { type Command, InvalidArgumentError, Option } from 'commander'
+import { formatBytes } from '../core/format.ts'
 import type { RunChoices } from '../engine/choices.ts'
 
 /** Memory a worker thread needs before its stages hold anything: V8, a model, batches in flight. */
@@ -105,13 +106,6 @@ export function memorySize(text: string): number {
   const bytes = byteSize(text)
   if (bytes < LEAST_MEMORY) throw new InvalidArgumentError(`give at least ${formatBytes(LEAST_MEMORY)}`)
   return bytes
-}
-
-export function formatBytes(bytes: number): string {
-  const units = ['B', 'kB', 'MB', 'GB', 'TB', 'PB']
-  const power = bytes < 1 ? 0 : Math.min(units.length - 1, Math.floor(Math.log10(bytes) / 3))
-  const value = bytes / 1000 ** power
-  return `${power === 0 ? value : value.toFixed(value < 10 ? 1 : 0)} ${units[power]}`
 }
 
 /** Four fifths of what this process may have: the machine's, or its control group's. */

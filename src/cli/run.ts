@@ -2,6 +2,7 @@
 
 import { join, relative } from 'node:path'
 import { Command } from 'commander'
+import { formatBytes } from '../core/format.ts'
 import { claimOutputs, lockOutputs } from '../engine/output.ts'
 import { importPipeline } from '../engine/pipeline-file.ts'
 import { RunFolder } from '../engine/run-folder.ts'
@@ -11,7 +12,7 @@ import { supervise } from '../executors/supervisor.ts'
 import { lockFolder } from '../io/folder-lock.ts'
 import { exitCodes } from './exit-codes.ts'
 import { describeArguments, pipelineArguments } from './pipeline-arguments.ts'
-import { choicesOf, formatBytes, type RunFlags, taskMemory, threadsOf, withRunOptions } from './run-options.ts'
+import { choicesOf, type RunFlags, taskMemory, threadsOf, withRunOptions } from './run-options.ts'
 
 export const command = withRunOptions(new Command())
   .option('--metrics <file>', 'keep the counts in this file, in OpenMetrics form')

@@ -3,6 +3,7 @@
 import { availableParallelism } from 'node:os'
 import { Command, InvalidArgumentError } from 'commander'
 import type { z } from 'zod'
+import { counted } from '../core/format.ts'
 import { generateOptions, generateTexts, type TextEvent } from '../model/generate.ts'
 import type { LoadedTokenizer, TokenStream } from '../tokenizer/tokenizer.ts'
 import { exampleFrame } from '../train/open-data.ts'
@@ -141,9 +142,7 @@ function report(texts: readonly Text[], ms: number, flags: Flags): void {
   if (texts.some(({ tokens }) => tokens.length === 0))
     process.stderr.write(`the model ends its document here: ${isGreedy(flags) ? 'a --temperature above 0' : 'another --seed'} may go on\n`)
   const count = texts.reduce((sum, { tokens }) => sum + tokens.length, 0)
-  process.stderr.write(
-    `${count} ${count === 1 ? 'token' : 'tokens'} in ${(ms / 1000).toFixed(1)} s: ${((1000 * count) / ms).toFixed(0)} a second\n`,
-  )
+  process.stderr.write(`${counted(count, 'token')} in ${(ms / 1000).toFixed(1)} s: ${((1000 * count) / ms).toFixed(0)} a second\n`)
 }
 
 /** Where the draw decides nothing. */

@@ -5,8 +5,8 @@ import { join } from 'node:path'
 import { styleText } from 'node:util'
 import { Command } from 'commander'
 import { TOKENIZER_FILE } from '../../schemas/tokens.ts'
-import { formatCount } from '../audit/format.ts'
 import { SluiceError } from '../core/errors.ts'
+import { counted, formatCount } from '../core/format.ts'
 import { loadTokenizer } from '../tokenizer/tokenizer.ts'
 import { createDocumentMeter } from '../train/document-loss.ts'
 import { type LoggedStep, type TracedDocument, type TracedStep, type TracedUse, traceDocument, traceStep } from '../train/trace.ts'
@@ -72,8 +72,7 @@ function print<T>(found: readonly T[], textOf: (item: T) => string, isJson = fal
 }
 
 function stepText({ documents, ...step }: TracedStep): string {
-  const count = `${formatCount(documents.length)} ${documents.length === 1 ? 'document' : 'documents'}`
-  return `${stepLine(step)}, ${count}\n\n${documents.map(documentText).join('\n')}`
+  return `${stepLine(step)}, ${counted(documents.length, 'document')}\n\n${documents.map(documentText).join('\n')}`
 }
 
 function stepLine({ step, loss, gradientNorm, learningRate, skipped, isTakenBack }: LoggedStep): string {

@@ -2,7 +2,7 @@
 
 import { SingleBar } from 'cli-progress'
 import pino from 'pino'
-import { formatBytes, formatCount, formatSeconds } from '../audit/format.ts'
+import { formatBytes, formatCount, formatSeconds } from '../core/format.ts'
 import type { Evaluation } from '../train/checkpoint.ts'
 import type { TrainReport } from '../train/loop.ts'
 

@@ -3,7 +3,7 @@
 import { join } from 'node:path'
 import { Command, Option } from 'commander'
 import { TRAINING_LOG_FILE } from '../../schemas/training-log.ts'
-import { formatCount } from '../audit/format.ts'
+import { formatCount } from '../core/format.ts'
 import { measurePeakFlops } from '../tensor/cpu/peak.ts'
 import { type TrainResult, train } from '../train/train.ts'
 import type { TrainOptions } from '../train/train-options.ts'

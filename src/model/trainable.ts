@@ -2,6 +2,7 @@
 // Same seed and batches give the same losses bit for bit on one machine, for any number of threads.
 
 import { SluiceError } from '../core/errors.ts'
+import { formatCount } from '../core/format.ts'
 import type { Precision } from '../tensor/cpu/native/gemm-code.ts'
 import type { CudaOptions } from '../tensor/cuda/cuda-device.ts'
 import { differentiate } from '../tensor/differentiate.ts'
@@ -216,7 +217,7 @@ function describe({ block, group, tensors }: BlockState): Parameter[] {
 }
 
 function tooLarge(leastBytes: number, memoryBytes: number): SluiceError {
-  const [least, given] = [leastBytes, memoryBytes].map((bytes) => bytes.toLocaleString('en-US'))
+  const [least, given] = [leastBytes, memoryBytes].map(formatCount)
   return new SluiceError('SLUICE_TENSOR_MEMORY', `a step needs at least ${least} bytes, ${given} are given`, {
     fix: 'give more, or take fewer rows a pass, shorter rows or a smaller model',
   })

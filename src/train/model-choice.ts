@@ -3,11 +3,11 @@
 import { readFile } from 'node:fs/promises'
 import { z } from 'zod'
 import { SluiceError } from '../core/errors.ts'
+import { counted } from '../core/format.ts'
 import { type Architecture, type ModelConfig, modelConfig } from '../model/config.ts'
 import { isPreset, preset, presets } from '../model/presets.ts'
 import { modelOfSize, parameterCount } from '../model/size.ts'
 import { SENTINELS } from './spans.ts'
-import { counted } from './words.ts'
 
 /** Context of a model that is sized by its parameters. */
 const CONTEXT_LENGTH = 256

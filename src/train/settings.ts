@@ -3,11 +3,12 @@
 
 import { z } from 'zod'
 import { SluiceError } from '../core/errors.ts'
+import { counted, formatCount } from '../core/format.ts'
 import { precisions } from '../tensor/cuda/launch.ts'
 import { packings } from './pack.ts'
 import { schedules } from './schedule.ts'
 import { targetRoom } from './spans.ts'
-import { counted, documentWord, flagOf, formatCount, formatShare } from './words.ts'
+import { documentWord, flagOf } from './words.ts'
 
 /** What is learnt: the next token, hidden tokens, spans that were taken out, a target text for each source, a label. */
 export const objectives = ['causal', 'masked', 'spans', 'pairs', 'classify'] as const
@@ -171,7 +172,7 @@ export function resolveSettings(options: SettingOptions, facts: RunFacts): Resol
   }
   const { parameterCount, documents, cores } = facts
   const share = facts.hasValidation ? 0 : heldOutShare(documents)
-  const heldOut = `validation on about ${formatShare(share)} of ${counted(documents, documentWord(facts.objective))}, by a hash of their ids`
+  const heldOut = `validation on about ${Number((100 * share).toFixed(1))} % of ${counted(documents, documentWord(facts.objective))}, by a hash of their ids`
   const validationShare = facts.hasValidation ? 0 : choose(options.validationShare, share, heldOut)
   const amount = resolveAmount(options, facts, Math.max(1, Math.round(facts.corpusTokens * (1 - validationShare))))
   reasons.push(...amount.reasons)

@@ -3,6 +3,7 @@
 
 import { join } from 'node:path'
 import { SluiceError } from '../core/errors.ts'
+import { formatCount } from '../core/format.ts'
 import type { ModelConfig } from '../model/config.ts'
 import { flopsPerToken, modelOfSize, parameterCount } from '../model/size.ts'
 import { chooseModel } from './model-choice.ts'
@@ -12,7 +13,6 @@ import { rowLength } from './settings.ts'
 import { architectureOf } from './start.ts'
 import { inputsOf, type TrainHooks, type TrainOptions } from './train-options.ts'
 import { runTrial } from './trial.ts'
-import { formatCount } from './words.ts'
 
 export interface SizeRun {
   readonly parameters: number

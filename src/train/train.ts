@@ -8,6 +8,7 @@ import { isDeepStrictEqual } from 'node:util'
 import { TOKENIZER_FILE } from '../../schemas/tokens.ts'
 import { TRAINING_LOG_FILE } from '../../schemas/training-log.ts'
 import { SluiceError } from '../core/errors.ts'
+import { counted, formatCount } from '../core/format.ts'
 import { diskError } from '../io/disk-errors.ts'
 import { lockFolder } from '../io/folder-lock.ts'
 import { makeFolder } from '../io/make-folder.ts'
@@ -27,7 +28,7 @@ import { assertSameRun, resolveSettings, type TrainSettings } from './settings.t
 import { SENTINELS } from './spans.ts'
 import { startFrom } from './start.ts'
 import { inputsOf, parseOptions, type TrainHooks, type TrainOptions } from './train-options.ts'
-import { counted, documentWord, formatCount } from './words.ts'
+import { documentWord } from './words.ts'
 
 export interface TrainResult extends TrainOutcome {
   readonly folder: string

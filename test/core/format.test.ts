@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { formatBytes, formatCount, formatNumber, formatRate, formatSeconds, formatShare } from '../../src/audit/format.ts'
+import { counted, formatBytes, formatCount, formatNumber, formatRate, formatSeconds, formatShare } from '../../src/core/format.ts'
 
 test('a part is never shown as nothing, nor less than all as all', () => {
   assert.deepEqual(
@@ -28,4 +28,8 @@ test('sizes, times, rates and measurements have three digits that count', () => 
     [formatRate(10, 0), formatRate(15, 2), formatRate(12_345, 1), formatCount(1_234_567)],
     ['–', '7.5', '12,345', '1,234,567'],
   )
+})
+
+test('things are counted in the singular and in the plural', () => {
+  assert.deepEqual([counted(0, 'row'), counted(1, 'row'), counted(12_345, 'row')], ['0 rows', '1 row', '12,345 rows'])
 })

@@ -1,9 +1,14 @@
-// How the audit prints numbers, on the terminal and in the report alike.
+// Numbers as people read them: in the audit's report, on the terminal, in what the trainer says.
 
 const count = new Intl.NumberFormat('en-US', { maximumFractionDigits: 0 })
 
 export function formatCount(value: number): string {
   return count.format(value)
+}
+
+/** `1 row`, `2 rows`. */
+export function counted(value: number, noun: string): string {
+  return `${formatCount(value)} ${noun}${value === 1 ? '' : 's'}`
 }
 
 /** A share of a whole as per cent; what is there is never shown as nothing, and less than all never as all. */

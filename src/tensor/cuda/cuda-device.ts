@@ -12,10 +12,11 @@ import { type CublasLt, LT_WORKSPACE_BYTES, openCublasLt } from './cublaslt.ts'
 import { type Driver, type Handle, openDriver } from './driver.ts'
 import { cached } from './kernel-cache.ts'
 import type { Argument, KernelLaunch, Launch, Operand, Precision } from './launch.ts'
-import { createLowering, elementBytes } from './launches.ts'
+import { createLowering } from './launches.ts'
 import type { CudaLibraries } from './libraries.ts'
 import { definitionsOf, type Module, modules, sourceOf } from './modules.ts'
 import { openNvrtc } from './nvrtc.ts'
+import { elementBytes } from './operands.ts'
 
 export interface CudaProgram extends Program {
   /** What each record asks of the GPU. */

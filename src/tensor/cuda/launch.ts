@@ -1,4 +1,4 @@
-// What the CUDA device is told to do, as data: which kernel or matrix product, on what. launches.ts makes it of records;
+// What the CUDA device is told to do, as data: which kernel or matrix product, on what. launches.ts and the files that it names make it of records;
 // the device turns operands into addresses. Nothing here calls a driver.
 
 import type { Tensor } from '../tensor.ts'

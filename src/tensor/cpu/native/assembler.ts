@@ -157,6 +157,12 @@ export class Assembler {
     this.#emitInt32(displacement)
   }
 
+  /** prefetchw of base + displacement: fetches a line that will be written; no operation on a processor without it. */
+  prefetchToWrite(base: number, displacement: number): void {
+    this.#emit(0x40 | (base >> 3), 0x0f, 0x0d, 0x88 | (base & 7))
+    this.#emitInt32(displacement)
+  }
+
   // ---- vector registers, f32 ----
 
   /** vmovups */

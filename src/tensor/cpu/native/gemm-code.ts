@@ -74,6 +74,12 @@ export function gemmCode(vectors: Vectors, precision: Precision = 'f32'): Uint8A
   code.copy(row, column)
 
   code.label('panel of A')
+  // the tile of C may be far away: it comes while the sums are made
+  for (let r = 0; r < rows; r++) {
+    for (let byte = 0; byte < rowVectors * bytes; byte += 64) code.prefetchToWrite(row, byte)
+    code.add(row, rowBytes)
+  }
+  for (let r = 0; r < rows; r++) code.subtract(row, rowBytes)
   for (let r = 0; r < rows; r++) for (let v = 0; v < rowVectors; v++) code.zero(accumulator(r, v))
   code.load(depth, rdi, parameter('depth'))
   code.copy(b, panelOfB)

@@ -1,4 +1,5 @@
 // asc: --importMemory --sharedMemory --maximumMemory 65536
+// asc64: --importMemory --sharedMemory --maximumMemory 262144
 // The kernels of the CPU device, one module over the memory that its threads share. Each is (arguments, block, scratch);
 // blocks of one launch may run at once and in any order, and depend on shapes alone: any number of threads, the same bits.
 

@@ -2,15 +2,17 @@
 
 import { existsSync, readdirSync } from 'node:fs'
 import { statfs } from 'node:fs/promises'
-import { availableParallelism, cpus, totalmem } from 'node:os'
+import { availableParallelism, cpus } from 'node:os'
 import { Worker } from 'node:worker_threads'
 import { zstdCompressSync, zstdDecompressSync } from 'node:zlib'
 import { Command } from 'commander'
 import { SluiceError } from '../core/errors.ts'
 import { formatBytes } from '../core/format.ts'
 import { loadKernel } from '../core/kernels.ts'
+import { machineMemoryBytes } from '../core/machine-memory.ts'
 import { packageVersion } from '../core/version.ts'
 import { libdeflate } from '../io/libdeflate.ts'
+import { largestArenaBytes } from '../tensor/cpu/cpu-device.ts'
 import { chooseTier, cpuTiers, hasAmx, hasBf16, whyNot } from '../tensor/cpu/native/tier.ts'
 import { openDriver } from '../tensor/cuda/driver.ts'
 import { findLibrary } from '../tensor/cuda/libraries.ts'
@@ -63,7 +65,11 @@ const checks: readonly { readonly check: string; readonly look: Look }[] = [
   { check: 'processor', look: () => ({ isFine: true, found: `${availableParallelism()} cores, ${cpus()[0]?.model ?? process.arch}` }) },
   {
     check: 'memory',
-    look: () => ({ isFine: totalmem() > 2e9, found: formatBytes(totalmem()), fix: 'give small runs --threads 1 --memory 1GB' }),
+    look: () => {
+      const bytes = machineMemoryBytes()
+      const found = `${formatBytes(bytes)}; a model on the CPU may use ${formatBytes(largestArenaBytes(1))} of it`
+      return { isFine: bytes > 2e9, found, fix: 'give small runs --threads 1 --memory 1GB' }
+    },
   },
   {
     check: 'disk here',

@@ -10,8 +10,6 @@ import { paddedBytes } from '../tensor/shape.ts'
 
 export interface Backend {
   readonly arenaStart: number
-  /** Whether the largest arena is what this machine has, not what the backend could address. */
-  readonly isExact: boolean
   /** Whether the device has kernels that decide on an update. */
   readonly decidesOnUpdates: boolean
   /** @param records all that the device will run */
@@ -31,7 +29,6 @@ export function openBackend({ threads, precision, device = 'cpu' }: BackendOptio
   if (device === 'cpu')
     return {
       arenaStart: cpuArenaStart,
-      isExact: false,
       decidesOnUpdates: false,
       largestArenaBytes: () => largestArenaBytes(threads),
       bytesOf: () => (tensor) => paddedBytes(tensor.shape),
@@ -40,7 +37,6 @@ export function openBackend({ threads, precision, device = 'cpu' }: BackendOptio
   const cuda = openCuda(device)
   return {
     arenaStart: 0,
-    isExact: true,
     decidesOnUpdates: true,
     largestArenaBytes: cuda.largestArenaBytes,
     bytesOf: cuda.bytesOf,

@@ -103,8 +103,8 @@ export async function createTrainable(config: ModelConfig, options: TrainableOpt
   }
   const { records: fitted, placement: trainingPlan, repeated: repeatedOperations } = fitActivations(graph, whole, budget)
   const training = gate ? [...fitted, lossSumRecord(losses, gate)] : fitted
-  if ((options.memoryBytes || backend.isExact) && trainingPlan.endBytes > budget.endBytes)
-    throw tooLarge(trainingPlan.endBytes - arenaStart, memoryBytes)
+  if (trainingPlan.endBytes > budget.endBytes)
+    throw tooLarge(trainingPlan.endBytes - arenaStart, memoryBytes, options.memoryBytes !== undefined)
   const records = [...training, ...others]
   const size = bytesOf(records)
   const forwardPlan = placeActivations(evaluation.records, new Set([evaluation.losses]), persistent.endBytes, size)
@@ -216,9 +216,13 @@ function describe({ block, group, tensors }: BlockState): Parameter[] {
   return block.parts.map(({ name, shape }) => ({ name, shape, role: block.role, states, ...group }))
 }
 
-function tooLarge(leastBytes: number, memoryBytes: number): SluiceError {
-  const [least, given] = [leastBytes, memoryBytes].map(formatCount)
-  return new SluiceError('SLUICE_TENSOR_MEMORY', `a step needs at least ${least} bytes, ${given} are given`, {
-    fix: 'give more, or take fewer rows a pass, shorter rows or a smaller model',
-  })
+function tooLarge(leastBytes: number, memoryBytes: number, isGiven: boolean): SluiceError {
+  const [least, most] = [leastBytes, memoryBytes].map(formatCount)
+  return new SluiceError(
+    'SLUICE_TENSOR_MEMORY',
+    `a step needs at least ${least} bytes, ${most} ${isGiven ? 'are given' : 'may be used here'}`,
+    {
+      fix: `${isGiven ? 'give more, or ' : ''}take fewer rows a pass, shorter rows or a smaller model`,
+    },
+  )
 }

@@ -80,8 +80,8 @@ for (const vectors of waysToPack)
         const kernels = packKernels(at.memory)
         const ofA = isTurnedA ? { laneStride: 1, stepStride: M } : { laneStride: K, stepStride: 1 }
         const ofB = isTurnedB ? { laneStride: K, stepStride: 1 } : { laneStride: 1, stepStride: N }
-        packerOf(vectors, formatA, kernels, base)({ address: OPERAND_A, ...ofA }, M, K, PACKED_A)
-        packerOf(vectors, formatB, kernels, base)({ address: OPERAND_B, ...ofB }, N, K, PACKED_B)
+        packerOf(vectors, formatA, kernels, base)({ address: OPERAND_A / 4, ...ofA }, M, K, PACKED_A / 4)
+        packerOf(vectors, formatB, kernels, base)({ address: OPERAND_B / 4, ...ofB }, N, K, PACKED_B / 4)
         const [aPanels, bPanels] = [Math.ceil(M / tile.rows), Math.ceil(N / tile.columns)]
         const rowFloats = bPanels * tile.columns + 16
         at.floats.fill(1, SUMS / 4, SUMS / 4 + aPanels * tile.rows * rowFloats)

@@ -2,7 +2,7 @@
 
 import { PANEL_ROW, QUERIES, SIGHT, firstOf, lastOf, reverse, roundUp, scorePanel, sees, sightOf, transposeInto, weigh } from './attention'
 import { MR, NR, packA, packB, tile, transpose4 } from './gemm'
-import { address, exp4, float, floats, int, loadRagged, smaller, storeRagged, sumLanes, tanh4, zero } from './math'
+import { address, bytes, exp4, float, floats, int, loadRagged, smaller, storeRagged, sumLanes, tanh4, zero } from './math'
 
 /**
  * A block is one row and one group of k and v with all its heads: nobody else writes those columns of dk and dv.
@@ -10,7 +10,7 @@ import { address, exp4, float, floats, int, loadRagged, smaller, storeRagged, su
  * dy, parts or 0, T, K, H, G, D, scale, window, softcap. dq, dk and dv are overwritten. parts[B, H, T + K − 1] is what each row
  * adds to the gradient of the bias.
  */
-export function attentionBackward(p: usize, block: i32, scratch: usize): void {
+export function attentionBackward(p: u32, block: i32, scratch: u32): void {
   const qStride = int(p, 4), stride = int(p, 5), T = int(p, 13), K = int(p, 14), H = int(p, 15), G = int(p, 16), D = int(p, 17)
   const scale = float(p, 18), window = int(p, 19), softcap = float(p, 20)
   const group = block % G, row = block / G, share = H / G, width = H * D, biases = T + K - 1
@@ -19,7 +19,7 @@ export function attentionBackward(p: usize, block: i32, scratch: usize): void {
   const lo = address(p, 6) + floats(row * T), hi = address(p, 7) != 0 ? address(p, 7) + floats(row * T) : 0
   const bias = address(p, 8), parts = address(p, 12)
   const depth = roundUp(D, MR), keys = roundUp(K, 24), matrix = floats(keys * depth)
-  const packedK = scratch, packedV = packedK + matrix, turnedK = packedV + matrix
+  const packedK = bytes(scratch), packedV = packedK + matrix, turnedK = packedV + matrix
   const dk = turnedK + matrix, dv = dk + matrix // as [d][key]
   const probabilities = dv + matrix, slopes = probabilities + floats(QUERIES * keys)
   const turnedQ = slopes + floats(QUERIES * keys), turnedDy = turnedQ + floats(QUERIES * depth)
@@ -174,7 +174,7 @@ function dot(a: usize, b: usize, n: i32): f32 {
 }
 
 /** out[j] (+)= Σ rows x[i, j], in the order of the rows. A block is a range of columns. Arguments: x, rows, columns, out, add, columns of a block. */
-export function sumRows(p: usize, block: i32, scratch: usize): void {
+export function sumRows(p: u32, block: i32, scratch: u32): void {
   const x = address(p, 0), rows = int(p, 1), columns = int(p, 2), out = address(p, 3), size = int(p, 5)
   const from = block * size, to = smaller(columns, from + size)
   for (let j = from; j < to; j += 4) {

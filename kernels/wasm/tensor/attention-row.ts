@@ -1,13 +1,13 @@
 // Attention where each row has one query, as when text is written token by token: nothing is packed, for nothing is read twice.
 
-import { address, exp4, float, floats, int, ln, loadRagged, maxLanes, smaller, storeRagged, sumLanes, tanh4 } from './math'
+import { address, bytes, exp4, float, floats, int, ln, loadRagged, maxLanes, smaller, storeRagged, sumLanes, tanh4 } from './math'
 import { sightOf } from './attention'
 
 /**
  * Copies keys and values of new tokens into the cache, from position[row] on; those beyond its end are left out. A block is a row.
  * Arguments: k and v (columns of one matrix, side by side), row stride, keys, values, position, T, K, G·D.
  */
-export function joinCache(p: usize, row: i32, scratch: usize): void {
+export function joinCache(p: u32, row: i32, scratch: u32): void {
   const stride = int(p, 1), T = int(p, 5), K = int(p, 6), width = int(p, 7), position = load<i32>(address(p, 4) + floats(row))
   for (let t = 0, n = smaller(T, K - position); t < n; t++) {
     const from = address(p, 0) + floats((row * T + t) * stride), to = floats((row * K + position + t) * width)
@@ -17,14 +17,15 @@ export function joinCache(p: usize, row: i32, scratch: usize): void {
 }
 
 /** A block is one row and one group of k and v with all its heads. Arguments as of `attention`, with T = 1. */
-export function attentionRow(p: usize, block: i32, scratch: usize): void {
+export function attentionRow(p: u32, block: i32, scratch: u32): void {
   const qStride = int(p, 3), stride = int(p, 4), K = int(p, 12), H = int(p, 13), G = int(p, 14), D = int(p, 15)
   const scale = float(p, 16), softcap = float(p, 18), biases = int(p, 19), share = H / G
   const row = block / G, group = block % G
   const offset = address(p, 8) != 0 ? load<i32>(address(p, 8) + floats(row)) : 0
   const lo = address(p, 5) != 0 ? address(p, 5) + floats(row) : 0, hi = address(p, 6) != 0 ? address(p, 6) + floats(row) : 0
-  sightOf(lo, hi, 0, 1, offset, K, int(p, 17), 8, scratch)
-  const from = load<i32>(scratch), n = load<i32>(scratch, 32) - from, scores = scratch + 96
+  const sight = bytes(scratch), scores = sight + 96
+  sightOf(lo, hi, 0, 1, offset, K, int(p, 17), 8, sight)
+  const from = load<i32>(sight), n = load<i32>(sight, 32) - from
   const k = address(p, 1) + floats((row * K + from) * stride + group * D), v = address(p, 2) + floats((row * K + from) * stride + group * D)
   for (let head = group * share; head < (group + 1) * share; head++) {
     const q = address(p, 0) + floats(row * qStride + head * D), y = address(p, 9) + floats((row * H + head) * D)

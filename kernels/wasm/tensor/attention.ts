@@ -11,7 +11,7 @@
 // + bias[head][j − place + length of the bias − K].
 
 import { MR, NR, packA, packB, tile, transpose4 } from './gemm'
-import { address, exp4, float, floats, int, ln, smaller, tanh4 } from './math'
+import { address, bytes, exp4, float, floats, int, ln, smaller, tanh4 } from './math'
 
 /** Queries that the gradients of k and v are gathered over before they are added: 12 panels. */
 export const QUERIES: i32 = 96
@@ -65,7 +65,9 @@ export function sightOf(lo: usize, hi: usize, t: i32, n: i32, offset: i32, K: i3
  * What all queries of a row see, for machine code with 16 of them a vector: 48 words for each 16, lo[16], how many keys from
  * there on[16], and as 64 bits each the first tile of 16 keys that any sees, the number of tiles, and of queries.
  */
-export function attentionSights(lo: usize, hi: usize, T: i32, offset: i32, K: i32, window: i32, out: usize): void {
+export function attentionSights(loWord: u32, hiWord: u32, T: i32, offset: i32, K: i32, window: i32, outWord: u32): void {
+  const lo = bytes(loWord), hi = bytes(hiWord)
+  let out = bytes(outWord)
   for (let t = 0; t < T; t += 16, out += floats(48)) {
     const n = smaller(16, T - t)
     sightOf(lo, hi, t, n, offset, K, window, 16, out)
@@ -131,7 +133,7 @@ export function weigh(packed: usize, depth: i32, panel: usize, D: i32, from: i32
  * y[B·T, H·D], lse[B·T, H] or 0, T, K, H, G, D, scale (positive), window, softcap, length of a bias.
  * lse = ln Σ e^score, which the backward pass starts from. A query that sees nothing has y = 0 and lse = 0.
  */
-export function attention(p: usize, block: i32, scratch: usize): void {
+export function attention(p: u32, block: i32, scratch: u32): void {
   const qStride = int(p, 3), stride = int(p, 4), T = int(p, 11), K = int(p, 12), H = int(p, 13), D = int(p, 15)
   const head = block % H, row = block / H, group = head / (H / int(p, 14)), width = H * D
   const scale = float(p, 16), window = int(p, 17), softcap = float(p, 18), biases = int(p, 19)
@@ -140,7 +142,7 @@ export function attention(p: usize, block: i32, scratch: usize): void {
   const seen = address(p, 8) != 0 ? smaller(K, offset + T) : K
   const lo = address(p, 5) != 0 ? address(p, 5) + floats(row * T) : 0, hi = address(p, 6) != 0 ? address(p, 6) + floats(row * T) : 0
   const depth = roundUp(D, MR), keys = roundUp(K, 24)
-  const packedK = scratch, packedV = packedK + floats(keys * depth), scores = packedV + floats(keys * depth)
+  const packedK = bytes(scratch), packedV = packedK + floats(keys * depth), scores = packedV + floats(keys * depth)
   const packedQ = scores + floats(smaller(keys, KEY_BLOCK) * NR), out = packedQ + floats(D * NR), state = out + floats(depth * NR)
   const sight = state + floats(3 * NR), line = address(p, 7) != 0 ? sight + floats(SIGHT) : 0
   packA(address(p, 1) + floats(row * K * stride + group * D), stride, 1, seen, D, packedK)

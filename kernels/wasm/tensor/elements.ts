@@ -5,7 +5,7 @@ import { shareOf, slopeOf, valueOf } from './curves'
 import { address, blockEnd, ELEMENTS, float, floats, int, loadRagged, smaller } from './math'
 
 /** Arguments: x, y, n, kind (curves.ts). */
-export function activation(p: usize, block: i32, scratch: usize): void {
+export function activation(p: u32, block: i32, scratch: u32): void {
   const x = address(p, 0), y = address(p, 1), kind = int(p, 3), end = blockEnd(int(p, 2), block)
   for (let at = floats(block * ELEMENTS); at < end; at += 16) {
     const v = v128.load(x + at)
@@ -14,7 +14,7 @@ export function activation(p: usize, block: i32, scratch: usize): void {
 }
 
 /** Arguments: x, dy, dx, add, n, kind. */
-export function activationBackward(p: usize, block: i32, scratch: usize): void {
+export function activationBackward(p: u32, block: i32, scratch: u32): void {
   const x = address(p, 0), dy = address(p, 1), dx = address(p, 2), add = int(p, 3) != 0, kind = int(p, 5)
   const end = blockEnd(int(p, 4), block)
   for (let at = floats(block * ELEMENTS); at < end; at += 16) {
@@ -26,7 +26,7 @@ export function activationBackward(p: usize, block: i32, scratch: usize): void {
 }
 
 /** Gates (Shazeer 2020): y[i,j] = activation(x[i,j])·x[i,F+j]. F is a multiple of 4. Arguments: x, y, rows, F, kind, rows of a block. */
-export function gated(p: usize, block: i32, scratch: usize): void {
+export function gated(p: u32, block: i32, scratch: u32): void {
   const F = int(p, 3), kind = int(p, 4), size = int(p, 5), width = floats(F)
   for (let i = block * size, to = smaller(int(p, 2), i + size); i < to; i++) {
     const gate = address(p, 0) + <usize>i * 2 * width, y = address(p, 1) + <usize>i * width
@@ -38,7 +38,7 @@ export function gated(p: usize, block: i32, scratch: usize): void {
 }
 
 /** Arguments: x, dy, dx, add, rows, F, kind, rows of a block. */
-export function gatedBackward(p: usize, block: i32, scratch: usize): void {
+export function gatedBackward(p: u32, block: i32, scratch: u32): void {
   const F = int(p, 5), kind = int(p, 6), size = int(p, 7), width = floats(F), add = int(p, 3) != 0
   for (let i = block * size, to = smaller(int(p, 4), i + size); i < to; i++) {
     const gate = address(p, 0) + <usize>i * 2 * width, dy = address(p, 1) + <usize>i * width, dx = address(p, 2) + <usize>i * 2 * width
@@ -57,7 +57,7 @@ export function gatedBackward(p: usize, block: i32, scratch: usize): void {
 }
 
 /** y = factor·x, or added to y. Arguments: x, y, add, n, factor. */
-export function scale(p: usize, block: i32, scratch: usize): void {
+export function scale(p: u32, block: i32, scratch: u32): void {
   const x = address(p, 0), y = address(p, 1), add = int(p, 2) != 0, end = blockEnd(int(p, 3), block), factor = f32x4.splat(float(p, 4))
   for (let at = floats(block * ELEMENTS); at < end; at += 16) {
     const value = f32x4.mul(v128.load(x + at), factor)
@@ -66,7 +66,7 @@ export function scale(p: usize, block: i32, scratch: usize): void {
 }
 
 /** y = a + b; b = 0 copies. y may be a or b. Arguments: a, b, y, n. */
-export function add(p: usize, block: i32, scratch: usize): void {
+export function add(p: u32, block: i32, scratch: u32): void {
   const a = address(p, 0), b = address(p, 1), y = address(p, 2), end = blockEnd(int(p, 3), block)
   let at = floats(block * ELEMENTS)
   if (b == 0) memory.copy(y + at, a + at, end - at)
@@ -74,7 +74,7 @@ export function add(p: usize, block: i32, scratch: usize): void {
 }
 
 /** Σ x² of a block, as an f64 at out[block]. Arguments: x, out, n. */
-export function squareSum(p: usize, block: i32, scratch: usize): void {
+export function squareSum(p: u32, block: i32, scratch: u32): void {
   const x = address(p, 0), end = blockEnd(int(p, 2), block)
   let low = f64x2.splat(0), high = low
   for (let at = floats(block * ELEMENTS); at < end; at += 16) {
@@ -93,7 +93,7 @@ export function squareSum(p: usize, block: i32, scratch: usize): void {
  * Arguments: parameter, gradient, first moment, second moment, n, decays, hyper: learning rate, beta1, beta2, epsilon, decay,
  * scale of the gradient, 1/(1 − beta1^t), 1/(1 − beta2^t), 1 − beta1, 1 − beta2.
  */
-export function adamw(p: usize, block: i32, scratch: usize): void {
+export function adamw(p: u32, block: i32, scratch: u32): void {
   const w = address(p, 0), gradient = address(p, 1), first = address(p, 2), second = address(p, 3), hyper = address(p, 6)
   const end = blockEnd(int(p, 4), block)
   const rate = v128.load_splat<f32>(hyper), beta1 = v128.load_splat<f32>(hyper, 4), beta2 = v128.load_splat<f32>(hyper, 8)

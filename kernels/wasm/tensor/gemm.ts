@@ -2,7 +2,7 @@
 // all transposes are one kernel. Packed panels as in Goto & van de Geijn 2008, "Anatomy of high-performance matrix
 // multiplication"; the 6×8 tile needs 12 accumulators, 2 of B and 1 of A: the 15 vector registers that V8 leaves us.
 
-import { address, floats, int, smaller } from './math'
+import { address, bytes, floats, int, smaller } from './math'
 
 export const MR: i32 = 6
 export const NR: i32 = 8
@@ -192,7 +192,7 @@ export function multiply(
  * One block of C. Arguments: M, N, K, a, rowA, columnA, b, rowB, columnB, c, ldc, add, bias (0: none; added to every row),
  * rows and columns of a block. Blocks are numbered down the rows first: neighbours share B.
  */
-export function gemm(p: usize, block: i32, scratch: usize): void {
+export function gemm(p: u32, block: i32, scratch: u32): void {
   const M = int(p, 0), N = int(p, 1), rowA = int(p, 4), columnB = int(p, 8), ldc = int(p, 10)
   const blockRows = int(p, 13), blockColumns = int(p, 14)
   const down = (M + blockRows - 1) / blockRows
@@ -200,7 +200,7 @@ export function gemm(p: usize, block: i32, scratch: usize): void {
   const m = smaller(blockRows, M - i), n = smaller(blockColumns, N - j)
   const c = address(p, 9) + floats(i * ldc + j), bias = address(p, 12)
   multiply(m, n, int(p, 2), address(p, 3) + floats(i * rowA), rowA, int(p, 5), address(p, 6) + floats(j * columnB), int(p, 7), columnB,
-    c, ldc, int(p, 11) != 0, scratch)
+    c, ldc, int(p, 11) != 0, bytes(scratch))
   if (bias != 0) addBias(c, ldc, m, n, bias + floats(j))
 }
 
@@ -217,7 +217,7 @@ function addBias(c: usize, ldc: i32, m: i32, n: i32, bias: usize): void {
  * y[N,M] = x[N,K]·w (+ bias) for few rows, where packing would cost more than the product: reads w once per row.
  * Arguments: N, M, K, x, w, y, bias or 0, inOut (1: w is [K,M], else [M,K]), outputs of a block (a multiple of 4).
  */
-export function rowTimesMatrix(p: usize, block: i32, scratch: usize): void {
+export function rowTimesMatrix(p: u32, block: i32, scratch: u32): void {
   const N = int(p, 0), M = int(p, 1), K = int(p, 2), w = address(p, 4), bias = address(p, 6), size = int(p, 8)
   const from = block * size, to = smaller(M, from + size)
   for (let row = 0; row < N; row++) {
@@ -268,7 +268,7 @@ export function rowTimesMatrix(p: usize, block: i32, scratch: usize): void {
 }
 
 /** out[j] += Σ rows x[i,j]: the gradient of a bias. Arguments: x, rows, columns, out, columns of a block. */
-export function columnSums(p: usize, block: i32, scratch: usize): void {
+export function columnSums(p: u32, block: i32, scratch: u32): void {
   const x = address(p, 0), rows = int(p, 1), columns = int(p, 2), out = address(p, 3), size = int(p, 4)
   const from = block * size, to = smaller(columns, from + size)
   let j = from

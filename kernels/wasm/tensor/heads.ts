@@ -13,7 +13,7 @@ function bucketOf(distance: i32, buckets: i32, bidirectional: bool, span: f32): 
 }
 
 /** y[h,i] = w[bucket of i + 1 − length, h]. A block is a head. Arguments: w, y, length, columns, buckets, H, bidirectional, span. */
-export function relativeBias(p: usize, head: i32, scratch: usize): void {
+export function relativeBias(p: u32, head: i32, scratch: u32): void {
   const length = int(p, 2), columns = int(p, 3), buckets = int(p, 4), H = int(p, 5), bidirectional = int(p, 6) != 0, span = float(p, 7)
   const w = address(p, 0) + floats(head), y = address(p, 1) + floats(head * columns)
   for (let i = 0; i < columns; i++)
@@ -21,7 +21,7 @@ export function relativeBias(p: usize, head: i32, scratch: usize): void {
 }
 
 /** A block is a head. Arguments: dw, dy, length, columns, buckets, H, bidirectional, span, add. */
-export function relativeBiasBackward(p: usize, head: i32, scratch: usize): void {
+export function relativeBiasBackward(p: u32, head: i32, scratch: u32): void {
   const length = int(p, 2), columns = int(p, 3), buckets = int(p, 4), H = int(p, 5), bidirectional = int(p, 6) != 0, span = float(p, 7)
   const dw = address(p, 0) + floats(head), dy = address(p, 1) + floats(head * columns)
   if (int(p, 8) == 0) for (let bucket = 0; bucket < buckets; bucket++) store<f32>(dw + floats(H * bucket), 0)
@@ -32,7 +32,7 @@ export function relativeBiasBackward(p: usize, head: i32, scratch: usize): void 
 }
 
 /** Arguments: qkv, wq, wk, y, rstd, rows, H, G, D, epsilon, rows of a block. */
-export function headNorm(p: usize, block: i32, scratch: usize): void {
+export function headNorm(p: u32, block: i32, scratch: u32): void {
   const H = int(p, 6), G = int(p, 7), D = int(p, 8), size = int(p, 10), stride = (H + 2 * G) * D, normed = H + G
   for (let i = block * size, to = smaller(int(p, 5), i + size); i < to; i++) {
     const from = address(p, 0) + floats(i * stride), y = address(p, 3) + floats(i * stride), rstds = address(p, 4) + floats(i * normed)
@@ -59,7 +59,7 @@ export function headNorm(p: usize, block: i32, scratch: usize): void {
  * dqkv, and what the rows of a block add to dwq and dwk, at [block, D] of two arrays.
  * Arguments: qkv, wq, wk, rstd, dy, dqkv, add, query parts, key parts, rows, H, G, D, rows of a block.
  */
-export function headNormBackward(p: usize, block: i32, scratch: usize): void {
+export function headNormBackward(p: u32, block: i32, scratch: u32): void {
   const add = int(p, 6) != 0, H = int(p, 10), G = int(p, 11), D = int(p, 12), size = int(p, 13), stride = (H + 2 * G) * D, normed = H + G
   memory.fill(address(p, 7) + floats(block * D), 0, floats(D))
   memory.fill(address(p, 8) + floats(block * D), 0, floats(D))

@@ -1,15 +1,19 @@
 // What the tensor kernels share: arguments of a launch, loads and stores of ragged row ends, exp and ln.
 // A kernel is called as (p, block, scratch): p points at its 32-bit arguments, block is its share, scratch is the thread's own.
+// Addresses come from outside in words of 4 bytes, so that 32 bits reach 16 GiB; inside they are bytes.
 
 // @ts-ignore: decorator
 @inline
-export function int(p: usize, i: i32): i32 { return load<i32>(p + ((<usize>i) << 2)) }
+export function bytes(word: u32): usize { return (<usize>word) << 2 }
 // @ts-ignore: decorator
 @inline
-export function address(p: usize, i: i32): usize { return <usize>load<u32>(p + ((<usize>i) << 2)) }
+export function int(p: u32, i: i32): i32 { return load<i32>(bytes(p + <u32>i)) }
 // @ts-ignore: decorator
 @inline
-export function float(p: usize, i: i32): f32 { return load<f32>(p + ((<usize>i) << 2)) }
+export function address(p: u32, i: i32): usize { return bytes(load<u32>(bytes(p + <u32>i))) }
+// @ts-ignore: decorator
+@inline
+export function float(p: u32, i: i32): f32 { return load<f32>(bytes(p + <u32>i)) }
 // @ts-ignore: decorator
 @inline
 export function floats(n: i32): usize { return (<usize>n) << 2 }

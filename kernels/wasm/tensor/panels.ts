@@ -1,14 +1,15 @@
 // What machine code needs around it to compute products (src/tensor/cpu/native): operands packed into panels of any width,
 // a block of C fetched into scratch whose rows and columns are whole tiles, and stored back.
 
-import { floats, smaller } from './math'
+import { bytes, floats, smaller } from './math'
 import { transpose4 } from './gemm'
 
 /**
  * A panel of `width` lanes (a multiple of 4), k after k: out[k][width]. Lanes are rows of A or columns of B. What is missing of
  * them, and of `end` steps, is filled up with zeros.
  */
-export function packPanel(x: usize, laneStride: i32, stepStride: i32, lanes: i32, steps: i32, end: i32, width: i32, out: usize): void {
+export function packPanel(xWord: u32, laneStride: i32, stepStride: i32, lanes: i32, steps: i32, end: i32, width: i32, outWord: u32): void {
+  const x = bytes(xWord), out = bytes(outWord)
   const ls = floats(laneStride), ss = floats(stepStride), size = <usize>steps * floats(width)
   if (lanes == width && laneStride == 1) packAlong(x, ss, steps, width, out)
   else if (lanes == width && stepStride == 1) packAcross(x, ls, steps, width, out)
@@ -17,7 +18,8 @@ export function packPanel(x: usize, laneStride: i32, stepStride: i32, lanes: i32
 }
 
 /** The same rounded to bf16, in pairs of steps: out[k / 2][width][2]. */
-export function packPairs(x: usize, laneStride: i32, stepStride: i32, lanes: i32, steps: i32, end: i32, width: i32, out: usize): void {
+export function packPairs(xWord: u32, laneStride: i32, stepStride: i32, lanes: i32, steps: i32, end: i32, width: i32, outWord: u32): void {
+  const x = bytes(xWord), out = bytes(outWord)
   const ls = floats(laneStride), ss = floats(stepStride)
   for (let k = 0; k < end; k++) {
     const to = out + floats((k >> 1) * width) + ((k & 1) << 1)
@@ -29,7 +31,8 @@ export function packPairs(x: usize, laneStride: i32, stepStride: i32, lanes: i32
 }
 
 /** The same in rows of 32 steps: out[k / 32][width][32]. */
-export function packRows(x: usize, laneStride: i32, stepStride: i32, lanes: i32, steps: i32, end: i32, width: i32, out: usize): void {
+export function packRows(xWord: u32, laneStride: i32, stepStride: i32, lanes: i32, steps: i32, end: i32, width: i32, outWord: u32): void {
+  const x = bytes(xWord), out = bytes(outWord)
   const ls = floats(laneStride), ss = floats(stepStride)
   for (let lane = 0; lane < width; lane++) {
     for (let k = 0; k < end; k++) {
@@ -81,14 +84,15 @@ function packShort(p: usize, ls: usize, ds: usize, n: i32, depth: i32, width: i3
 }
 
 /** s[m,n] = c[m,n]; what lies beside is of no consequence. */
-export function fetchBlock(c: usize, ldc: i32, m: i32, n: i32, s: usize, lds: i32): void {
-  for (let i = 0; i < m; i++) memory.copy(s + floats(i * lds), c + <usize>i * floats(ldc), floats(n))
+export function fetchBlock(c: u32, ldc: i32, m: i32, n: i32, s: u32, lds: i32): void {
+  for (let i = 0; i < m; i++) memory.copy(bytes(s) + floats(i * lds), bytes(c) + <usize>i * floats(ldc), floats(n))
 }
 
 /** c[m,n] = s[m,n], plus the bias of its columns where that is not 0. */
-export function storeBlock(s: usize, lds: i32, c: usize, ldc: i32, m: i32, n: i32, bias: usize): void {
+export function storeBlock(s: u32, lds: i32, c: u32, ldc: i32, m: i32, n: i32, biasWord: u32): void {
+  const bias = bytes(biasWord)
   for (let i = 0; i < m; i++) {
-    const from = s + floats(i * lds), to = c + <usize>i * floats(ldc)
+    const from = bytes(s) + floats(i * lds), to = bytes(c) + <usize>i * floats(ldc)
     if (bias == 0) {
       memory.copy(to, from, floats(n))
       continue

@@ -7,7 +7,7 @@ import { address, float, floats, int, loadRagged, smaller, storeRagged } from '.
  * Half-split layout of Hugging Face's Llama: dimension i is paired with i + D/2.
  * Arguments: x, row stride, positions, cosines[T, D/2], sines[T, D/2], rows, heads, D, turn, rows of a block.
  */
-export function rope(p: usize, block: i32, scratch: usize): void {
+export function rope(p: u32, block: i32, scratch: u32): void {
   const stride = int(p, 1), heads = int(p, 6), D = int(p, 7), half = D >> 1, size = int(p, 9)
   const turn = float(p, 8)
   const from = block * size, to = smaller(int(p, 5), from + size)

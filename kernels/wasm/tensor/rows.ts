@@ -6,7 +6,7 @@ import { address, exp4, float, floats, int, ln, loadRagged, maxLanes, smaller, s
  * LayerNorm (Ba et al. 2016) or, where mean is 0, RMSNorm (Zhang & Sennrich 2019): y = (x − mean)·rstd·w (+ b).
  * Arguments: x, w, b or 0, y, mean or 0, rstd, rows, C, epsilon, rows of a block.
  */
-export function norm(p: usize, block: i32, scratch: usize): void {
+export function norm(p: u32, block: i32, scratch: u32): void {
   const w = address(p, 1), b = address(p, 2), means = address(p, 4), C = int(p, 7), size = int(p, 9)
   const from = block * size, to = smaller(int(p, 6), from + size)
   for (let i = from; i < to; i++) {
@@ -60,7 +60,7 @@ function squaresOf(x: usize, n: i32, mean: f32): f32 {
 }
 
 /** dx of norm. Arguments: x, w, mean or 0, rstd, dy, dx, add, rows, C, rows of a block. */
-export function normBackward(p: usize, block: i32, scratch: usize): void {
+export function normBackward(p: u32, block: i32, scratch: u32): void {
   const w = address(p, 1), means = address(p, 2), add = int(p, 6) != 0, C = int(p, 8), size = int(p, 9)
   const from = block * size, to = smaller(int(p, 7), from + size)
   for (let i = from; i < to; i++) {
@@ -88,7 +88,7 @@ export function normBackward(p: usize, block: i32, scratch: usize): void {
 }
 
 /** dw and db of norm, added. A block is a range of columns. Arguments: x, mean or 0, rstd, dy, dw, db or 0, rows, C, columns of a block. */
-export function normWeightBackward(p: usize, block: i32, scratch: usize): void {
+export function normWeightBackward(p: u32, block: i32, scratch: u32): void {
   const C = int(p, 7), size = int(p, 8), from = block * size, to = smaller(C, from + size)
   let c = from
   for (; c + 16 <= to; c += 16) normColumns(p, floats(c))
@@ -96,7 +96,7 @@ export function normWeightBackward(p: usize, block: i32, scratch: usize): void {
 }
 
 /** The same for 16 columns, a line of the cache, whose sums stay in registers. */
-function normColumns(p: usize, at: usize): void {
+function normColumns(p: u32, at: usize): void {
   const means = address(p, 1), rstds = address(p, 2), rows = int(p, 6), step = floats(int(p, 7))
   const dw = address(p, 4) + at, db = address(p, 5) + at, hasBias = address(p, 5) != 0
   let w0 = v128.load(dw), w1 = v128.load(dw, 16), w2 = v128.load(dw, 32), w3 = v128.load(dw, 48)
@@ -119,7 +119,7 @@ function normColumns(p: usize, at: usize): void {
 }
 
 /** The same for up to four columns. */
-function normRaggedColumns(p: usize, at: usize, n: i32): void {
+function normRaggedColumns(p: u32, at: usize, n: i32): void {
   const means = address(p, 1), dw = address(p, 4) + at, db = address(p, 5) + at, rows = int(p, 6), step = floats(int(p, 7))
   let sum = loadRagged(dw, n, 0), sumOfBias = address(p, 5) != 0 ? loadRagged(db, n, 0) : f32x4.splat(0)
   for (let i = 0; i < rows; i++) {
@@ -133,7 +133,7 @@ function normRaggedColumns(p: usize, at: usize, n: i32): void {
 }
 
 /** y[i] = w[ids[i]]. Arguments: ids, w, y, rows, C, rows of a block. */
-export function embedding(p: usize, block: i32, scratch: usize): void {
+export function embedding(p: u32, block: i32, scratch: u32): void {
   const C = int(p, 4), size = int(p, 5)
   const from = block * size, to = smaller(int(p, 3), from + size)
   for (let i = from; i < to; i++) {
@@ -146,7 +146,7 @@ export function embedding(p: usize, block: i32, scratch: usize): void {
  * dw[ids[i]] += dy[i], in the order of i: a block is a range of columns, so nobody else adds there. Without `add`, dw is cleared
  * first. Arguments: ids, dy, dw, rows, C, columns of a block, add, rows of dw.
  */
-export function embeddingBackward(p: usize, block: i32, scratch: usize): void {
+export function embeddingBackward(p: u32, block: i32, scratch: u32): void {
   const rows = int(p, 3), C = int(p, 4), size = int(p, 5)
   const from = block * size, to = smaller(C, from + size)
   if (int(p, 6) == 0) for (let id = 0, count = int(p, 7); id < count; id++) zero(address(p, 2) + floats(id * C + from), to - from)
@@ -176,7 +176,7 @@ function mean(x: usize, n: i32): f32 {
  * scale·loss in what they were before the cap. A row whose target is negative has loss 0 and gradient 0.
  * Arguments: logits, targets, losses, address of scale, rows, V, gradient, rows of a block, softcap, zLoss, smoothing.
  */
-export function crossEntropy(p: usize, block: i32, scratch: usize): void {
+export function crossEntropy(p: u32, block: i32, scratch: u32): void {
   const V = int(p, 5), gradient = int(p, 6) != 0, size = int(p, 7), softcap = float(p, 8), zLoss = float(p, 9), smoothing = float(p, 10)
   const from = block * size, to = smaller(int(p, 4), from + size), isCapped = softcap > 0
   const scale = load<f32>(address(p, 3)), one = f32x4.splat(1), inverse = f32x4.splat(isCapped ? 1 / softcap : 0)

@@ -17,15 +17,15 @@ interface Heads {
 
 export function selfHeads({ reads: { qkv }, attributes: { heads, kvHeads, headSize, length } }: OpRecord, at: Where): Heads {
   const stride = (heads + 2 * kvHeads) * headSize
-  const k = at(qkv) + heads * headSize * 4
+  const k = at(qkv) + heads * headSize
   const strides = { queryStride: stride, keyStride: stride }
-  return { q: at(qkv), k, v: k + kvHeads * headSize * 4, ...strides, rows: rowCount(qkv.shape) / length, keyLength: length }
+  return { q: at(qkv), k, v: k + kvHeads * headSize, ...strides, rows: rowCount(qkv.shape) / length, keyLength: length }
 }
 
 export function crossHeads({ reads: { q, kv }, attributes: { heads, kvHeads, headSize, length, keyLength } }: OpRecord, at: Where): Heads {
   const width = kvHeads * headSize
   const strides = { queryStride: heads * headSize, keyStride: 2 * width }
-  return { q: at(q), k: at(kv), v: at(kv) + width * 4, ...strides, rows: rowCount(q.shape) / length, keyLength }
+  return { q: at(q), k: at(kv), v: at(kv) + width, ...strides, rows: rowCount(q.shape) / length, keyLength }
 }
 
 /** A single query a row has a kernel that packs nothing. */

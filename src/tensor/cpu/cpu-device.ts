@@ -8,10 +8,12 @@ import { extname } from 'node:path'
 import { Worker } from 'node:worker_threads'
 import { SluiceError } from '../../core/errors.ts'
 import { loadKernel } from '../../core/kernels.ts'
+import { machineMemoryBytes } from '../../core/machine-memory.ts'
 import type { Device, Program } from '../device.ts'
 import { elements, rowCount } from '../shape.ts'
 import type { Launch } from './launch.ts'
 import { launchesOf } from './launches.ts'
+import { createMemory, MOST_MEMORY_BYTES, requireCountable } from './memory.ts'
 import { nativeAttentionScratchBytes } from './native/attention.ts'
 import { accelerate, inColumns } from './native/blas.ts'
 import { nativeScratchFloats } from './native/gemm.ts'
@@ -22,14 +24,14 @@ import { wasmTile } from './product.ts'
 import { CONTROL_WORDS, COUNT, FIRST, joinTeam, LAUNCH_WORDS, RUN, type TeamSetup, writeLaunches } from './team.ts'
 
 /** Below this the kernels keep data of their own. */
-const ARENA_START = 65536
-const PAGE_BYTES = 65536
-const MAXIMUM_PAGES = 65536
+const LAUNCH_START = 65536
 /** Launches of all programs together: 100 bytes each. */
 const LAUNCH_CAPACITY = 16384
+const ARENA_START = LAUNCH_START + LAUNCH_CAPACITY * LAUNCH_WORDS * 4
 
 export interface CpuProgram extends Program {
-  readonly address: number
+  /** Where its launches begin, in words of 4 bytes. */
+  readonly first: number
   readonly launches: readonly Launch[]
   /** The record that each launch belongs to. */
   readonly recordOf: readonly number[]
@@ -54,14 +56,14 @@ export const cpuArenaStart = ARENA_START
 /** Room for a thread's scratch, more than rows of usual length need. */
 const SCRATCH_BYTES = 2 ** 24
 
-/** What a plan may count on. */
+/** What a plan may count on: four fifths of the machine's memory, as far as it can be addressed. */
 export function largestArenaBytes(threads: number): number {
-  return MAXIMUM_PAGES * PAGE_BYTES - ARENA_START - LAUNCH_CAPACITY * LAUNCH_WORDS * 4 - threads * SCRATCH_BYTES
+  return Math.min(MOST_MEMORY_BYTES, Math.floor(machineMemoryBytes() * 0.8)) - ARENA_START - threads * SCRATCH_BYTES
 }
 
 const tierNames: Readonly<Record<CpuTier, string>> = { wasm: 'WASM SIMD', accelerate: 'Accelerate', avx2: 'AVX2', avx512: 'AVX-512' }
 
-/** @throws SluiceError SLUICE_TENSOR_MEMORY where the arena does not fit a WASM memory of 4 GiB; SLUICE_CPU_PRECISION without bf16 */
+/** @throws SluiceError SLUICE_TENSOR_MEMORY where the arena is more than can be had, see memory.ts; SLUICE_CPU_PRECISION without bf16 */
 export async function createCpuDevice({
   arenaBytes,
   threads,
@@ -71,19 +73,11 @@ export async function createCpuDevice({
   blas = accelerate,
 }: CpuDeviceOptions): Promise<Device<CpuProgram>> {
   requirePrecision(precision, tier)
-  const module = loadKernel('tensor')
-  const scratchBytes = Math.ceil((4 * Math.max(scratchFloats(module, records, tier), isVectors(tier) ? nativeScratchFloats : 0)) / 64) * 64
+  requireCountable(records)
+  const scratchBytes = Math.ceil((4 * Math.max(scratchFloats(records, tier), isVectors(tier) ? nativeScratchFloats : 0)) / 64) * 64
   const arenaEnd = ARENA_START + arenaBytes
-  const launchStart = Math.ceil(arenaEnd / 64) * 64
-  const scratchStart = launchStart + LAUNCH_CAPACITY * LAUNCH_WORDS * 4
-  const pages = Math.ceil((scratchStart + threads * scratchBytes) / PAGE_BYTES)
-  if (pages > MAXIMUM_PAGES)
-    throw new SluiceError(
-      'SLUICE_TENSOR_MEMORY',
-      `the model and its activations need ${(arenaBytes / 2 ** 30).toFixed(1)} GiB, the CPU device has at most 4 GiB`,
-      { fix: 'take a smaller model, fewer rows a step, or shorter rows' },
-    )
-  const memory = new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true })
+  const scratchStart = Math.ceil(arenaEnd / 64) * 64
+  const { memory, module } = createMemory(scratchStart + threads * scratchBytes)
   const control = new Int32Array(new SharedArrayBuffer(CONTROL_WORDS * 4))
   const setupOf = (thread: number): TeamSetup => ({
     module,
@@ -93,7 +87,7 @@ export async function createCpuDevice({
     tier,
     precision,
     blas,
-    scratch: scratchStart + thread * scratchBytes,
+    scratch: (scratchStart + thread * scratchBytes) / 4,
   })
   const workers = await Promise.all(Array.from({ length: threads - 1 }, (_, i) => startWorker(setupOf(i + 1))))
   const main = joinTeam(setupOf(0))
@@ -115,10 +109,10 @@ export async function createCpuDevice({
       throw new SluiceError('SLUICE_TENSOR_PROGRAM', `a program of ${launches.length} launches does not fit ${LAUNCH_CAPACITY}`, {
         fix: 'take fewer rows a step',
       })
-    const address = launchStart + nextLaunch * LAUNCH_WORDS * 4
-    writeLaunches(words, address, launches)
+    const first = LAUNCH_START / 4 + nextLaunch * LAUNCH_WORDS
+    writeLaunches(words, first, launches)
     nextLaunch += launches.length
-    return { records, launches, recordOf, address }
+    return { records, launches, recordOf, first }
   }
 
   function run(program: CpuProgram, recordMs?: Float64Array): void {
@@ -126,12 +120,12 @@ export async function createCpuDevice({
     if (program.launches.length === 0) return // a count of 0 sends the workers home
     const launchMs = recordMs ? new Float64Array(program.launches.length) : undefined
     if (threads > 1) {
-      control[FIRST] = program.address | 0
+      control[FIRST] = program.first
       control[COUNT] = program.launches.length
       Atomics.add(control, RUN, 1)
       Atomics.notify(control, RUN)
     }
-    main.walk(program.address, program.launches.length, launchMs)
+    main.walk(program.first, program.launches.length, launchMs)
     if (recordMs && launchMs) for (let i = 0; i < launchMs.length; i++) recordMs[program.recordOf[i]] += launchMs[i]
   }
 
@@ -165,9 +159,9 @@ export async function createCpuDevice({
   }
 }
 
-function scratchFloats(module: WebAssembly.Module, records: Program['records'], tier: CpuTier): number {
+function scratchFloats(records: Program['records'], tier: CpuTier): number {
   const memory = new WebAssembly.Memory({ initial: 1, maximum: 1, shared: true })
-  const { gemmScratchFloats, attentionScratchFloats } = new WebAssembly.Instance(module, { env: { memory } }).exports
+  const { gemmScratchFloats, attentionScratchFloats } = new WebAssembly.Instance(loadKernel('tensor'), { env: { memory } }).exports
   if (typeof gemmScratchFloats !== 'function' || typeof attentionScratchFloats !== 'function')
     throw new TypeError('the tensor kernels do not say how much scratch they need')
   let most = Number(gemmScratchFloats())

@@ -45,7 +45,7 @@ export interface Launch {
   readonly blocks: number
   /** True where it does not depend on the launch before, so that both run at once. */
   readonly joins?: boolean
-  /** 32-bit words: integers, addresses, bits of floats. */
+  /** 32-bit words: integers, bits of floats, addresses in units of 4 bytes, which so reach 16 GiB. */
   readonly words: readonly number[]
 }
 
@@ -73,5 +73,5 @@ export function elementwise(kernel: WasmKernel, words: readonly number[], n: num
 
 export const joined = (launch: Launch): Launch => ({ ...launch, joins: true })
 
-/** An absent operand has address 0. */
+/** Where an operand is, as a launch is told: in units of 4 bytes. An absent one has address 0. */
 export type Where = (tensor: Tensor | undefined) => number

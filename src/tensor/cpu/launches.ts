@@ -29,7 +29,7 @@ const FEW_ROWS = 3
 
 /** The launches of one record, in order; each begins when the one before is complete, unless it joins it. */
 export function launchesOf(record: OpRecord, at: Address, tile: Tile): Launch[] {
-  const launches = lowerings[record.kernel](record, (tensor) => (tensor ? at(tensor) : 0))
+  const launches = lowerings[record.kernel](record, (tensor) => (tensor ? at(tensor) / 4 : 0))
   return launches.map((launch) => (launch.kernel === 'gemm' ? inBlocks(launch, tile) : launch))
 }
 
@@ -120,7 +120,7 @@ function headLoss(record: OpRecord, training: boolean, at: Where): Launch[] {
   const launches: Launch[] = []
   for (let from = 0; from < N; from += chunk) {
     const rows = Math.min(chunk, N - from)
-    const part = (tensor: Tensor, width: number) => at(tensor) + from * width * 4
+    const part = (tensor: Tensor, width: number) => at(tensor) + from * width
     const kind = [rows, V, Number(training), ROWS_PER_LOSS_BLOCK, bits(softcap), bits(zLoss), bits(smoothing)]
     launches.push(gemm({ M: rows, N: V, K: C, a: rowMajor(part(x, C), C), b: transposed(at(w), C), c: logits, adds: 0, bias: at(b) }), {
       kernel: 'crossEntropy',
@@ -185,7 +185,7 @@ function orthogonalize({ writes: { x, y }, scratch, attributes: { offset, rows, 
   const n = rows * columns
   const side = Math.min(rows, columns)
   const [gram, square] = [at(scratch.gram), at(scratch.square)]
-  let [from, to] = [at(x) + offset * 4, at(y) + offset * 4]
+  let [from, to] = [at(x) + offset, at(y) + offset]
   const launches = [
     elementwise('squareSum', [from, at(scratch.partials), n], n),
     elementwise('normalize', [from, n, at(scratch.partials)], n),
@@ -255,7 +255,7 @@ const lowerings: Readonly<Record<KernelName, (record: OpRecord, at: Where) => La
   attention_backward: (record, at) => {
     const dqkv = at(record.writes.dqkv)
     const { heads, headSize } = record.attributes
-    return attentionBackward(selfHeads(record, at), { dq: dqkv, dk: dqkv + heads * headSize * 4 }, record, at)
+    return attentionBackward(selfHeads(record, at), { dq: dqkv, dk: dqkv + heads * headSize }, record, at)
   },
   cross_attention: (record, at) => attention(crossHeads(record, at), record, at),
   cross_attention_backward: (record, at) => {
@@ -327,7 +327,7 @@ const lowerings: Readonly<Record<KernelName, (record: OpRecord, at: Where) => La
 
   // one parameter does not depend on another: these join the parameter before
   square_sum: ({ reads: { x }, writes: { partials }, attributes: { offset } }, at) => [
-    joined(elementwise('squareSum', [at(x), at(partials) + offset * 8, elements(x.shape)], elements(x.shape))),
+    joined(elementwise('squareSum', [at(x), at(partials) + offset * 2, elements(x.shape)], elements(x.shape))),
   ],
   loss_sum: noKernel,
   gate: noKernel,

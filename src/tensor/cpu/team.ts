@@ -13,7 +13,7 @@ import { type CpuTier, hasAmx, isVectors } from './native/tier.ts'
 
 /** Control words, an Int32Array over a SharedArrayBuffer. */
 export const RUN = 0 // counts programs; workers sleep on it
-export const FIRST = 1 // byte address of the first launch
+export const FIRST = 1 // where the first launch is
 export const COUNT = 2 // launches to walk; 0 sends the workers home
 const NEXT_BLOCK = 16 // each on a cache line of its own
 const ARRIVED = 32
@@ -39,7 +39,7 @@ export interface TeamSetup {
   readonly precision: Precision
   /** Where the tier accelerate finds a BLAS: the first of these that loads. */
   readonly blas: readonly string[]
-  /** Byte address of this thread's scratch. */
+  /** Where this thread's scratch is, in words of 4 bytes. */
   readonly scratch: number
 }
 
@@ -47,7 +47,7 @@ type Kernel = (words: number, block: number, scratch: number) => void
 
 /** One thread's part of the team. */
 export interface Member {
-  /** Walks the launches; returns when every thread is through. `launchMs` is added to, one number a launch. */
+  /** Walks the launches from a word on; returns when every thread is through. `launchMs` is added to, one number a launch. */
   walk(first: number, count: number, launchMs?: Float64Array): void
 }
 
@@ -75,10 +75,10 @@ export function joinTeam(setup: TeamSetup): Member {
     let block = Atomics.add(control, NEXT_BLOCK, 1)
     let base = 0
     for (let i = 0; i < count; i++) {
-      const launch = (first >>> 2) + i * LAUNCH_WORDS
+      const launch = first + i * LAUNCH_WORDS
       const kernel = kernels[words[launch]]
       const end = base + words[launch + BLOCKS]
-      for (; block < end; block = Atomics.add(control, NEXT_BLOCK, 1)) kernel((launch + ARGUMENTS) * 4, block - base, scratch)
+      for (; block < end; block = Atomics.add(control, NEXT_BLOCK, 1)) kernel(launch + ARGUMENTS, block - base, scratch)
       base = end
       const isLast = i + 1 === count
       if (!isLast && words[launch + LAUNCH_WORDS + JOINS]) continue
@@ -133,10 +133,10 @@ function kernelOf(exports: WebAssembly.Exports, name: string): (...words: number
   return (...words) => exported(...words)
 }
 
-/** Writes launches to shared memory at a byte address. */
-export function writeLaunches(words: Int32Array, address: number, launches: readonly Launch[]): void {
+/** Writes launches to shared memory from a word on. */
+export function writeLaunches(words: Int32Array, first: number, launches: readonly Launch[]): void {
   launches.forEach((launch, i) => {
-    const start = address / 4 + i * LAUNCH_WORDS
+    const start = first + i * LAUNCH_WORDS
     if (launch.words.length > LAUNCH_WORDS - ARGUMENTS) throw new RangeError(`${launch.kernel} has ${launch.words.length} arguments`)
     words[start] = KERNELS.indexOf(launch.kernel)
     words[start + BLOCKS] = launch.blocks

@@ -14,5 +14,5 @@ for (;;) {
   seen = run
   const count = setup.control[COUNT]
   if (count === 0) break
-  member.walk(setup.control[FIRST] >>> 0, count)
+  member.walk(setup.control[FIRST], count)
 }

@@ -96,35 +96,35 @@ function forward(memory: WebAssembly.Memory, kernels: AttentionKernels): Kernel 
   const { run, set, setNumber, setFloat, setScratch, words, floats } = machine(memory, attentionCode)
 
   return (argumentsAt, block, scratch) => {
-    const int = (name: keyof typeof ofForward) => words[(argumentsAt >>> 2) + ofForward[name]]
+    const int = (name: keyof typeof ofForward) => words[argumentsAt + ofForward[name]]
     const address = (name: keyof typeof ofForward) => int(name) >>> 0
     if (int('bias') || int('softcap')) return kernels.attention(argumentsAt, block, scratch)
     const [T, K, heads, headSize] = [int('length'), int('keyLength'), int('heads'), int('headSize')]
     const [row, head] = [Math.floor(block / heads), block % heads]
-    const offset = address('position') ? words[(address('position') >>> 2) + row] : 0
+    const offset = address('position') ? words[address('position') + row] : 0
     const keys = address('position') ? Math.min(K, offset + T) : K
     const group = Math.floor(head / (heads / int('groups')))
-    const keyAt = 4 * (row * K * int('keyStride') + group * headSize)
+    const keyAt = row * K * int('keyStride') + group * headSize
     const { sights, sums } = setScratch(scratch, T, keys, headSize)
-    const ofRow = (name: 'lo' | 'hi') => (address(name) ? address(name) + 4 * row * T : 0)
+    const ofRow = (name: 'lo' | 'hi') => (address(name) ? address(name) + row * T : 0)
     kernels.attentionSights(ofRow('lo'), ofRow('hi'), T, offset, keys, int('window'), sights)
 
-    set('queries', address('q') + 4 * (row * T * int('queryStride') + head * headSize))
+    set('queries', address('q') + row * T * int('queryStride') + head * headSize)
     set('keys', address('k') + keyAt)
     set('values', address('v') + keyAt)
-    set('outputs', address('y') + 4 * headSize * (row * T * heads + head))
+    set('outputs', address('y') + headSize * (row * T * heads + head))
     setNumber('queryStride', 4 * int('queryStride'))
     setNumber('keyStride', 4 * int('keyStride'))
     setNumber('outputStride', 4 * heads * headSize)
     setNumber('keyCount', keys)
     setNumber('panels', panelsOf(T))
-    setFloat('factor', floats[(argumentsAt >>> 2) + ofForward.scale] * Math.LOG2E)
+    setFloat('factor', floats[argumentsAt + ofForward.scale] * Math.LOG2E)
     setNumber('lastRows', (panelsOf(keys) - 1) * LANES * pitchOf(headSize))
     run(headSize)
 
     if (!address('lse')) return
-    const lse = (address('lse') >>> 2) + row * T * heads + head
-    for (let t = 0; t < T; t++) floats[lse + t * heads] = floats[(sums >>> 2) + t]
+    const lse = address('lse') + row * T * heads + head
+    for (let t = 0; t < T; t++) floats[lse + t * heads] = floats[sums + t]
   }
 }
 
@@ -132,17 +132,17 @@ function backward(memory: WebAssembly.Memory, kernels: AttentionKernels): Kernel
   const { run, set, setNumber, setFloat, setScratch, words, floats } = machine(memory, attentionBackwardCode)
 
   return (argumentsAt, block, scratch) => {
-    const int = (name: keyof typeof ofBackward) => words[(argumentsAt >>> 2) + ofBackward[name]]
+    const int = (name: keyof typeof ofBackward) => words[argumentsAt + ofBackward[name]]
     const address = (name: keyof typeof ofBackward) => int(name) >>> 0
     if (int('bias') || int('softcap')) return kernels.attentionBackward(argumentsAt, block, scratch)
     const [T, K, heads, groups, headSize] = [int('length'), int('keyLength'), int('heads'), int('groups'), int('headSize')]
     const [row, group] = [Math.floor(block / groups), block % groups]
     const share = heads / groups
-    const scale = floats[(argumentsAt >>> 2) + ofBackward.scale]
-    const keyAt = 4 * (row * K * int('keyStride') + group * headSize)
-    const valueAt = keyAt + 4 * groups * headSize
+    const scale = floats[argumentsAt + ofBackward.scale]
+    const keyAt = row * K * int('keyStride') + group * headSize
+    const valueAt = keyAt + groups * headSize
     const { sights, sums } = setScratch(scratch, T, K, headSize)
-    const ofRow = (name: 'lo' | 'hi') => (address(name) ? address(name) + 4 * row * T : 0)
+    const ofRow = (name: 'lo' | 'hi') => (address(name) ? address(name) + row * T : 0)
     kernels.attentionSights(ofRow('lo'), ofRow('hi'), T, 0, K, int('window'), sights)
 
     set('keys', address('k') + keyAt)
@@ -158,8 +158,8 @@ function backward(memory: WebAssembly.Memory, kernels: AttentionKernels): Kernel
     setFloat('factor', scale * Math.LOG2E)
     setFloat('scale', scale)
     for (let head = group * share; head < (group + 1) * share; head++) {
-      const queryAt = 4 * (row * T * int('queryStride') + head * headSize)
-      const outputAt = 4 * headSize * (row * T * heads + head)
+      const queryAt = row * T * int('queryStride') + head * headSize
+      const outputAt = headSize * (row * T * heads + head)
       set('queries', address('q') + queryAt)
       set('querySlopes', address('dq') + queryAt)
       set('outputs', address('y') + outputAt)
@@ -168,8 +168,8 @@ function backward(memory: WebAssembly.Memory, kernels: AttentionKernels): Kernel
       setNumber('begins', Number(head === group * share))
       setNumber('ends', Number(head + 1 === (group + 1) * share))
       setScratch(scratch, T, K, headSize)
-      const lse = (address('lse') >>> 2) + row * T * heads + head
-      for (let t = 0; t < T; t++) floats[(sums >>> 2) + t] = floats[lse + t * heads]
+      const lse = address('lse') + row * T * heads + head
+      for (let t = 0; t < T; t++) floats[sums + t] = floats[lse + t * heads]
       run(headSize)
     }
   }
@@ -192,9 +192,9 @@ function machine(memory: WebAssembly.Memory, codeOf: (headSize: number) => Uint8
     made.set(headSize, code)
     return code
   }
-  /** To an address in the memory. */
+  /** To an address in the memory, in words of 4 bytes. */
   const set = (name: AttentionParameter, address: number) => {
-    parameters[attentionParameters[name]] = base + BigInt(address)
+    parameters[attentionParameters[name]] = base + BigInt(4 * address)
   }
   /** Gives each part its place; of what is read here too, where. */
   const setScratch = (scratch: number, T: number, K: number, headSize: number) => {
@@ -203,7 +203,7 @@ function machine(memory: WebAssembly.Memory, codeOf: (headSize: number) => Uint8
     for (const [name, bytes] of scratchSizes(T, K, headSize)) {
       if (name === 'sights' || name === 'sums') places[name] = next
       set(name, next)
-      next += bytes
+      next += bytes / 4
     }
     return places
   }

@@ -37,10 +37,10 @@ export function blasGemm(libraries: readonly string[], memory: WebAssembly.Memor
   if (!koffi || !multiply) return undefined
   const base = koffi.address(new Uint8Array(memory.buffer))
   const words = new Int32Array(memory.buffer)
-  const native = (address: number, floats: number) => base + BigInt((address >>> 0) + 4 * floats)
+  const native = (address: number, floats: number) => base + BigInt(4 * ((address >>> 0) + floats))
 
   return (argumentsAt, block, scratch) => {
-    const [M, N, K, a, rowA, columnA, b, rowB, columnB, c, ldc, adds, bias, , columns] = words.subarray(argumentsAt >>> 2)
+    const [M, N, K, a, rowA, columnA, b, rowB, columnB, c, ldc, adds, bias, , columns] = words.subarray(argumentsAt)
     const [layoutA, layoutB] = [layoutOf(M, K, rowA, columnA), layoutOf(K, N, rowB, columnB)]
     if (!layoutA || !layoutB) return kernels.gemm(argumentsAt, block, scratch)
     const j = block * columns
@@ -48,8 +48,8 @@ export function blasGemm(libraries: readonly string[], memory: WebAssembly.Memor
     const [from, to] = [native(b, j * columnB), native(c, j)]
     // beta 0: what C held is not read, as in BLAS's definition
     multiply(ROW_MAJOR, layoutA[0], layoutB[0], M, n, K, 1, native(a, 0), layoutA[1], from, layoutB[1], adds ? 1 : 0, to, ldc)
-    const target = (c >>> 0) + 4 * j
-    if (bias !== 0) kernels.storeBlock(target, ldc, target, ldc, M, n, (bias >>> 0) + 4 * j)
+    const target = (c >>> 0) + j
+    if (bias !== 0) kernels.storeBlock(target, ldc, target, ldc, M, n, (bias >>> 0) + j)
   }
 }
 

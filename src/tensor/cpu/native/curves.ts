@@ -31,12 +31,12 @@ export function nativeCurves(memory: WebAssembly.Memory, wasm: CurveKernels): Pa
 
   /** A tensor from one of its floats on. */
   function place(name: 'x' | 'up' | 'y' | 'dx' | 'dUp', address: number, floats: number): void {
-    parameters[curveParameters[name]] = base + BigInt(address >>> 0) + BigInt(4 * floats)
+    parameters[curveParameters[name]] = base + BigInt(4 * ((address >>> 0) + floats))
   }
 
   return {
     activation(at, block, scratch) {
-      const [x, y, n, kind] = words.subarray(at >>> 2, (at >>> 2) + 4)
+      const [x, y, n, kind] = words.subarray(at, at + 4)
       if (kind >= constants.length) return wasm.activation(at, block, scratch)
       const from = block * ELEMENTS_PER_BLOCK
       shape(kind, 1, Math.min(n - from, ELEMENTS_PER_BLOCK), 0)
@@ -45,7 +45,7 @@ export function nativeCurves(memory: WebAssembly.Memory, wasm: CurveKernels): Pa
       activation(parameters)
     },
     activationBackward(at, block, scratch) {
-      const [x, dy, dx, adds, n, kind] = words.subarray(at >>> 2, (at >>> 2) + 6)
+      const [x, dy, dx, adds, n, kind] = words.subarray(at, at + 6)
       if (kind >= constants.length) return wasm.activationBackward(at, block, scratch)
       const from = block * ELEMENTS_PER_BLOCK
       shape(kind, 1, Math.min(n - from, ELEMENTS_PER_BLOCK), 0)
@@ -56,7 +56,7 @@ export function nativeCurves(memory: WebAssembly.Memory, wasm: CurveKernels): Pa
       run(parameters)
     },
     gated(at, block, scratch) {
-      const [x, y, rows, width, kind, size] = words.subarray(at >>> 2, (at >>> 2) + 6)
+      const [x, y, rows, width, kind, size] = words.subarray(at, at + 6)
       if (kind >= constants.length || width % LANES > 0) return wasm.gated(at, block, scratch)
       const from = block * size * width
       shape(kind, Math.min(rows - block * size, size), width, 4 * width)
@@ -66,7 +66,7 @@ export function nativeCurves(memory: WebAssembly.Memory, wasm: CurveKernels): Pa
       gate(parameters)
     },
     gatedBackward(at, block, scratch) {
-      const [x, dy, dx, adds, rows, width, kind, size] = words.subarray(at >>> 2, (at >>> 2) + 8)
+      const [x, dy, dx, adds, rows, width, kind, size] = words.subarray(at, at + 8)
       if (kind >= constants.length || width % LANES > 0) return wasm.gatedBackward(at, block, scratch)
       const from = block * size * width
       shape(kind, Math.min(rows - block * size, size), width, 4 * width)

@@ -53,23 +53,22 @@ export function nativeGemm(
   const words = new Int32Array(memory.buffer)
   const parameters = new BigInt64Array(gemmParameterCount)
   const tiles = unmoved(tileConfiguration)
-  const native = (address: number) => base + BigInt(address)
+  const native = (address: number) => base + BigInt(4 * address)
 
   return (argumentsAt, block, scratch) => {
-    const argument = argumentsAt >>> 2
-    const int = (name: number) => words[argument + name]
-    const address = (name: number) => words[argument + name] >>> 0
+    const int = (name: number) => words[argumentsAt + name]
+    const address = (name: number) => words[argumentsAt + name] >>> 0
     const [rowA, columnA, rowB, columnB, ldc, depth] = [int(ROW_A), int(COLUMN_A), int(ROW_B), int(COLUMN_B), int(LDC), int(K)]
     const down = Math.ceil(int(M) / int(BLOCK_ROWS))
     const [i, j] = [(block % down) * int(BLOCK_ROWS), Math.floor(block / down) * int(BLOCK_COLUMNS)]
     const [m, n] = [Math.min(int(BLOCK_ROWS), int(M) - i), Math.min(int(BLOCK_COLUMNS), int(N) - j)]
-    const a = address(A) + 4 * i * rowA
-    const b = address(B) + 4 * j * columnB
-    const c = address(C) + 4 * (i * ldc + j)
-    const bias = address(BIAS) === 0 ? 0 : address(BIAS) + 4 * j
+    const a = address(A) + i * rowA
+    const b = address(B) + j * columnB
+    const c = address(C) + i * ldc + j
+    const bias = address(BIAS) === 0 ? 0 : address(BIAS) + j
     const packedA = scratch
-    const packedB = packedA + 4 * packedAFloats
-    const sums = packedB + 4 * packedBFloats
+    const packedB = packedA + packedAFloats
+    const sums = packedB + packedBFloats
     const bPanels = Math.ceil(n / tile.columns)
     const piece = pieceOf(depth, stepsPerWord(format))
     const stripe = Math.ceil(m / Math.ceil(m / MC) / tile.rows) * tile.rows
@@ -85,14 +84,14 @@ export function nativeGemm(
     parameters[gemmParameters.tiles] = koffi.address(tiles)
     for (let k = 0; k < depth; k += piece) {
       const steps = Math.min(piece, depth - k)
-      packB({ address: b + 4 * k * rowB, laneStride: columnB, stepStride: rowB }, n, steps, packedB)
+      packB({ address: b + k * rowB, laneStride: columnB, stepStride: rowB }, n, steps, packedB)
       parameters[gemmParameters.depth] = BigInt(packedDepth(steps, depthMultiple))
       parameters[gemmParameters.adds] = int(ADDS) || k > 0 ? 1n : 0n
       parameters[gemmParameters.bias] = isWhole && bias !== 0 && k + steps === depth ? native(bias) : 0n
       for (let row = 0; row < m; row += stripe) {
         const rows = Math.min(stripe, m - row)
-        packA({ address: a + 4 * (row * rowA + k * columnA), laneStride: rowA, stepStride: columnA }, rows, steps, packedA)
-        parameters[gemmParameters.c] = native(target + 4 * row * rowFloats)
+        packA({ address: a + row * rowA + k * columnA, laneStride: rowA, stepStride: columnA }, rows, steps, packedA)
+        parameters[gemmParameters.c] = native(target + row * rowFloats)
         parameters[gemmParameters.aPanels] = BigInt(Math.ceil(rows / tile.rows))
         multiply(parameters)
       }

@@ -16,7 +16,7 @@ import {
   stepsPerWord,
 } from './pack-code.ts'
 
-/** Addresses are bytes of the WASM memory, strides floats: from lane to lane and from one k to the next. */
+/** The address is in words of 4 bytes, strides in floats: from lane to lane and from one k to the next. */
 export interface Operand {
   readonly address: number
   readonly laneStride: number
@@ -59,26 +59,26 @@ export function packerOf(vectors: Vectors, panels: PanelFormat, kernels: PackKer
 
   return ({ address, laneStride, stepStride }, lanes, steps, out) => {
     const end = packedDepth(steps, depthMultiple)
-    const panelBytes = (4 * width * end) / stepsPerWord(format)
+    const panelWords = (width * end) / stepsPerWord(format)
     const order = laneStride === 1 ? 'lanes' : stepStride === 1 ? 'steps' : undefined
     let [wholeLanes, wholeSteps] = [0, 0]
     if (native && order) {
       wholeLanes = lanes - (lanes % packedLanes(width))
       wholeSteps = steps - (steps % packedSteps(order, format))
       if (wholeLanes > 0 && wholeSteps > 0)
-        native(order, address, order === 'lanes' ? stepStride : laneStride, wholeLanes, wholeSteps, out, panelBytes)
+        native(order, address, order === 'lanes' ? stepStride : laneStride, wholeLanes, wholeSteps, out, panelWords)
     }
     for (let lane = 0; lane < lanes; lane += width) {
       const from = lane < wholeLanes ? wholeSteps : 0
       if (from === end) continue
-      const at = address + 4 * (lane * laneStride + from * stepStride)
-      const to = out + (lane / width) * panelBytes + (4 * width * from) / stepsPerWord(format)
+      const at = address + lane * laneStride + from * stepStride
+      const to = out + (lane / width) * panelWords + (width * from) / stepsPerWord(format)
       packPanel(at, laneStride, stepStride, Math.min(width, lanes - lane), steps - from, end - from, width, to)
     }
   }
 }
 
-type PackBlocks = (order: Order, address: number, stride: number, lanes: number, steps: number, out: number, panelBytes: number) => void
+type PackBlocks = (order: Order, address: number, stride: number, lanes: number, steps: number, out: number, panelWords: number) => void
 
 function nativeBlocks({ format, width }: PanelFormat, base: bigint): PackBlocks | undefined {
   const koffi = loadKoffi()
@@ -87,13 +87,13 @@ function nativeBlocks({ format, width }: PanelFormat, base: bigint): PackBlocks 
   const code: Readonly<Record<Order, NativeFunction>> = { lanes: alongLanes, steps: alongSteps }
   const indexes = unmoved(new Uint8Array(pairIndexes.buffer))
   const parameters = new BigInt64Array(packParameterCount)
-  return (order, address, stride, lanes, steps, out, panelBytes) => {
-    parameters[packParameters.from] = base + BigInt(address)
+  return (order, address, stride, lanes, steps, out, panelWords) => {
+    parameters[packParameters.from] = base + BigInt(4 * address)
     parameters[packParameters.stride] = BigInt(4 * stride)
     parameters[packParameters.groups] = BigInt(lanes / packedLanes(width))
     parameters[packParameters.blocks] = BigInt(steps / packedSteps(order, format))
-    parameters[packParameters.out] = base + BigInt(out)
-    parameters[packParameters.panelBytes] = BigInt(panelBytes)
+    parameters[packParameters.out] = base + BigInt(4 * out)
+    parameters[packParameters.panelBytes] = BigInt(4 * panelWords)
     parameters[packParameters.indexes] = koffi.address(indexes)
     code[order](parameters)
   }

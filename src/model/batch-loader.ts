@@ -2,21 +2,19 @@
 // tokens that see themselves alone and have no target.
 
 import { SluiceError, type Where } from '../core/errors.ts'
+import type { InputArrays } from '../tensor/device.ts'
+import { elements } from '../tensor/shape.ts'
 import type { Batch, PairBatch, PickedBatch, TokenBatch } from './batch.ts'
 import type { ModelConfig } from './config.ts'
 import type { Trunk } from './layers.ts'
 
-/** Values by the names of a tape's inputs, and `targets`. */
-export type BatchArrays = Readonly<Record<string, Int32Array>>
-
 export interface BatchLoader {
-  readonly arrays: BatchArrays
   /**
-   * Fills the arrays and returns how many targets there are.
+   * Fills the arrays of a tape's inputs and of `targets`, every element of them, and returns how many targets there are.
    *
    * @throws SluiceError SLUICE_MODEL_BATCH where the batch is of another architecture or too large, or a value is out of range
    */
-  load(batch: Batch): number
+  load(batch: Batch, arrays: InputArrays): number
 }
 
 interface Shape {
@@ -25,23 +23,27 @@ interface Shape {
 }
 
 /** A loader for the inputs of a tape that was planned for so many rows. */
-export function batchLoader(config: ModelConfig, { inputs, read }: Trunk, rows: number): BatchLoader {
-  const arrays: Record<string, Int32Array> = { targets: new Int32Array(read.shape[0]) }
-  for (const [name, { shape }] of Object.entries(inputs)) arrays[name] = new Int32Array(shape[0])
-  const length = arrays.ids.length / rows
+export function batchLoader(config: ModelConfig, { inputs }: Pick<Trunk, 'inputs'>, rows: number): BatchLoader {
+  const lengthOf = (name: string) => elements(inputs[name].shape) / rows
+  const length = lengthOf('ids')
   return {
-    arrays,
-    load(batch) {
+    load(batch, arrays) {
       if (config.architecture === 'decoder' && batch.kind === 'tokens') return loadTokens(batch, { rows, length }, config, arrays)
       if (config.architecture === 'encoder' && batch.kind === 'picked')
         return loadPicked(batch, { rows, length }, { ...config, outputs: config.labels || config.vocabularySize }, arrays)
       if (config.architecture === 'encoder-decoder' && batch.kind === 'pairs')
-        return loadPairs(batch, { rows, length, sourceLength: arrays.sourceIds.length / rows }, config, arrays)
+        return loadPairs(batch, { rows, length, sourceLength: lengthOf('sourceIds') }, config, arrays)
       throw refusal(`a model of architecture ${config.architecture} cannot read a batch of ${batch.kind}`, undefined, {
         fix: 'decoders read tokens, encoders picked positions, encoder-decoders pairs',
       })
     },
   }
+}
+
+/** Arrays for a loader to fill. */
+export function inputArrays({ inputs, read }: Pick<Trunk, 'inputs' | 'read'>): InputArrays {
+  const arrays = Object.entries(inputs).map(([name, { shape }]) => [name, new Int32Array(elements(shape))] as const)
+  return Object.fromEntries([...arrays, ['targets', new Int32Array(read.shape[0])]])
 }
 
 /** Calls back for every planned position, with its place in the batch or −1. */
@@ -55,7 +57,7 @@ function eachPosition(batch: Shape, plan: Shape, body: (to: number, from: number
       body(row * plan.length + t, row < batch.rows && t < batch.length ? row * batch.length + t : -1, t, row)
 }
 
-function loadTokens(batch: TokenBatch, plan: Shape, { vocabularySize }: { vocabularySize: number }, out: BatchArrays): number {
+function loadTokens(batch: TokenBatch, plan: Shape, { vocabularySize }: { vocabularySize: number }, out: InputArrays): number {
   let count = 0
   eachPosition(batch, plan, (to, from, t, row) => {
     const id = from < 0 ? 0 : batch.ids[from]
@@ -79,7 +81,7 @@ interface EncoderLimits {
   readonly outputs: number
 }
 
-function loadPicked(batch: PickedBatch, plan: Shape, limits: EncoderLimits, out: BatchArrays): number {
+function loadPicked(batch: PickedBatch, plan: Shape, limits: EncoderLimits, out: InputArrays): number {
   const { vocabularySize, tokenTypes, outputs } = limits
   eachPosition(batch, plan, (to, from, t, row) => {
     const id = from < 0 ? 0 : batch.ids[from]
@@ -127,7 +129,7 @@ function loadPairs(
   { rows, source, target }: PairBatch,
   plan: Shape & { readonly sourceLength: number },
   { vocabularySize }: { readonly vocabularySize: number },
-  out: BatchArrays,
+  out: InputArrays,
 ): number {
   eachPosition({ rows, length: source.length }, { rows: plan.rows, length: plan.sourceLength }, (to, from, t, row) => {
     const id = from < 0 ? 0 : source.ids[from]

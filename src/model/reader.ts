@@ -6,7 +6,7 @@ import { addresses, placeActivations, placePersistent } from '../tensor/plan.ts'
 import { elements, rowLength } from '../tensor/shape.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import type { Batch } from './batch.ts'
-import { batchLoader } from './batch-loader.ts'
+import { batchLoader, inputArrays } from './batch-loader.ts'
 import type { ModelConfig } from './config.ts'
 import { type BatchShape, capLogits, logitSoftcap, traceReading } from './trace.ts'
 import type { Trainable } from './trainable.ts'
@@ -44,11 +44,12 @@ export async function createReader(source: Trainable | Weights, shape: BatchShap
   uploadWeights(device, tape.parameters, at, source)
   for (const { tensor, values } of tape.constants) device.upload(at(tensor), values())
   const loader = batchLoader(config, tape, shape.rows)
+  const arrays = inputArrays(tape)
   const softcap = logitSoftcap(config)
 
   function run(batch: Batch, tensor: Tensor): Float32Array {
-    loader.load(batch)
-    for (const [name, input] of Object.entries(tape.inputs)) device.upload(at(input), loader.arrays[name])
+    loader.load(batch, arrays)
+    for (const [name, input] of Object.entries(tape.inputs)) device.upload(at(input), arrays[name])
     device.run(program)
     const values = new Float32Array(elements(tensor.shape))
     device.download(at(tensor), values)

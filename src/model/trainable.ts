@@ -53,6 +53,11 @@ export interface Trainable {
   /** As accumulate, but `step` says the sum of losses: a device may still compute when this returns. */
   backpropagate(batch: Batch, denominator: number): void
   /**
+   * Begins to bring the batch of a later pass to the device while that computes. Where the device is the calling thread, or
+   * another batch is on its way, it has its turn when it is passed.
+   */
+  announce(batch: Batch): void
+  /**
    * Clips by global norm, updates, zeroes gradients. Where loss or norm are not finite or too large, weights and moments stay
    * as they are, and `isSkipped` says so.
    */
@@ -64,6 +69,13 @@ export interface Trainable {
   /** Copies in. */
   write(kind: StateKind, name: string, values: Float32Array): void
   dispose(): Promise<void>
+}
+
+/** A batch on its way. */
+interface SentBatch {
+  readonly batch: Batch
+  readonly targets: number
+  take(): void
 }
 
 /** With the shape of the largest batch: a smaller one is padded to it. */
@@ -128,15 +140,25 @@ export async function createTrainable(config: ModelConfig, options: TrainableOpt
   for (const { tensor, values } of tape.constants) device.upload(at(tensor), values())
 
   const loader = batchLoader(config, tape, rows)
-  const inputs = { ...tape.inputs, targets: tape.targets }
+  const intake = device.openIntake({ ...tape.inputs, targets: tape.targets }, at)
   const targetLosses = new Float32Array(elements(losses.shape))
-  const scaleValue = new Float32Array(1)
+  let announced: SentBatch | undefined
 
-  /** Checks and pads a batch, sends it to the device, and returns how many targets it has. */
+  /** Checks and pads a batch. */
+  function send(batch: Batch): SentBatch {
+    let targets = 0
+    const take = intake.send((arrays) => {
+      targets = loader.load(batch, arrays)
+    })
+    return { batch, targets, take }
+  }
+
+  /** Has what runs next read the batch; returns how many targets it has. */
   function load(batch: Batch): number {
-    const count = loader.load(batch)
-    for (const [name, tensor] of Object.entries(inputs)) device.upload(at(tensor), loader.arrays[name])
-    return count
+    const sent = announced?.batch === batch ? announced : send(batch)
+    if (sent === announced) announced = undefined
+    sent.take()
+    return sent.targets
   }
 
   function sumOfLosses(address: number): number {
@@ -149,8 +171,7 @@ export async function createTrainable(config: ModelConfig, options: TrainableOpt
   /** One pass; its losses are where sumOfLosses finds them. Returns how many targets there are. */
   function pass(batch: Batch, denominator: number): number {
     const count = load(batch)
-    scaleValue[0] = 1 / denominator
-    device.upload(at(tape.scale), scaleValue)
+    device.fill(at(tape.scale), 1, 1 / denominator)
     device.run(trainingProgram)
     return count
   }
@@ -190,6 +211,15 @@ export async function createTrainable(config: ModelConfig, options: TrainableOpt
     backpropagate(batch, denominator) {
       pass(batch, denominator)
       updater.add(() => sumOfLosses(trainingAt(losses)))
+    },
+    announce(batch) {
+      if (!intake.isAhead || announced) return
+      try {
+        announced = send(batch)
+      } catch (error) {
+        // a batch that the model cannot read is refused in its own pass
+        if (!(error instanceof SluiceError) || error.code !== 'SLUICE_MODEL_BATCH') throw error
+      }
     },
     step: (update) => updater.step(update),
     discard: () => updater.discard(),

@@ -104,6 +104,8 @@ export function hostUpdater({ device, optimizer, at, updateAt }: UpdaterParts): 
 /** Asks for norm, gate and update at once and waits for the report alone. */
 export function gatedUpdater({ device, optimizer, at, updateAt }: UpdaterParts, gate: GateTensors): Updater {
   const program = device.compile([...optimizer.normRecords, gateRecord(optimizer, gate), ...optimizer.updateRecords], updateAt)
+  const inputs = [...optimizer.hypers].map(([rateFactor, hyper]) => ({ rateFactor, hyper }))
+  const intake = device.openIntake({ limits: gate.limits, ...Object.fromEntries(inputs.map(({ hyper }) => [hyper.name, hyper])) }, at)
   const report = new Float64Array(3)
   return {
     add: () => {},
@@ -114,8 +116,12 @@ export function gatedUpdater({ device, optimizer, at, updateAt }: UpdaterParts, 
     step(options) {
       const { maxNorm, largestNorm, largestLoss, denominator, lossScale } = limitsOf(options)
       const limits = Float64Array.of(denominator, lossScale, largestLoss, largestNorm, maxNorm)
-      device.upload(at(gate.limits), new Int32Array(limits.buffer))
-      for (const [rateFactor, hyper] of optimizer.hypers) device.upload(at(hyper), hyperValues(options, { rateFactor, clip: 1 }))
+      const take = intake.send((arrays) => {
+        arrays.limits.set(new Int32Array(limits.buffer))
+        for (const { rateFactor, hyper } of inputs)
+          arrays[hyper.name].set(new Int32Array(hyperValues(options, { rateFactor, clip: 1 }).buffer))
+      })
+      take()
       device.run(program)
       device.downloadDoubles(at(gate.report), report)
       const [lossSum, norm, shut] = report

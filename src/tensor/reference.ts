@@ -39,6 +39,15 @@ export function createReferenceDevice(arenaBytes: number): Device & { values(add
         kernels[record.kernel](record, view)
       }
     },
+    openIntake: (inputs, at) => ({
+      isAhead: false,
+      send(fill) {
+        const arrays = Object.entries(inputs).map(([name, { shape }]) => [name, new Int32Array(elements(shape))] as const)
+        fill(Object.fromEntries(arrays))
+        for (const [name, array] of arrays) values(at(inputs[name]), array.length).set(array)
+        return () => {}
+      },
+    }),
     upload: (address, source) => values(address, source.length).set(source),
     download: (address, out) => out.set(values(address, out.length)),
     // a double takes the place of two floats elsewhere: here the kernels use the first half

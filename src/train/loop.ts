@@ -8,12 +8,13 @@ import { TRAINING_LOG_FILE } from '../../schemas/training-log.ts'
 import type { Json } from '../core/document.ts'
 import { SluiceError } from '../core/errors.ts'
 import type { Trainable } from '../model/trainable.ts'
-import type { BatchSource, Delivery } from './batch-source.ts'
+import type { Delivery } from './batch-source.ts'
 import { CHECKPOINT_FORMAT, type Evaluation, findCheckpoint, restoreCheckpoint, type TrainState } from './checkpoint.ts'
 import { CheckpointWriter, copyCheckpoint } from './checkpoint-write.ts'
 import { evaluateAverage } from './evaluate.ts'
 import { absoluteInput, documentsByShard, TrainLog } from './log.ts'
 import { afterGoodStep, afterOverflow, firstLossScale, isOverflow } from './loss-scale.ts'
+import { type ReadAhead, readAhead } from './read-ahead.ts'
 import type { RunData } from './run-data.ts'
 import { learningRateAt } from './schedule.ts'
 import type { TrainSettings } from './settings.ts'
@@ -101,6 +102,7 @@ export async function runLoop(run: TrainRun): Promise<TrainOutcome> {
   const { model, data, settings, folder, validation } = run
   let state = run.state ?? firstState(run)
   await using source = data.train(settings, model.config, run.state?.cursors)
+  const batches = readAhead(source)
   await using writer = new CheckpointWriter()
   const log = await TrainLog.open(join(folder, TRAINING_LOG_FILE), run.state ? state.step : -1)
   const clock = { seconds: 0, tokens: 0 }
@@ -119,7 +121,7 @@ export async function runLoop(run: TrainRun): Promise<TrainOutcome> {
   try {
     await log.write(openingLine(run))
     while (state.step < settings.steps) {
-      const next = await trainStep(run, state, source, clock)
+      const next = await trainStep(run, state, batches, clock)
       if (!next) break
       state = next.state
       await log.write(next.line)
@@ -203,7 +205,7 @@ interface StepTaken {
 async function trainStep(
   run: TrainRun,
   state: TrainState,
-  source: BatchSource,
+  source: ReadAhead,
   clock: { seconds: number; tokens: number },
 ): Promise<StepTaken | undefined> {
   const { model, settings, signal } = run
@@ -225,6 +227,10 @@ async function trainStep(
     await setImmediate() // lets a signal or a timer in
     if (signal?.aborted) return undefined
     model.backpropagate(batch, denominator / scale)
+  }
+  if (step < settings.steps) {
+    const next = await source.fetch(settings.passes)
+    if (next) model.announce(next.batch)
   }
   const learningRate = learningRateAt(settings, step)
   const { loss, gradientNorm, skipped } = update(run, state, { step, denominator, learningRate, lossScale: scale })

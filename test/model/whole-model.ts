@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict'
 import type { Batch } from '../../src/model/batch.ts'
-import { batchLoader } from '../../src/model/batch-loader.ts'
+import { batchLoader, inputArrays } from '../../src/model/batch-loader.ts'
 import { type BatchShape, type LossOptions, traceTraining } from '../../src/model/trace.ts'
 import type { Trainable } from '../../src/model/trainable.ts'
 import { differentiate } from '../../src/tensor/differentiate.ts'
@@ -26,9 +26,9 @@ export function referenceOf(model: Trainable, batch: Batch, shape: BatchShape, d
   for (const { tensor, parts } of tape.parameters)
     for (const { name, offset } of parts) device.upload(at(tensor) + offset * 4, model.read('weights', name))
   for (const { tensor, values } of tape.constants) device.upload(at(tensor), values())
-  const loader = batchLoader(model.config, tape, shape.rows)
-  loader.load(batch)
-  for (const [name, tensor] of Object.entries({ ...tape.inputs, targets: tape.targets })) device.upload(at(tensor), loader.arrays[name])
+  const arrays = inputArrays(tape)
+  batchLoader(model.config, tape, shape.rows).load(batch, arrays)
+  for (const [name, tensor] of Object.entries({ ...tape.inputs, targets: tape.targets })) device.upload(at(tensor), arrays[name])
   device.upload(at(tape.scale), Float32Array.of(1 / denominator))
   const run = () => {
     device.run(program)

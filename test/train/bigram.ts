@@ -79,6 +79,7 @@ export function bigramModel(config: ModelConfig, vocabularySize: number, seed = 
       losses += result.lossSum
       return result
     },
+    announce: () => {},
     backpropagate: (batch, denominator) => {
       losses += pass(batch, denominator).lossSum
     },

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { TRAINING_LOG_FILE } from '../../schemas/training-log.ts'
 import { SluiceError } from '../../src/core/errors.ts'
+import type { Batch } from '../../src/model/batch.ts'
 import type { Trainable } from '../../src/model/trainable.ts'
 import { findCheckpoint, openCheckpoint, restoreCheckpoint } from '../../src/train/checkpoint.ts'
 import { runLoop, type TrainReport, type TrainRun } from '../../src/train/loop.ts'
@@ -227,6 +228,37 @@ test('a run stopped after it went back goes on to the log and the bytes of one t
   await runIn(parts.path)
   assert.deepEqual(await lossLog(parts.path), await lossLog(whole.path))
   assert.deepEqual(await filesOf(join(parts.path, 'step-24')), await filesOf(join(whole.path, 'step-24')))
+})
+
+test('the batch that is announced in a step is the first of the next, through roll-backs, checkpoints and goings on', async () => {
+  await using folder = await temporaryFolder()
+  const asked = { ...options, batchTokens: 16384 }
+  const passed: Batch[] = []
+  /** As many as had been passed before. */
+  const announced: [after: number, batch: Batch][] = []
+  const watched = (model: Trainable): Trainable => ({
+    ...model,
+    backpropagate(batch, denominator) {
+      passed.push(batch)
+      model.backpropagate(batch, denominator)
+    },
+    announce: (batch) => announced.push([passed.length, batch]),
+  })
+  const model = watched(failing((step) => step >= 12 && step < 17))
+  const stopped = await runIn(folder.path, { model, ...stopAfter(18) }, asked)
+  assert.equal(stopped.state.rollbacks, 1)
+  const passes = passed.length / 24 // 18 steps and the six that were gone back
+  assert.ok(passes > 1)
+  assert.deepEqual(
+    announced.map(([after]) => after),
+    Array.from({ length: 24 }, (_, step) => (step + 1) * passes),
+  )
+  const [, last] = announced.pop() ?? assert.fail()
+  for (const [after, batch] of announced) assert.equal(batch, passed[after])
+  const before = passed.length
+  await runIn(folder.path, { model: watched(failing(() => false)) }, asked)
+  assert.deepEqual(passed[before], last)
+  assert.equal(announced.length, 23 + 5) // the last step has none after it
 })
 
 test('a run that only goes back ends, and keeps the checkpoint before it', async () => {

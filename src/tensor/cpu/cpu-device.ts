@@ -9,7 +9,7 @@ import { Worker } from 'node:worker_threads'
 import { SluiceError } from '../../core/errors.ts'
 import { loadKernel } from '../../core/kernels.ts'
 import { machineMemoryBytes } from '../../core/machine-memory.ts'
-import type { Device, Program } from '../device.ts'
+import type { Device, InputArrays, Intake, Program } from '../device.ts'
 import { elements, rowCount } from '../shape.ts'
 import type { Launch } from './launch.ts'
 import { launchesOf } from './launches.ts'
@@ -136,6 +136,12 @@ export async function createCpuDevice({
     arenaEnd,
     compile,
     run,
+    openIntake(inputs, at) {
+      const arrays = Object.entries(inputs).map(
+        ([name, tensor]) => [name, new Int32Array(memory.buffer, at(tensor), elements(tensor.shape))] as const,
+      )
+      return inPlace(Object.fromEntries(arrays))
+    },
     upload(address, values) {
       if (values instanceof Float32Array) new Float32Array(memory.buffer, address, values.length).set(values)
       else new Int32Array(memory.buffer, address, values.length).set(values)
@@ -155,6 +161,17 @@ export async function createCpuDevice({
       Atomics.add(control, RUN, 1)
       Atomics.notify(control, RUN)
       await Promise.all(workers.map((worker) => worker.terminate()))
+    },
+  }
+}
+
+/** Nothing runs while the host writes. */
+function inPlace(arrays: InputArrays): Intake {
+  return {
+    isAhead: false,
+    send(fill) {
+      fill(arrays)
+      return () => {}
     },
   }
 }

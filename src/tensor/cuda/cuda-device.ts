@@ -10,6 +10,7 @@ import { ALIGNMENT_BYTES, elements } from '../shape.ts'
 import { storageOf, type Tensor } from '../tensor.ts'
 import { type CublasLt, LT_WORKSPACE_BYTES, openCublasLt } from './cublaslt.ts'
 import { type Driver, type Handle, openDriver } from './driver.ts'
+import { type CudaIntake, openIntake } from './intake.ts'
 import { cached } from './kernel-cache.ts'
 import type { Argument, KernelLaunch, Launch, Operand, Precision } from './launch.ts'
 import { createLowering } from './launches.ts'
@@ -121,6 +122,8 @@ function createCudaDevice({ driver, libraries, precision, compileModule, arenaBy
   /** Addresses of tensors that have copies, and copies that an upload made stale. */
   const originals = new Map<Tensor, number>()
   const stale = new Set<Tensor>()
+  const copies = driver.createStream()
+  const intakes: CudaIntake[] = []
   let isDisposed = false
 
   function addressOf(operand: Operand, at: (tensor: Tensor) => number): Handle {
@@ -178,6 +181,11 @@ function createCudaDevice({ driver, libraries, precision, compileModule, arenaBy
       else if (program.runs++ === 0) launchAll(program)
       else driver.replay((program.graph = driver.capture(() => launchAll(program))))
     },
+    openIntake(inputs, at) {
+      const intake = openIntake(driver, copies, inputs, (name) => base + BigInt(at(inputs[name])))
+      intakes.push(intake)
+      return intake
+    },
     upload(address, values) {
       driver.upload(base + BigInt(address), values)
       touch(address, values.byteLength)
@@ -193,6 +201,8 @@ function createCudaDevice({ driver, libraries, precision, compileModule, arenaBy
       isDisposed = true
       try {
         driver.synchronize()
+        for (const intake of intakes) intake.dispose()
+        driver.freeStream(copies)
         cublasLt.dispose()
         driver.free(base)
         driver.dispose()

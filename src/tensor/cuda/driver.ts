@@ -1,5 +1,6 @@
 // The part of CUDA's driver interface that the device uses, called through koffi. Handles, streams and addresses are u64s; names
-// carry the suffixes that cuda.h hides. One stream; calls return before their work is done, but for downloads.
+// carry the suffixes that cuda.h hides. What is asked of one stream happens in its order; calls return before their work is done,
+// but for downloads and for waits.
 
 import { SluiceError } from '../../core/errors.ts'
 import { loadKoffi } from '../../core/native.ts'
@@ -13,6 +14,7 @@ export interface Driver {
   readonly name: string
   readonly capability: number
   readonly totalBytes: number
+  /** Of what names no other. */
   readonly stream: Handle
   freeBytes(): number
   allocate(bytes: number): Handle
@@ -21,12 +23,27 @@ export interface Driver {
   functionOf(module: Handle, name: string, sharedBytes: number): Handle
   /** @param parameters address of a null-ended list of addresses of arguments */
   launch(handle: Handle, launch: KernelLaunch, parameters: Handle): void
-  upload(to: Handle, from: ArrayBufferView): void
+  upload(to: Handle, from: ArrayBufferView, stream?: Handle): void
+  /** From one place on the GPU to another. */
+  copy(to: Handle, from: Handle, bytes: number): void
   /** Waits for what was asked before. */
   download(to: ArrayBufferView, from: Handle): void
   fillBytes(address: Handle, value: number, bytes: number): void
   fillWords(address: Handle, word: number, count: number): void
   synchronize(): void
+  /** Memory of the host that does not move: copies read it while the host goes on. */
+  allocateHost(bytes: number): ArrayBuffer
+  freeHost(memory: ArrayBuffer): void
+  createStream(): Handle
+  freeStream(stream: Handle): void
+  /** Something that has passed, until it is recorded in a stream: then it passes when what was asked there before is done. */
+  createEvent(): Handle
+  freeEvent(event: Handle): void
+  record(event: Handle, stream: Handle): void
+  /** What is asked of the stream afterwards waits for the event; the host does not. */
+  waitFor(event: Handle, stream: Handle): void
+  /** The host waits. */
+  waitOnHost(event: Handle): void
   /** What `body` asks for, to be run by `replay`. */
   capture(body: () => void): Handle
   replay(graph: Handle): void
@@ -39,6 +56,8 @@ const CAPABILITY_MINOR = 76
 /** Work of the legacy stream does not wait for ours. */
 const STREAM_NON_BLOCKING = 1
 const CAPTURE_THREAD = 1
+/** Events that only order: measuring time costs more. */
+const EVENT_NO_TIMING = 2
 /** What a kernel may use without being asked. */
 const USUAL_SHARED_BYTES = 48 * 1024
 
@@ -86,6 +105,14 @@ export function openDriver(path: string, ordinal = 0): Driver {
   const launchKernel = declare('cuLaunchKernel', 'uint64_t, uint, uint, uint, uint, uint, uint, uint, uint64_t, uint64_t, uint64_t')
   const toDevice = declare('cuMemcpyHtoDAsync_v2', 'uint64_t, void *, size_t, uint64_t')
   const toHost = declare('cuMemcpyDtoHAsync_v2', 'void *, uint64_t, size_t, uint64_t')
+  const onDevice = declare('cuMemcpyDtoDAsync_v2', 'uint64_t, uint64_t, size_t, uint64_t')
+  const allocateHost = declare('cuMemHostAlloc', 'void *, size_t, uint')
+  const freeHost = declare('cuMemFreeHost', 'void *')
+  const createStream = declare('cuStreamCreate', 'void *, uint')
+  const createEvent = declare('cuEventCreate', 'void *, uint')
+  const record = declare('cuEventRecord', 'uint64_t, uint64_t')
+  const waitForEvent = declare('cuStreamWaitEvent', 'uint64_t, uint64_t, uint')
+  const waitOnHost = declare('cuEventSynchronize', 'uint64_t')
   const setBytes = declare('cuMemsetD8Async', 'uint64_t, uint8_t, size_t, uint64_t')
   const setWords = declare('cuMemsetD32Async', 'uint64_t, uint, size_t, uint64_t')
   const wait = declare('cuStreamSynchronize', 'uint64_t')
@@ -109,7 +136,7 @@ export function openDriver(path: string, ordinal = 0): Driver {
   const capability = read(CAPABILITY_MAJOR) * 10 + read(CAPABILITY_MINOR)
   declare('cuDevicePrimaryCtxRetain', 'void *, int')(out, device)
   context(out[0])
-  declare('cuStreamCreate', 'void *, uint')(out, STREAM_NON_BLOCKING)
+  createStream(out, STREAM_NON_BLOCKING)
   const stream = out[0]
 
   return {
@@ -140,7 +167,8 @@ export function openDriver(path: string, ordinal = 0): Driver {
     launch: (handle, { grid, block, sharedBytes }, parameters) =>
       launchKernel(handle, ...grid, ...block, sharedBytes, stream, parameters, 0),
     // from memory that is not pinned the call returns when it has read it
-    upload: (to, from) => toDevice(to, from, from.byteLength, stream),
+    upload: (to, from, own = stream) => toDevice(to, from, from.byteLength, own),
+    copy: (to, from, bytes) => onDevice(to, from, bytes, stream),
     download(to, from) {
       toHost(to, from, to.byteLength, stream)
       wait(stream)
@@ -148,6 +176,24 @@ export function openDriver(path: string, ordinal = 0): Driver {
     fillBytes: (address, value, bytes) => setBytes(address, value, bytes, stream),
     fillWords: (address, word, count) => setWords(address, word, count, stream),
     synchronize: () => wait(stream),
+    allocateHost(bytes) {
+      allocateHost(out, bytes, 0)
+      return koffi.view(out[0], bytes)
+    },
+    freeHost,
+    createStream() {
+      createStream(out, STREAM_NON_BLOCKING)
+      return out[0]
+    },
+    freeStream: destroyStream,
+    createEvent() {
+      createEvent(out, EVENT_NO_TIMING)
+      return out[0]
+    },
+    freeEvent: declare('cuEventDestroy_v2', 'uint64_t'),
+    record,
+    waitFor: (event, own) => waitForEvent(own, event, 0),
+    waitOnHost,
     capture(body) {
       beginCapture(stream, CAPTURE_THREAD)
       try {

@@ -1,5 +1,5 @@
-// What the CUDA device is told to do, as data: which kernel or matrix product, on what. launches.ts and the files that it names make it of records;
-// the device turns operands into addresses. Nothing here calls a driver.
+// What the CUDA device is told to do, as data: which kernel or matrix product, on what. The …-launches.ts make it of records; the
+// device turns operands into addresses. Nothing here calls a driver.
 
 import type { Tensor } from '../tensor.ts'
 

@@ -1,12 +1,15 @@
 // Stands in for NVIDIA's driver and cuBLASLt: memory of the device is memory of the host, a module's image is the path of an
-// emulator's library, and what is asked for happens at once, or when its graph is launched.
+// emulator's library. What is asked for happens as late as it may: when the host waits for it, or when another stream does that
+// the host waits for. Whoever overwrites what has not been read then gets wrong numbers.
 
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <deque>
 #include <dlfcn.h>
 #include <functional>
+#include <map>
 #include <string>
 #include <vector>
 #include "halves.h"
@@ -16,15 +19,51 @@ typedef uint64_t u64;
 typedef const char *(*Emulate)(const char *, unsigned *, u64 *, int);
 struct Function { std::string name; Emulate emulate; };
 typedef std::function<int()> Work;
+struct Stream { std::deque<Work> waiting; u64 asked = 0, done = 0; };
+/** Passed when its stream has done so much. */
+struct Event { Stream *stream = nullptr; u64 at = 0; };
 static std::vector<Work> *captured = nullptr;
 static int graphLaunches = 0;
 static int isLost = 0;
+/** Kernels and products that have run, and how often the host waited while some did. */
+static int computed = 0, waits = 0;
+static std::map<u64, size_t> pinned;
+static std::string calls;
+static std::map<u64, int> names;
 
-static int ask(Work work) {
+/** Streams and events are told in the order in which they were first used. */
+static void note(const char *what, u64 stream, u64 event = 0) {
+  for (u64 each : {stream, event}) if (each && !names.count(each)) names.emplace(each, int(names.size()));
+  calls += std::string(what) + " " + std::to_string(names[stream]) + (event ? " " + std::to_string(names[event]) : "") + "\n";
+}
+
+static int ask(u64 stream, Work work) {
   if (isLost) return 719;
-  if (!captured) return work();
-  captured->push_back(work);
+  if (captured) { captured->push_back(work); return 0; }
+  Stream &own = *(Stream *)stream;
+  own.waiting.push_back(work);
+  own.asked++;
   return 0;
+}
+
+static int runUntil(Stream &stream, u64 end) {
+  int result = 0;
+  while (stream.done < end) {
+    Work work = stream.waiting.front();
+    stream.waiting.pop_front();
+    stream.done++;
+    if (int problem = work()) result = problem;
+  }
+  return result;
+}
+
+static int waitOnHost(Stream &stream, u64 end) {
+  if (captured) return 900;
+  if (isLost) return 719;
+  const int before = computed;
+  const int result = runUntil(stream, end);
+  waits += computed > before;
+  return result;
 }
 
 static int numberFrom(const char *name, int otherwise) { const char *given = getenv(name); return given ? atoi(given) : otherwise; }
@@ -58,37 +97,103 @@ API int cuModuleGetFunction(u64 *out, u64 module, const char *name) {
   return 0;
 }
 API int cuFuncSetAttribute(u64, int, int) { return 0; }
-API int cuLaunchKernel(u64 function, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by, unsigned bz, unsigned shared, u64, u64 **parameters, void **) {
+API int cuLaunchKernel(u64 function, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by, unsigned bz, unsigned shared, u64 stream, u64 **parameters, void **) {
   std::vector<u64> slots; // a driver, too, copies them when it is asked
   for (u64 **parameter = parameters; *parameter; parameter++) slots.push_back(**parameter);
   const Function &entry = *(Function *)function;
-  return ask([=]() mutable {
+  return ask(stream, [=]() mutable {
+    computed++;
     unsigned dimensions[] = {gx, gy, gz, bx, by, bz, shared};
     const char *problem = entry.emulate(entry.name.c_str(), dimensions, slots.data(), int(slots.size()));
     if (problem) fprintf(stderr, "%s: %s\n", entry.name.c_str(), problem);
     return problem ? 719 : 0;
   });
 }
-API int cuMemcpyHtoDAsync_v2(u64 to, const void *from, size_t bytes, u64) { if (isLost) return 719; memcpy((void *)to, from, bytes); return captured ? 900 : 0; }
-API int cuMemcpyDtoHAsync_v2(void *to, u64 from, size_t bytes, u64) { if (isLost) return 719; memcpy(to, (void *)from, bytes); return captured ? 900 : 0; }
-API int cuMemsetD8Async(u64 to, unsigned char value, size_t bytes, u64) { return ask([=] { memset((void *)to, value, bytes); return 0; }); }
-API int cuMemsetD32Async(u64 to, unsigned word, size_t count, u64) {
-  return ask([=] { for (size_t i = 0; i < count; i++) ((unsigned *)to)[i] = word; return 0; });
+static bool isPinned(u64 from, size_t bytes) {
+  auto after = pinned.upper_bound(from);
+  if (after == pinned.begin()) return false;
+  auto own = std::prev(after);
+  return from + bytes <= own->first + own->second;
 }
-API int cuStreamCreate(u64 *out, unsigned) { *out = 7; return 0; }
+API int cuMemHostAlloc(u64 *out, size_t bytes, unsigned) {
+  if (int problem = cuMemAlloc_v2(out, bytes)) return problem;
+  pinned[*out] = bytes;
+  return 0;
+}
+API int cuMemFreeHost(u64 address) {
+  if (!pinned.erase(address)) return 1;
+  free((void *)address);
+  return isLost ? 719 : 0;
+}
+/** Memory that is not pinned is read before the call returns. */
+API int cuMemcpyHtoDAsync_v2(u64 to, const void *from, size_t bytes, u64 stream) {
+  if (captured) return 900;
+  if (isPinned(u64(from), bytes)) {
+    note("upload", stream);
+    return ask(stream, [=] { memcpy((void *)to, from, bytes); return 0; });
+  }
+  note("unpinned upload", stream);
+  std::vector<char> kept((const char *)from, (const char *)from + bytes);
+  return ask(stream, [=] { memcpy((void *)to, kept.data(), bytes); return 0; });
+}
+API int cuMemcpyDtoHAsync_v2(void *to, u64 from, size_t bytes, u64 stream) {
+  Stream &own = *(Stream *)stream;
+  note("download", stream);
+  if (int problem = waitOnHost(own, own.asked)) return problem;
+  memcpy(to, (void *)from, bytes);
+  return 0;
+}
+API int cuMemcpyDtoDAsync_v2(u64 to, u64 from, size_t bytes, u64 stream) {
+  note("copy", stream);
+  return ask(stream, [=] { memcpy((void *)to, (void *)from, bytes); return 0; });
+}
+API int cuMemsetD8Async(u64 to, unsigned char value, size_t bytes, u64 stream) { return ask(stream, [=] { memset((void *)to, value, bytes); return 0; }); }
+API int cuMemsetD32Async(u64 to, unsigned word, size_t count, u64 stream) {
+  return ask(stream, [=] { for (size_t i = 0; i < count; i++) ((unsigned *)to)[i] = word; return 0; });
+}
+API int cuStreamCreate(u64 *out, unsigned) { *out = u64(new Stream()); return 0; }
 API int cuStreamDestroy_v2(u64) { return 0; }
-API int cuStreamSynchronize(u64) { return captured ? 900 : 0; }
+API int cuStreamSynchronize(u64 stream) { Stream &own = *(Stream *)stream; return waitOnHost(own, own.asked); }
+API int cuEventCreate(u64 *out, unsigned) { *out = u64(new Event()); return 0; }
+API int cuEventDestroy_v2(u64) { return 0; }
+API int cuEventRecord(u64 event, u64 stream) {
+  if (isLost) return 719;
+  note("record", stream, event);
+  *(Event *)event = {(Stream *)stream, ((Stream *)stream)->asked};
+  return 0;
+}
+/** What it waits for is what was recorded when it was asked. */
+API int cuStreamWaitEvent(u64 stream, u64 event, unsigned) {
+  note("wait", stream, event);
+  const Event now = *(Event *)event;
+  return ask(stream, [=] { return now.stream ? runUntil(*now.stream, now.at) : 0; });
+}
+API int cuEventSynchronize(u64 event) {
+  const Event now = *(Event *)event;
+  return now.stream ? waitOnHost(*now.stream, now.at) : 0;
+}
 API int cuStreamBeginCapture_v2(u64, int) { captured = new std::vector<Work>(); return 0; }
 API int cuStreamEndCapture(u64, u64 *out) { *out = u64(captured); captured = nullptr; return 0; }
 API int cuGraphInstantiateWithFlags(u64 *out, u64 graph, u64) { *out = graph; return 0; }
-API int cuGraphLaunch(u64 graph, u64) {
-  if (isLost) return 719;
+API int cuGraphLaunch(u64 graph, u64 stream) {
   graphLaunches++;
-  for (Work &work : *(std::vector<Work> *)graph) if (int result = work()) return result;
-  return 0;
+  note("graph", stream);
+  return ask(stream, [=] {
+    for (Work &work : *(std::vector<Work> *)graph) if (int result = work()) return result;
+    return 0;
+  });
 }
 /** Of this stub alone. A lost GPU fails whatever it is asked. */
 API int stubGraphLaunches() { return graphLaunches; }
+/** How often the host waited until something was computed. */
+API int stubWaits() { return waits; }
+/** Copies, events and graphs that were asked for since the last call: `what stream [event]`. */
+API const char *stubCalls() {
+  static std::string last;
+  last.swap(calls);
+  calls.clear();
+  return last.c_str();
+}
 API int stubLose(int lost) { isLost = lost; return 0; }
 
 struct Layout { int type; u64 rows, columns; int64_t stride; };
@@ -130,11 +235,12 @@ API int cublasLtMatmulAlgoGetHeuristic(u64, u64 descriptor, u64 a, u64 b, u64 c,
   *count = m == C.rows && n == C.columns && k == k2 && A.type == B.type;
   return 0;
 }
-API int cublasLtMatmul(u64, u64 descriptor, const float *alpha, u64 a, u64 aLayout, u64 b, u64 bLayout, const float *beta, u64 c, u64, u64 out, u64 outLayout, const void *, u64, size_t, u64) {
+API int cublasLtMatmul(u64, u64 descriptor, const float *alpha, u64 a, u64 aLayout, u64 b, u64 bLayout, const float *beta, u64 c, u64, u64 out, u64 outLayout, const void *, u64, size_t, u64 stream) {
   const Descriptor d = *(Descriptor *)descriptor;
   const Layout A = *(Layout *)aLayout, B = *(Layout *)bLayout, D = *(Layout *)outLayout;
   const float scale = *alpha, kept = *beta;
-  return ask([=] {
+  return ask(stream, [=] {
+    computed++;
     const u64 depth = d.transposeA ? A.rows : A.columns;
     for (u64 j = 0; j < D.columns; j++)
       for (u64 i = 0; i < D.rows; i++) {

@@ -14,8 +14,8 @@ import { funnelTable } from '../audit/terminal-table.ts'
 import { SluiceError } from '../core/errors.ts'
 import { formatCount, formatNumber } from '../core/format.ts'
 import { diskError } from '../io/disk-errors.ts'
+import { wholeNumber } from './numbers.ts'
 import { printable } from './printable.ts'
-import { wholeNumber } from './run-options.ts'
 
 interface Flags {
   html?: string
@@ -34,7 +34,7 @@ export const command = new Command()
   .argument('<run>', 'run folder, as sluice run named it')
   .option('--html <file>', 'where the report goes (default: audit.html in the run folder)')
   .option('--json', 'the funnel (or the samples, or the rows of --query) as JSON, and no report unless --html says so')
-  .option('--samples <n>', 'dropped documents shown of each reason', wholeNumber, 5)
+  .option('--samples <n>', 'dropped documents shown of each reason', wholeNumber(1), 5)
   .option('--stage <name>', 'show documents that this stage dropped')
   .option('--reason <reason>', 'show documents that were dropped for this reason')
   .option('--query <sql>', 'rows of a question in SQL over the views receipts and rejected')

@@ -3,7 +3,7 @@
 import { createReadStream, globSync, readFileSync, statSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { createInterface } from 'node:readline'
-import { Command, InvalidArgumentError, Option } from 'commander'
+import { Command, Option } from 'commander'
 import { z } from 'zod'
 import { SluiceError } from '../core/errors.ts'
 import { autotune } from '../lang/autotune.ts'
@@ -15,7 +15,8 @@ import { quantizeModel, quantizeOptions } from '../lang/quantize.ts'
 import { loadFastTextModel } from '../lang/read-fasttext.ts'
 import { trainingOptions } from '../lang/training-options.ts'
 import { saveFastTextModel } from '../lang/write-fasttext.ts'
-import { byteSize, wholeNumber } from './run-options.ts'
+import { numberIn, size, wholeNumber } from './numbers.ts'
+import { threadCount } from './run-options.ts'
 import { optionsOf, optionValues } from './schema-options.ts'
 
 export const command = new Command('classifier').addHelpText(
@@ -32,7 +33,7 @@ Examples:
 )
 
 const threadsOption = () =>
-  new Option('--threads <n>', 'threads; with one, the same seed gives the same model').argParser(wholeNumber).default(2)
+  new Option('--threads <n>', 'threads; with one, the same seed gives the same model').argParser(threadCount).default(2)
 
 // ---- train ----
 
@@ -55,10 +56,10 @@ const train = command
 for (const option of optionsOf(trainingOptions)) train.addOption(option)
 train
   .option('--validation <file>', 'look for the options that do best on this text, instead of training once')
-  .addOption(new Option('--duration <seconds>', 'how long to look').argParser(seconds).default(300))
+  .addOption(new Option('--duration <seconds>', 'how long to look').argParser(numberIn({ above: 0 })).default(300))
   .option('--metric <f1|f1:label>', 'what counts there', 'f1')
-  .addOption(new Option('--predictions <k>', 'labels predicted for each line').argParser(wholeNumber).default(1))
-  .addOption(new Option('--model-size <bytes>', 'quantize to at most this: 500kB, 2MB').argParser(byteSize))
+  .addOption(new Option('--predictions <k>', 'labels predicted for each line').argParser(wholeNumber(1)).default(1))
+  .addOption(new Option('--model-size <bytes>', 'quantize to at most this: 500kB, 2MB').argParser(size()))
   .action(async (file: string, words: TrainWords, called: Command) => {
     const options = optionValues(trainingOptions, called)
     checkFolder(words.output)
@@ -97,8 +98,8 @@ command
   .description('precision and recall on a labelled text')
   .argument('<model>', '.bin or .ftz')
   .argument('<file>', 'labelled text')
-  .addOption(new Option('-k, --most <n>', 'labels predicted for each line').argParser(wholeNumber).default(1))
-  .addOption(new Option('--threshold <score>', 'labels below it are not predicted').argParser(probability).default(0))
+  .addOption(new Option('-k, --most <n>', 'labels predicted for each line').argParser(wholeNumber(1)).default(1))
+  .addOption(new Option('--threshold <score>', 'labels below it are not predicted').argParser(numberIn({ from: 0, to: 1 })).default(0))
   .option('--labels', 'a line for each label', false)
   .option('--json', 'as JSON', false)
   .action((modelFile: string, file: string, words: { most: number; threshold: number; labels: boolean; json: boolean }) => {
@@ -133,8 +134,8 @@ command
   .description('labels of lines, best first, each with its probability')
   .argument('<model>', '.bin or .ftz')
   .argument('[file]', 'text, a line for each prediction; standard input where left out')
-  .addOption(new Option('-k, --most <n>', 'labels for each line, or all').argParser(countOrAll).default(1))
-  .addOption(new Option('--threshold <score>', 'labels below it are left out').argParser(probability).default(0))
+  .addOption(new Option('-k, --most <n|all>', 'labels for each line').argParser(countOrAll).default(1))
+  .addOption(new Option('--threshold <score>', 'labels below it are left out').argParser(numberIn({ from: 0, to: 1 })).default(0))
   .option('--json', 'a JSON object a line: {"labels":[…],"scores":[…]}', false)
   .action(async (modelFile: string, file: string | undefined, words: { most: number; threshold: number; json: boolean }) => {
     const predictor = createPredictor(loadFastTextModel(modelFile))
@@ -252,20 +253,8 @@ function checkFolder(output: string): void {
   })
 }
 
-function seconds(text: string): number {
-  const value = Number(text)
-  if (!(value > 0)) throw new InvalidArgumentError('give seconds, such as 60')
-  return value
-}
-
-function probability(text: string): number {
-  const value = Number(text)
-  if (!(value >= 0 && value <= 1)) throw new InvalidArgumentError('give a number from 0 to 1')
-  return value
-}
-
 function countOrAll(text: string): number {
-  return text === 'all' ? Number.POSITIVE_INFINITY : wholeNumber(text)
+  return text === 'all' ? Number.POSITIVE_INFINITY : wholeNumber(1)(text)
 }
 
 let shownMs = 0

@@ -8,8 +8,8 @@ import { readRun } from '../audit/read-run.ts'
 import { SluiceError } from '../core/errors.ts'
 import { counted, formatCount } from '../core/format.ts'
 import { diskError } from '../io/disk-errors.ts'
+import { wholeNumber } from './numbers.ts'
 import { printable } from './printable.ts'
-import { wholeNumber } from './run-options.ts'
 
 interface Flags {
   stage?: string
@@ -25,7 +25,7 @@ const SHOWN_MEMBERS = 8
 export const command = new Command()
   .argument('<run>', 'run folder, before sluice clean')
   .option('--stage <name>', 'minhashDedup or exactDedup; the first that the run has where left out')
-  .option('--largest <n>', 'clusters to show, the largest first', wholeNumber, 5)
+  .option('--largest <n>', 'clusters to show, the largest first', wholeNumber(1), 5)
   .option('--id <id>', 'show the cluster of this document')
   .option('--out <file>', 'write all members of all clusters as JSON lines: cluster, size, fate, id, url, source, offset')
   .option('--json', 'what is shown as JSON lines')

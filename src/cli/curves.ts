@@ -3,14 +3,14 @@
 import { existsSync } from 'node:fs'
 import { createServer, type Server } from 'node:http'
 import { basename, join, resolve } from 'node:path'
-import { Command, InvalidArgumentError } from 'commander'
+import { Command } from 'commander'
 import { TRAINING_LOG_FILE } from '../../schemas/training-log.ts'
 import { TrainingLogReader } from '../audit/training-log.ts'
 import { trainingPage } from '../audit/training-page.ts'
 import { SluiceError } from '../core/errors.ts'
 import { noTrainingLog } from '../train/log.ts'
 import { CURVES_FILE, curvesFile } from './curves-file.ts'
-import { wholeNumber } from './run-options.ts'
+import { wholeNumber } from './numbers.ts'
 
 const PORT = 8421
 
@@ -20,7 +20,7 @@ export const command = new Command()
   .option(
     '--serve [port]',
     `show the page to browsers on this machine instead, drawn anew each time it is loaded (port ${PORT})`,
-    portNumber,
+    wholeNumber(1, 65_535),
   )
   .addHelpText(
     'after',
@@ -40,12 +40,6 @@ Examples:
     await page.finish()
     process.stdout.write(`${page.path}\n`)
   })
-
-function portNumber(text: string): number {
-  const port = wholeNumber(text)
-  if (port < 1 << 16) return port
-  throw new InvalidArgumentError('give a port up to 65535')
-}
 
 /** Until the process is stopped. Only this machine is answered: a log names addresses of documents' files. */
 async function servePage(run: string, log: string, port: number): Promise<void> {

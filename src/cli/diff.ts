@@ -10,9 +10,9 @@ import type { ErasedSource } from '../engine/pipeline.ts'
 import { importPipeline } from '../engine/pipeline-file.ts'
 import { planOf } from '../executors/setup.ts'
 import { exitCodes } from './exit-codes.ts'
+import { wholeNumber } from './numbers.ts'
 import { describeArguments, pairedArguments } from './pipeline-arguments.ts'
 import { printable } from './printable.ts'
-import { wholeNumber } from './run-options.ts'
 
 interface Flags {
   readonly documents?: string
@@ -32,8 +32,8 @@ export const command = new Command()
   .argument('<B>', 'pipeline file: another one, or the same with other arguments')
   .option('--documents <path>', 'read these instead of what the pipelines read: JSON lines, Parquet, WARC, WET; a file, folder or pattern')
   .addOption(new Option('--source <which>', 'where the two read different inputs: whose both get').choices(['a', 'b']))
-  .option('--sample <n>', 'documents to compare, chosen by the hash of their ids', wholeNumber, 1000)
-  .option('--examples <n>', 'documents shown of each kind of disagreement', wholeNumber, 3)
+  .option('--sample <n>', 'documents to compare, chosen by the hash of their ids', wholeNumber(1), 1000)
+  .option('--examples <n>', 'documents shown of each kind of disagreement', wholeNumber(1), 3)
   .addOption(
     new Option('--text <how>', 'texts and addresses: personal data replaced, as they are, or no texts')
       .choices(['redacted', 'raw', 'off'])

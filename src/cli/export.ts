@@ -7,7 +7,7 @@ import { SluiceError } from '../core/errors.ts'
 import { openCorpus } from '../tokens/corpus.ts'
 import { writeDatatroveFiles } from '../tokens/datatrove-files.ts'
 import { bareDocuments, type ExportFormat, exportFormats, exportLlmc, exportMegatron } from '../tokens/export.ts'
-import { wholeNumber } from './run-options.ts'
+import { wholeNumber } from './numbers.ts'
 
 interface Flags {
   format: ExportFormat
@@ -21,7 +21,7 @@ export const command = new Command()
   .addOption(new Option('-f, --format <format>', 'whose files').choices(exportFormats).makeOptionMandatory())
   .requiredOption('-o, --output <folder>', 'folder for the files')
   .option('--name <name>', "first part of the files' names (default: the corpus's own)")
-  .option('--shard-tokens <n>', 'llmc: tokens of a file', wholeNumber, 100_000_000)
+  .option('--shard-tokens <n>', 'llmc: tokens of a file', wholeNumber(1), 100_000_000)
   .addHelpText(
     'after',
     `

@@ -1,6 +1,6 @@
 // `sluice index`: looks into an index of deduplication across builds, and tends it.
 
-import { Command, InvalidArgumentError } from 'commander'
+import { Command } from 'commander'
 import { formatCount } from '../core/format.ts'
 import {
   type Compaction,
@@ -12,11 +12,7 @@ import {
   verifyIndex,
   visitRepeated,
 } from '../dedup/index-upkeep.ts'
-
-const wholeNumber = (text: string) => {
-  if (!/^\d{1,6}$/.test(text)) throw new InvalidArgumentError('give a whole number')
-  return Number(text)
-}
+import { wholeNumber } from './numbers.ts'
 
 const json = ['--json', 'the result as JSON'] as const
 
@@ -25,7 +21,7 @@ export const command = new Command()
     new Command('inspect')
       .description('show what an index holds: its parameters, builds and records, and how many duplicates all builds have seen')
       .argument('<index>', 'folder, as given to minhashDedup or exactDedup')
-      .option('--largest <number>', 'documents with the most duplicates to name', wholeNumber, 5)
+      .option('--largest <number>', 'documents with the most duplicates to name', wholeNumber(0, 999_999), 5)
       .option(...json)
       .action(async (index: string, flags: { json?: boolean; largest: number }) => {
         const facts = await inspectIndex(index, flags.largest)

@@ -7,7 +7,7 @@ import type { Discounts } from '../ngram/adjust.ts'
 import { loadNgramScorer, perplexityOf } from '../ngram/model.ts'
 import { BLANKS, normalizations, type TextRule, textPreparer } from '../ngram/text.ts'
 import { trainNgram } from '../ngram/train.ts'
-import { byteSize } from './run-options.ts'
+import { numbersIn, parseNumber, size, wholeNumber } from './numbers.ts'
 import { checkReadable, jsonLines, Progress, print, textLine, textsOf } from './text-input.ts'
 
 export const command = new Command('ngram').addHelpText(
@@ -45,10 +45,10 @@ command
     'text files (UTF-8), plain, gzip or zstd; files named .jsonl (.gz, .zst) hold JSON lines with "text"; none: JSON lines from standard input',
   )
   .addOption(new Option('-o, --output <file>', 'ARPA file to write, gzip where it ends in .gz').makeOptionMandatory())
-  .addOption(new Option('-n, --order <n>', 'words of the longest n-grams, 1 to 6').argParser(order).default(5))
+  .addOption(new Option('-n, --order <n>', 'words of the longest n-grams, 1 to 6').argParser(wholeNumber(1, 6)).default(5))
   .addOption(
     new Option('--prune <counts>', 'leave out n-grams that occur at most so often, by order: 0,0,1; the last counts for longer ones')
-      .argParser(counts)
+      .argParser(numbersIn({ isWhole: true, from: 0 }))
       .default([0], '0'),
   )
   .addOption(
@@ -59,7 +59,7 @@ command
   )
   .addOption(
     new Option('--memory <bytes>', 'for sorting, before it goes to disk beside the output; the vocabulary comes on top')
-      .argParser(byteSize)
+      .argParser(size())
       .default(2 ** 30, '1GB'),
   )
   .addOption(normalizeOption().default('ccnet'))
@@ -150,20 +150,8 @@ command
     }
   })
 
-function order(text: string): number {
-  const value = Number(text)
-  if (Number.isInteger(value) && value >= 1 && value <= 6) return value
-  throw new InvalidArgumentError('not a whole number from 1 to 6')
-}
-
-function counts(text: string): number[] {
-  const values = text.split(',').map(Number)
-  if (values.every((value) => Number.isSafeInteger(value) && value >= 0)) return values
-  throw new InvalidArgumentError('not whole numbers from 0 on with commas between')
-}
-
 function discounts(text: string): Discounts {
-  const [first, second, third, ...more] = text.split(',').map((part) => Math.fround(Number(part)))
+  const [first, second, third, ...more] = text.split(',').map((part) => Math.fround(parseNumber(part)))
   if (more.length === 0 && first >= 0 && first <= 1 && second >= 0 && second <= 2 && third >= 0 && third <= 3) return [first, second, third]
   throw new InvalidArgumentError('not three numbers with commas between, at most 1, 2 and 3')
 }

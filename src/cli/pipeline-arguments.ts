@@ -6,7 +6,7 @@ import { z } from 'zod'
 import type { Json } from '../core/document.ts'
 import { SluiceError } from '../core/errors.ts'
 import { importPipeline, type PipelineExport } from '../engine/pipeline-file.ts'
-import { describeOptions } from './describe-options.ts'
+import { describeOptions, kebabFlag } from './describe-options.ts'
 
 const shape = z.looseObject({
   type: z.union([z.string(), z.array(z.string())]).optional(),
@@ -85,8 +85,8 @@ function readWord(
   shapes: Record<string, Shape>,
 ): { name: string; value: Json; wordsTaken: 1 | 2 } | undefined {
   const [flag, inline] = splitWord(words[at])
-  const name = Object.keys(shapes).find((known) => flag === kebab(known) || flag === `--${known}`)
-  const negated = Object.keys(shapes).find((known) => isFlag(shapes[known]) && flag === kebab(known).replace('--', '--no-'))
+  const name = Object.keys(shapes).find((known) => flag === kebabFlag(known) || flag === `--${known}`)
+  const negated = Object.keys(shapes).find((known) => isFlag(shapes[known]) && flag === kebabFlag(known).replace('--', '--no-'))
   if (name !== undefined && isFlag(shapes[name])) return { name, value: read(inline ?? 'true', shapes[name]), wordsTaken: 1 }
   if (name !== undefined && inline !== undefined) return { name, value: read(inline, shapes[name]), wordsTaken: 1 }
   if (name !== undefined) return { name, value: read(wordAfter(words, at), shapes[name]), wordsTaken: 2 }
@@ -97,7 +97,7 @@ function readWord(
 export function describeArguments(exported: PipelineExport): string {
   if (!('parameters' in exported)) return '\nThis pipeline takes no arguments of its own.'
   const lines = describeOptions(exported.parameters).map(({ name, kind, description, standard }) => {
-    const flag = `  ${kebab(name)}${kind === 'boolean' ? '' : ` <${kind}>`}`
+    const flag = `  ${kebabFlag(name)}${kind === 'boolean' ? '' : ` <${kind}>`}`
     return `${flag.padEnd(30)} ${description}${standard === undefined ? '' : ` (default: ${standard})`}`.trimEnd()
   })
   return `\nArguments of this pipeline:\n${lines.join('\n')}`
@@ -110,7 +110,7 @@ function argumentShapes(exported: PipelineExport): Record<string, Shape> {
 
 /** An option of the command's own takes the word first: the pipeline would never hear of it. */
 function refuseCollisions(names: readonly string[], command: Command): void {
-  const taken = names.find((name) => command.options.some(({ long }) => long === kebab(name)))
+  const taken = names.find((name) => command.options.some(({ long }) => long === kebabFlag(name)))
   if (taken === undefined) return
   throw new SluiceError('SLUICE_ARGUMENTS', `the pipeline's argument "${taken}" is also an option of sluice ${command.name()}`, {
     fix: 'give the argument another name in the pipeline file',
@@ -129,7 +129,7 @@ function wordAfter(words: readonly string[], at: number): string {
 }
 
 function unknownWord(word: string, names: readonly string[], command: Command): SluiceError {
-  const known = names.map(kebab).join(', ')
+  const known = names.map(kebabFlag).join(', ')
   const name = `sluice ${command.name()}`
   return new SluiceError('SLUICE_ARGUMENTS', `neither ${name} nor the pipeline knows ${word}`, {
     fix:
@@ -162,10 +162,4 @@ function read(text: string, shape: Shape): Json {
     return text === '' ? [] : text.split(',').map((part) => read(part, items))
   }
   return text
-}
-
-/** `topURLCount` → `--top-url-count`. */
-function kebab(name: string): string {
-  const words = name.replace(/([a-z0-9])([A-Z])/g, '$1-$2').replace(/([A-Z])([A-Z][a-z])/g, '$1-$2')
-  return `--${words.toLowerCase()}`
 }

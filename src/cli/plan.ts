@@ -6,8 +6,9 @@ import type { Plan, PlannedPartition } from '../engine/plan.ts'
 import { freezePlan, planPartitions } from '../engine/plan.ts'
 import { type Forecast, forecast, inputBytes } from '../executors/forecast.ts'
 import { planOf } from '../executors/setup.ts'
+import { wholeNumber } from './numbers.ts'
 import { pipelineArguments } from './pipeline-arguments.ts'
-import { choicesOf, type RunFlags, threadsOf, wholeNumber, withRunOptions } from './run-options.ts'
+import { choicesOf, type RunFlags, threadsOf, withRunOptions } from './run-options.ts'
 
 export { extraHelp } from './run.ts'
 
@@ -16,7 +17,7 @@ const LISTED_PARTITIONS = 10
 export const command = withRunOptions(new Command())
   .allowUnknownOption()
   .allowExcessArguments()
-  .option('--pilot <n>', 'run about n documents for real, and throw the result away, to forecast time and disk', wholeNumber, 200)
+  .option('--pilot <n>', 'run about n documents for real, and throw the result away, to forecast time and disk', wholeNumber(1), 200)
   .option('--no-pilot', 'no forecast: touch the inputs only to list them')
   .addHelpText('after', '\nExample:\n  sluice plan pipelines/quickstart.ts --pilot 500')
   .action(async (file: string, flags: RunFlags & { pilot: number | false }, command: Command) => {

@@ -9,9 +9,9 @@ import { type Classifier, createClassifier } from '../model/classify.ts'
 import { exampleFrame } from '../train/open-data.ts'
 import { type LoadedModel, loadModel } from '../train/sample.ts'
 import { tokenizerOf } from './model-tokenizer.ts'
-import { wholeNumber } from './run-options.ts'
+import { wholeNumber } from './numbers.ts'
+import { threadCount } from './run-options.ts'
 import { isJsonLines, jsonLines, jsonLinesOf, lineId, print } from './text-input.ts'
-import { amount } from './train-flags.ts'
 
 interface Flags {
   readonly text?: readonly string[]
@@ -29,8 +29,8 @@ export const command = new Command()
   .argument('[files...]', 'JSON lines with "text", compressed or not; standard input where there is none')
   .option('--text <text...>', 'texts instead of files: all words behind it, up to the next option')
   .option('--all', 'the probability of each label, not of the likeliest alone')
-  .option('--batch <n>', 'texts that are read at once', wholeNumber, 16)
-  .option('--threads <n>', 'threads that compute', amount({ isWhole: true, from: 1, to: 1024 }), availableParallelism())
+  .option('--batch <n>', 'texts that are read at once', wholeNumber(1), 16)
+  .option('--threads <n>', 'threads that compute', threadCount, availableParallelism())
   .option('--tokenizer <file>', 'tokenizer.json, where it does not lie beside the model')
   .addHelpText(
     'after',

@@ -1,12 +1,18 @@
 // Options that `run`, `plan` and `task` share: which pipeline, and what a run may use.
 
 import { availableParallelism, totalmem } from 'node:os'
-import { type Command, InvalidArgumentError, Option } from 'commander'
+import { type Command, Option } from 'commander'
 import { formatBytes } from '../core/format.ts'
 import type { RunChoices } from '../engine/choices.ts'
+import { numberIn, share, size, wholeNumber } from './numbers.ts'
 
 /** Memory a worker thread needs before its stages hold anything: V8, a model, batches in flight. */
 const WORKER_BYTES = 400e6
+/** What the runner and one thread take before they hold a document. */
+const LEAST_MEMORY = 256e6
+
+export const threadCount = wholeNumber(1, 1024)
+export const memorySize = size(LEAST_MEMORY)
 
 export interface RunFlags {
   readonly run?: string
@@ -29,13 +35,13 @@ export function withRunOptions(command: Command): Command {
   return command
     .argument('<file>', 'pipeline file (TypeScript or JavaScript) with a pipeline as its default export')
     .option('--run <folder>', 'run folder: state, statistics, rejected documents (default: runs/<pipeline name>)')
-    .option('--threads <n>', 'worker threads (default: one a core, fewer where --memory is small)', wholeNumber)
+    .option('--threads <n>', 'worker threads (default: one a core, fewer where --memory is small)', threadCount)
     .option('--memory <bytes>', 'resident memory of all workers together, such as 4GB', memorySize, defaultMemory())
-    .option('--limit <n>', 'take about n documents, spread evenly over the partitions', wholeNumber)
-    .option('--sample <share>', 'take a share of the documents by hash of their ids, such as 0.1%', shareOf)
-    .option('--partition-size <bytes>', 'cut large inputs into pieces of about this size', byteSize, 256e6)
-    .option('--max-error-rate <share>', 'fail when more records than this are damaged or quarantined', shareOf, 0.05)
-    .option('--document-timeout <seconds>', 'quarantine a document that one stage does not finish in this time', seconds, 60)
+    .option('--limit <n>', 'take about n documents, spread evenly over the partitions', wholeNumber(1))
+    .option('--sample <share>', 'take a share of the documents by hash of their ids, such as 0.1%', share)
+    .option('--partition-size <bytes>', 'cut large inputs into pieces of about this size', size(), 256e6)
+    .option('--max-error-rate <share>', 'fail when more records than this are damaged or quarantined', share, 0.05)
+    .option('--document-timeout <seconds>', 'quarantine a document that one stage does not finish in this time', numberIn({ above: 0 }), 60)
     .addOption(
       new Option('--statistics <which>', 'documents that get a row of statistics').choices(['all', 'sample', 'off']).default('all'),
     )
@@ -49,7 +55,7 @@ export function withRunOptions(command: Command): Command {
         .choices(['redacted', 'raw', 'off'])
         .default('redacted'),
     )
-    .option('--shadows <share>', 'share of dropped documents on which the remaining rules still run, for their receipts', shareOf, 0.01)
+    .option('--shadows <share>', 'share of dropped documents on which the remaining rules still run, for their receipts', share, 0.01)
     .option('--json', 'progress and result as JSON')
 }
 
@@ -70,42 +76,6 @@ export function threadsOf(flags: RunFlags): { threads: number; cause: string } {
 /** What is left for stages to hold, a worker. */
 export function taskMemory(flags: RunFlags, threads: number): number {
   return Math.max(64e6, (flags.memory - threads * WORKER_BYTES) / threads / 2)
-}
-
-// ---- values ----
-
-export function wholeNumber(text: string): number {
-  const value = Number(text)
-  if (!Number.isInteger(value) || value < 1) throw new InvalidArgumentError('give a whole number from 1')
-  return value
-}
-
-function seconds(text: string): number {
-  const value = Number(text)
-  if (!(value > 0)) throw new InvalidArgumentError('give seconds, such as 60')
-  return value
-}
-
-export function shareOf(text: string): number {
-  const value = text.endsWith('%') ? Number(text.slice(0, -1)) / 100 : Number(text)
-  if (!(value >= 0 && value <= 1)) throw new InvalidArgumentError('give a share from 0 to 1, or a percentage such as 0.1%')
-  return value
-}
-
-export function byteSize(text: string): number {
-  const match = /^(\d+(?:\.\d+)?)\s*([kmgt]?)(i?)b?$/i.exec(text)
-  if (!match) throw new InvalidArgumentError('give a size such as 512MB or 4GiB')
-  const power = ['', 'k', 'm', 'g', 't'].indexOf(match[2].toLowerCase())
-  return Math.round(Number(match[1]) * (match[3] === '' ? 1000 : 1024) ** power)
-}
-
-/** What the runner and one thread take before they hold a document. */
-const LEAST_MEMORY = 256e6
-
-export function memorySize(text: string): number {
-  const bytes = byteSize(text)
-  if (bytes < LEAST_MEMORY) throw new InvalidArgumentError(`give at least ${formatBytes(LEAST_MEMORY)}`)
-  return bytes
 }
 
 /** Four fifths of what this process may have: the machine's, or its control group's. */

@@ -1,14 +1,15 @@
 // `sluice sample`: texts from a trained model, printed as they come.
 
 import { availableParallelism } from 'node:os'
-import { Command, InvalidArgumentError } from 'commander'
-import type { z } from 'zod'
+import { Command } from 'commander'
 import { counted } from '../core/format.ts'
 import { generateOptions, generateTexts, type TextEvent } from '../model/generate.ts'
 import type { LoadedTokenizer, TokenStream } from '../tokenizer/tokenizer.ts'
 import { exampleFrame } from '../train/open-data.ts'
 import { type LoadedModel, loadModel } from '../train/sample.ts'
+import { rangeOf } from './describe-options.ts'
 import { tokenizerOf } from './model-tokenizer.ts'
+import { numberIn } from './numbers.ts'
 
 interface Flags {
   readonly prompt: readonly string[]
@@ -40,26 +41,16 @@ const { maxTokens, temperature, topK, topP, minP, repetitionPenalty, seed, batch
 export const command = new Command()
   .argument('<model>', 'folder that sluice train wrote to, one step-N folder in it, or a folder of transformers')
   .option('--prompt <text...>', 'text to go on from, or to write from, or several; nothing begins a new document', [''])
-  .option('--samples <n>', 'texts for each prompt', number('a whole number from 1', maxTokens), 1)
-  .option('--tokens <n>', 'tokens to write at most', number('a whole number from 1', maxTokens), 200)
-  .option('--temperature <t>', '0 takes the likeliest token, 1 samples as the model says', number('a number from 0', temperature), 0.8)
-  .option('--top-k <k>', 'sample among the k likeliest tokens; 0: all', number('a whole number from 0', topK), 0)
-  .option(
-    '--top-p <p>',
-    'sample among the likeliest tokens with this much probability together',
-    number('a number above 0, up to 1', topP),
-    0.95,
-  )
-  .option('--min-p <p>', 'leave out tokens less likely than this share of the likeliest', number('a number from 0 to 1', minP), 0)
-  .option(
-    '--repetition-penalty <r>',
-    'make tokens that are there already less likely; 1: not',
-    number('a number from 1 to 10', repetitionPenalty),
-    1,
-  )
-  .option('--seed <n>', 'same seed, same text', number('a whole number from 0 to 4294967295', seed), 1)
-  .option('--batch <n>', 'texts that are written at once, where there are several', number('a whole number from 1', batch), 8)
-  .option('--threads <n>', 'threads that compute', number('a whole number from 1 to 1024', threads), availableParallelism())
+  .option('--samples <n>', 'texts for each prompt', numberIn(rangeOf(maxTokens)), 1)
+  .option('--tokens <n>', 'tokens to write at most', numberIn(rangeOf(maxTokens)), 200)
+  .option('--temperature <t>', '0 takes the likeliest token, 1 samples as the model says', numberIn(rangeOf(temperature)), 0.8)
+  .option('--top-k <k>', 'sample among the k likeliest tokens; 0: all', numberIn(rangeOf(topK)), 0)
+  .option('--top-p <p>', 'sample among the likeliest tokens with this much probability together', numberIn(rangeOf(topP)), 0.95)
+  .option('--min-p <p>', 'leave out tokens less likely than this share of the likeliest', numberIn(rangeOf(minP)), 0)
+  .option('--repetition-penalty <r>', 'make tokens that are there already less likely; 1: not', numberIn(rangeOf(repetitionPenalty)), 1)
+  .option('--seed <n>', 'same seed, same text', numberIn(rangeOf(seed)), 1)
+  .option('--batch <n>', 'texts that are written at once, where there are several', numberIn(rangeOf(batch)), 8)
+  .option('--threads <n>', 'threads that compute', numberIn(rangeOf(threads)), availableParallelism())
   .option('--tokenizer <file>', 'tokenizer.json, where it does not lie beside the model')
   .option('--json', 'a line of JSON a text instead: prompt, text, tokens, end (stop or length)')
   .addHelpText(
@@ -161,12 +152,4 @@ function eventsOf(model: LoadedModel, tokenizer: LoadedTokenizer, texts: readonl
   const { tokens, temperature, topK, topP, minP, repetitionPenalty, seed, batch, threads } = flags
   const choice = { temperature, topK, topP, minP, repetitionPenalty, seed, stop: [tokenizer.endOfText, ...after.slice(-1)] }
   return generateTexts(model, prompts, { maxTokens: tokens, batch, threads, ...choice })
-}
-
-function number(what: string, schema: z.ZodType): (text: string) => number {
-  return (text) => {
-    const value = text.trim() === '' ? Number.NaN : Number(text)
-    if (!schema.safeParse(value).success) throw new InvalidArgumentError(`give ${what}`)
-    return value
-  }
 }

@@ -13,11 +13,13 @@ import { type SizeSweep, sweepSizes } from '../train/size-sweep.ts'
 import type { TrainHooks, TrainOptions } from '../train/train-options.ts'
 import { exitCodes } from './exit-codes.ts'
 import { stopOnInterrupt } from './interrupt.ts'
-import { amount, settingFlags } from './train-flags.ts'
+import { numberIn, numbersIn } from './numbers.ts'
+import { settingFlags } from './train-flags.ts'
 import { trainProgress } from './train-progress.ts'
 import { openTokenizer } from './trainer-tokenizer.ts'
 
 const RESULT_FILE = 'scaling.json'
+const sizes = numbersIn({ from: 1000, to: 1e12 })
 const SHARDS = 'folders or URLs of token shards, as for sluice train'
 const outOption = (kind: string) =>
   new Option('--out <folder>', `folder of all runs; scaling/<name of the shards folder>-${kind} where not given`)
@@ -41,7 +43,7 @@ command
   .argument('<shards...>', SHARDS)
   .option('--json', 'the result as JSON on standard output')
   .addOption(
-    new Option('--lr, --learning-rate <n>', 'the middle of the rates that are tried first').argParser(amount({ above: 0 })).default(1e-3),
+    new Option('--lr, --learning-rate <n>', 'the middle of the rates that are tried first').argParser(numberIn({ above: 0 })).default(1e-3),
   )
   .addOption(outOption('rates'))
   .addHelpText(
@@ -51,8 +53,8 @@ Five rates are tried, more where the lowest loss lies at an edge. Runs have 200 
 otherwise: the best rate falls a little with the length of a run.`,
   )
   .action(async (shards: string[], { json, out = folderFor(shards, 'rates'), ...flags }: Flags & { learningRate: number }) => {
-    const amount = flags.steps ?? flags.tokens ?? flags.epochs
-    const options = { ...(amount === undefined ? { steps: 200 } : {}), ...flags, shards, out }
+    const asked = flags.steps ?? flags.tokens ?? flags.epochs
+    const options = { ...(asked === undefined ? { steps: 200 } : {}), ...flags, shards, out }
     await withHooks(out, async (hooks, say) => {
       const onTrial = ({ learningRate, loss }: RateSearch['trials'][number]) => say(`learning rate ${learningRate}: ${lossOf(loss)}`)
       const search = await findLearningRate(options, { ...hooks, onTrial })
@@ -86,9 +88,9 @@ command
   .description('a law of scale from models of several sizes, and the loss that it foretells for larger ones')
   .argument('<shards...>', SHARDS)
   .option('--json', 'the result as JSON on standard output')
-  .addOption(new Option('--sizes <n,n,…>', 'parameters of the models, four or more').argParser(counts).makeOptionMandatory())
-  .addOption(new Option('--forecast <n,n,…>', 'parameters of models to foretell; ten times the largest where not given').argParser(counts))
-  .addOption(new Option('--tokens-per-parameter <n>', 'tokens that each model is trained on').argParser(amount({ above: 0 })).default(20))
+  .addOption(new Option('--sizes <n,n,…>', 'parameters of the models, four or more').argParser(sizes).makeOptionMandatory())
+  .addOption(new Option('--forecast <n,n,…>', 'parameters of models to foretell; ten times the largest where not given').argParser(sizes))
+  .addOption(new Option('--tokens-per-parameter <n>', 'tokens that each model is trained on').argParser(numberIn({ above: 0 })).default(20))
   .addOption(outOption('sizes'))
   .addHelpText(
     'after',
@@ -173,9 +175,4 @@ async function report(out: string, result: Json, isJson: boolean | undefined, de
   await makeFolder(out)
   await writeFile(join(out, RESULT_FILE), `${JSON.stringify(result, null, 2)}\n`)
   process.stdout.write(isJson ? `${JSON.stringify(result)}\n` : describe())
-}
-
-/** 1M,2M,4M */
-function counts(text: string): number[] {
-  return text.split(',').map(amount({ from: 1000, to: 1e12 }))
 }

@@ -1,28 +1,23 @@
 // Options of a command from the zod schema that its library function takes: names, help and checks are written down once.
 
-import { type Command, InvalidArgumentError, Option } from 'commander'
+import { type Command, Option } from 'commander'
 import { z } from 'zod'
 import { SluiceError } from '../core/errors.ts'
-import { describeOptions } from './describe-options.ts'
+import { describeOptions, kebabFlag } from './describe-options.ts'
+import { numberIn } from './numbers.ts'
 
 /** @param names of which options; all where left out */
 export function optionsOf(schema: z.ZodType, names?: readonly string[]): Option[] {
   return describeOptions(schema)
     .filter(({ name }) => names === undefined || names.includes(name))
-    .map(({ name, kind, description, standard }) => {
-      const flag = `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`
+    .map(({ name, kind, description, standard, range }) => {
+      const flag = kebabFlag(name)
       const value: unknown = standard === undefined ? undefined : JSON.parse(standard)
       if (kind === 'boolean') return new Option(flag, description).default(value)
       const option = new Option(`${flag} <${kind.includes('|') ? 'kind' : kind === 'string' ? 'text' : 'n'}>`, description).default(value)
       if (kind.includes('|')) return option.choices(kind.split('|'))
-      return kind === 'string' ? option : option.argParser(number)
+      return kind === 'string' ? option : option.argParser(numberIn(range))
     })
-}
-
-function number(text: string): number {
-  const value = Number(text)
-  if (text.trim() === '' || !Number.isFinite(value)) throw new InvalidArgumentError('give a number')
-  return value
 }
 
 /** What the schema makes of a command's options. @throws SluiceError SLUICE_CLI_OPTIONS */

@@ -2,7 +2,7 @@
 // stage on a handful of documents, and to test it from outside.
 
 import { createInterface } from 'node:readline'
-import { Command, InvalidArgumentError } from 'commander'
+import { Command } from 'commander'
 import { z } from 'zod'
 import type { Document, Item, Json, WebPage } from '../core/document.ts'
 import { type PackedError, SluiceError } from '../core/errors.ts'
@@ -10,6 +10,7 @@ import type { ErasedBarrier, ErasedStage } from '../engine/pipeline.ts'
 import { examineAll, type Outcome } from '../engine/standalone.ts'
 import { describeOptions } from './describe-options.ts'
 import { exitCodes } from './exit-codes.ts'
+import { wholeNumber } from './numbers.ts'
 
 /** Lines handed to the stage at a time; fewer where the input ends. */
 const BATCH_LINES = 256
@@ -17,7 +18,7 @@ const BATCH_LINES = 256
 export const command = new Command()
   .argument('[name]', 'stage, such as gopherQuality; without one, all are listed')
   .option('--options <json>', "the stage's options as JSON", '{}')
-  .option('--seed <n>', 'seed for stages that sample', wholeNumber, 0)
+  .option('--seed <n>', 'seed for stages that sample', wholeNumber(0), 0)
   .addHelpText(
     'after',
     `
@@ -285,10 +286,4 @@ function made(before: Item | undefined, after: (Item & Partial<Document>) | unde
   const { text, url, date, language, languageScore, annotations, metadata } = after
   const changed = JSON.stringify(metadata) === JSON.stringify(before?.metadata) ? {} : { metadata }
   return { text, url, date, language, language_score: languageScore, annotations, ...changed, ...tokens }
-}
-
-function wholeNumber(text: string): number {
-  const value = Number(text)
-  if (!Number.isSafeInteger(value) || value < 0) throw new InvalidArgumentError('not a whole number')
-  return value
 }

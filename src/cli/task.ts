@@ -1,25 +1,25 @@
 // `sluice task`: one task of a run, as a scheduler starts it. All state is in the run folder: a task whose marker is there
 // is done, whoever did it.
 
-import { Command, InvalidArgumentError } from 'commander'
+import { Command } from 'commander'
 import { describeError, packError, SluiceError } from '../core/errors.ts'
 import { phaseRequests } from '../engine/requests.ts'
 import { RunFolder } from '../engine/run-folder.ts'
 import { inlineExecutor } from '../executors/inline.ts'
 import { assertSamePlan, planOf } from '../executors/setup.ts'
 import { exitCodes } from './exit-codes.ts'
-import { byteSize } from './run-options.ts'
+import { size, wholeNumber } from './numbers.ts'
 
 /** Where schedulers say which task of an array this is. */
 const INDEX_VARIABLES = ['SLURM_ARRAY_TASK_ID', 'JOB_COMPLETION_INDEX', 'AWS_BATCH_JOB_ARRAY_INDEX']
 
 export const command = new Command()
   .requiredOption('--run <folder>', 'run folder that sluice run made, with its frozen plan')
-  .option('--phase <n>', 'phase, from 0', ordinal, 0)
-  .option('--index <n>', `partition, from 0 (default: ${INDEX_VARIABLES.join(', ')})`, ordinal)
-  .option('--of <n>', 'number of tasks: each then takes the partitions index, index + n, …', ordinal)
-  .option('--memory <bytes>', 'what stages may hold before they spill', byteSize, 1e9)
-  .option('--partition-size <bytes>', 'as the run was started', byteSize, 256e6)
+  .option('--phase <n>', 'phase, from 0', wholeNumber(0), 0)
+  .option('--index <n>', `partition, from 0 (default: ${INDEX_VARIABLES.join(', ')})`, wholeNumber(0))
+  .option('--of <n>', 'number of tasks: each then takes the partitions index, index + n, …', wholeNumber(0))
+  .option('--memory <bytes>', 'what stages may hold before they spill', size(), 1e9)
+  .option('--partition-size <bytes>', 'as the run was started', size(), 256e6)
   .addHelpText('after', '\nExit codes: 0 done, 75 try again, 64 do not retry (the plan or the input is wrong).')
   .action(async (flags: TaskFlags) => {
     try {
@@ -80,14 +80,9 @@ async function runShare(flags: TaskFlags): Promise<void> {
 
 function indexFromEnvironment(): number {
   const variable = INDEX_VARIABLES.find((name) => process.env[name] !== undefined)
-  if (variable !== undefined) return ordinal(process.env[variable] ?? '')
-  throw new SluiceError('SLUICE_TASK_INDEX', 'no task index', {
+  const value = variable === undefined ? '' : (process.env[variable] ?? '')
+  if (/^\d+$/.test(value)) return Number(value)
+  throw new SluiceError('SLUICE_TASK_INDEX', variable === undefined ? 'no task index' : `${variable} is no task index: ${value}`, {
     fix: `give --index, or start it from a scheduler that sets ${INDEX_VARIABLES.join(' or ')}`,
   })
-}
-
-function ordinal(text: string): number {
-  const value = Number(text)
-  if (!Number.isInteger(value) || value < 0) throw new InvalidArgumentError('give a whole number from 0')
-  return value
 }

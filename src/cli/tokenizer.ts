@@ -2,7 +2,7 @@
 // and compares tokenizers.
 
 import { basename, dirname } from 'node:path'
-import { Command, InvalidArgumentError, Option } from 'commander'
+import { Command, Option } from 'commander'
 import { z } from 'zod'
 import { trainTokenizerOptions } from '../../stages/train-tokenizer.ts'
 import { SluiceError } from '../core/errors.ts'
@@ -15,6 +15,7 @@ import { type PatternName, PieceBuffer, patternName, patternNames, patternSource
 import { frameFor, loadTokenizer } from '../tokenizer/tokenizer.ts'
 import { trainTokenizerOn } from '../tokenizer/train.ts'
 import { WordCounter } from '../tokenizer/words.ts'
+import { wholeNumber } from './numbers.ts'
 import { checkReadable, isJsonLines, jsonLines, jsonLinesOf, lineId, Progress, print, textLine, textsOf } from './text-input.ts'
 
 export const command = new Command('tokenizer').addHelpText(
@@ -44,10 +45,10 @@ command
   .command('train')
   .description('train byte-level BPE on text files, or on JSON lines with "text" from standard input')
   .argument('[files...]', 'text files (UTF-8), plain, gzip or zstd; files named .jsonl (.gz, .zst) hold JSON lines with "text"')
-  .addOption(new Option('-n, --vocab-size <tokens>', 'special tokens and the 256 bytes included').argParser(wholeNumber).default(32_768))
+  .addOption(new Option('-n, --vocab-size <tokens>', 'special tokens and the 256 bytes included').argParser(wholeNumber(1)).default(32_768))
   .addOption(new Option('-o, --output <file>', 'tokenizer.json to write, or ranks where it ends in .tiktoken').makeOptionMandatory())
   .addOption(patternOption())
-  .addOption(new Option('--min-frequency <n>', 'a pair that occurs less often is never merged').argParser(wholeNumber).default(2))
+  .addOption(new Option('--min-frequency <n>', 'a pair that occurs less often is never merged').argParser(wholeNumber(1)).default(2))
   .addOption(new Option('--special <token...>', 'special tokens; they get the first ids').default(['<|endoftext|>']))
   .addHelpText(
     'after',
@@ -285,9 +286,3 @@ function modelName(definition: TokenizerDefinition): string {
 // ---- lines in and out ----
 
 const tokensLine = z.object({ id: lineId, tokens: z.array(z.int().min(0)) })
-
-function wholeNumber(text: string): number {
-  const value = Number(text)
-  if (!Number.isSafeInteger(value) || value < 1) throw new InvalidArgumentError('not a whole number from 1 on')
-  return value
-}

@@ -17,8 +17,9 @@ import { readDocuments } from '../tokens/documents.ts'
 import { type Part, shuffled } from '../tokens/shuffle.ts'
 import { digestOf, measureCorpus, verifyCorpus } from '../tokens/statistics.ts'
 import { exitCodes } from './exit-codes.ts'
+import { wholeNumber } from './numbers.ts'
 import { printable } from './printable.ts'
-import { memorySize, wholeNumber } from './run-options.ts'
+import { memorySize } from './run-options.ts'
 
 const json = ['--json', 'the result as JSON'] as const
 
@@ -38,7 +39,7 @@ command
   .command('inspect')
   .description('show shards, vocabulary and counts; --show prints documents as text')
   .argument('<corpus>', 'folder of token shards, or one shard')
-  .option('--show <n>', 'first documents to print', wholeNumber, 0)
+  .option('--show <n>', 'first documents to print', wholeNumber(0), 0)
   .option(...json)
   .action(async (path: string, flags: { show: number; json?: boolean }) => {
     const corpus = await openCorpus(path)
@@ -108,7 +109,7 @@ for (const [name, description, argument] of [
       name === 'mix' ? 'folders, each with =weight behind it where it is not 1: corpora/web=0.5' : 'folder of token shards',
     )
     .requiredOption('-o, --output <folder>', 'new folder for the shards')
-    .option('--seed <n>', 'same seed and documents, same order', wholeNumber, 0)
+    .option('--seed <n>', 'same seed and documents, same order', wholeNumber(0), 0)
     .option('--memory <bytes>', 'what may be held of a bucket, such as 4GB', memorySize, 1e9)
     .action(async (corpora: string | string[], flags: ShuffleFlags) => {
       const parts = await Promise.all(

@@ -10,8 +10,8 @@ import { counted, formatCount } from '../core/format.ts'
 import { loadTokenizer } from '../tokenizer/tokenizer.ts'
 import { createDocumentMeter } from '../train/document-loss.ts'
 import { type LoggedStep, type TracedDocument, type TracedStep, type TracedUse, traceDocument, traceStep } from '../train/trace.ts'
+import { wholeNumber } from './numbers.ts'
 import { printable } from './printable.ts'
-import { wholeNumber } from './run-options.ts'
 
 interface Flags {
   readonly step?: number
@@ -24,10 +24,10 @@ interface Flags {
 
 export const command = new Command()
   .argument('<run>', 'folder that sluice train wrote to')
-  .option('--step <n>', 'the documents in the batch of this step', wholeNumber)
+  .option('--step <n>', 'the documents in the batch of this step', wholeNumber(1))
   .option('--document <id>', 'the steps that the document with this id or URL was in')
   .option('--shards <folder...>', 'where the shards are, if not where the run found them; in its order')
-  .option('--characters <n>', 'of the text of each document', wholeNumber, 200)
+  .option('--characters <n>', 'of the text of each document', wholeNumber(1), 200)
   .option('--losses', 'what each document costs the model of the last checkpoint before the step, and its worst passage; dearest first')
   .option('--json', 'a line of JSON a step, or a document')
   .addHelpText(

@@ -10,7 +10,8 @@ import type { TrainOptions } from '../train/train-options.ts'
 import { CURVES_FILE, type CurvesFile, curvesFile } from './curves-file.ts'
 import { exitCodes } from './exit-codes.ts'
 import { stopOnInterrupt } from './interrupt.ts'
-import { amount, settingFlags } from './train-flags.ts'
+import { numberIn } from './numbers.ts'
+import { settingFlags } from './train-flags.ts'
 import { trainProgress } from './train-progress.ts'
 import { openTokenizer } from './trainer-tokenizer.ts'
 
@@ -22,7 +23,7 @@ export const command = new Command()
   .option('--json', 'progress and result as JSON lines on standard output')
   .addOption(
     new Option('--peak-gflops <n>', 'what the machine could compute, for the share of it that is used; measured where not given').argParser(
-      amount({ above: 0 }),
+      numberIn({ above: 0 }),
     ),
   )
   .addHelpText(

@@ -15,6 +15,7 @@ import type { WarcDamage } from '../warc/plain-records.ts'
 import { ARCHIVE_EXTENSIONS, readWarc, type WarcLayout } from '../warc/reader.ts'
 import { field, recordDate, recordUrl, type WarcRecord } from '../warc/record.ts'
 import { WarcWriter } from '../warc/writer.ts'
+import { wholeNumber } from './numbers.ts'
 import { printable } from './printable.ts'
 
 const EXTENSIONS = [...ARCHIVE_EXTENSIONS, ...['.wet', '.wat'].flatMap((kind) => ['', '.gz', '.zst', '.lz4'].map((end) => kind + end))]
@@ -55,7 +56,7 @@ ${examples(
       .summary('print one record')
       .description("Prints one record's payload: the HTTP body decoded, or the block of records without HTTP.")
       .argument('<file>', 'file or http(s) URL')
-      .option('--offset <bytes>', 'the record that begins there, as `ls` shows it', wholeNumber)
+      .option('--offset <bytes>', 'the record that begins there, as `ls` shows it', wholeNumber(0))
       .option('--url <url>', 'the first response, resource or conversion with this URL')
       .option('--headers', 'the WARC and HTTP headers in place of the payload')
       .option('--raw', 'header and block as stored, decompressed')
@@ -92,11 +93,6 @@ ${examples(
 
 function examples(...lines: string[]): string {
   return `\nExamples:\n${lines.map((line) => `  ${line}`).join('\n')}`
-}
-
-function wholeNumber(text: string): number {
-  if (!/^\d+$/.test(text)) throw new InvalidArgumentError('a whole number of bytes is needed')
-  return Number(text)
 }
 
 function isoDate(text: string): string {

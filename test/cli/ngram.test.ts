@@ -76,7 +76,7 @@ test('a user’s mistakes end in a message and no stack', () => {
     [['train', '-o', 'x.arpa', 'missing.txt'], '', /\[SLUICE_FILE_MISSING\]/],
     [['train', '-o', 'x.arpa', '-n', '7', 'text.txt'], '', /from 1 to 6/],
     [['train', '-o', 'x.arpa', '--prune', '0,2,1', ...FALLBACK, 'text.txt'], '', /\[SLUICE_NGRAM_PRUNE\]/],
-    [['train', '-o', 'x.arpa', '--prune', 'some', 'text.txt'], '', /whole numbers/],
+    [['train', '-o', 'x.arpa', '--prune', 'some', 'text.txt'], '', /give a whole number from 0.* several with commas/],
     [['train', '-o', 'x.arpa', '--discount-fallback', '2,1,1', 'text.txt'], '', /three numbers/],
     [['train', '-o', 'x.arpa', '--tokens', 'gpt5', 'text.txt'], '', /\[SLUICE_TOKENIZER_UNKNOWN\]/],
     [['score', '-m', 'missing.arpa'], '', /\[SLUICE_FILE_MISSING\]/],

@@ -129,7 +129,7 @@ test('sluice curves --serve draws the page as the log stands, for this machine a
   const taken = await sluice(['curves', run, '--serve', String(port)])
   assert.match(taken.stderr, /SLUICE_PORT_TAKEN/)
   const beyond = await sluice(['curves', run, '--serve', '99999'])
-  assert.match(beyond.stderr, /port up to 65535/)
+  assert.match(beyond.stderr, /--serve.*give a whole number from 1 to 65535/)
   child.kill()
   await ended
 })

@@ -91,7 +91,7 @@ test('stage refuses lines without content, and says where a stage lacked the tex
 
 test('stage refuses what takes functions, names of no stage, and seeds that are no numbers', async () => {
   for (const name of ['filter', 'map', 'toString']) assert.match((await sluice(['stage', name])).stderr, /SLUICE_STAGE_UNKNOWN/, name)
-  assert.match((await sluice(['stage', 'sample', '--seed', 'abc'])).stderr, /not a whole number/)
+  assert.match((await sluice(['stage', 'sample', '--seed', 'abc'])).stderr, /give a whole number from 0/)
 })
 
 test('stage refuses unknown stages and options with advice, and lists both on demand', async () => {

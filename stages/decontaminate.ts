@@ -19,10 +19,11 @@ import {
 } from '../src/core/stage.ts'
 import { applyEach } from '../src/dedup/apply.ts'
 import { collectRecords } from '../src/dedup/collect.ts'
+import { collectedRuns } from '../src/dedup/collected-runs.ts'
 import { ContaminationFinder, cutHits } from '../src/dedup/contamination.ts'
 import { EvaluationIndex, evaluationFiles, evaluationSetOption, readExamples } from '../src/dedup/evaluation-sets.ts'
-import { collectedRuns, mergeRuns } from '../src/dedup/merge.ts'
-import { RecordWriter, RunFile, readRun, readRuns } from '../src/dedup/records.ts'
+import { mergeRuns } from '../src/io/merge-runs.ts'
+import { RecordWriter, RunFile, readRun, readRuns } from '../src/io/sorted-runs.ts'
 
 export const decontaminateOptions = z
   .strictObject({

@@ -15,8 +15,9 @@ import {
   type MergeContext,
   named,
 } from '../src/core/stage.ts'
-import { collectedRuns, mergeRuns } from '../src/dedup/merge.ts'
-import { RecordWriter, readBlocks } from '../src/dedup/records.ts'
+import { collectedRuns } from '../src/dedup/collected-runs.ts'
+import { mergeRuns } from '../src/io/merge-runs.ts'
+import { RecordWriter, readBlocks } from '../src/io/sorted-runs.ts'
 import { hashBytes } from '../src/lang/word-table.ts'
 import { annotate } from '../src/text/analysis.ts'
 import { bucketOf, buckets } from './perplexity.ts'

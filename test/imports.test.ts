@@ -23,7 +23,7 @@ const rules: Record<string, readonly string[]> = {
   'src/dedup': ['src/text', 'src/core', 'src/io'],
   'src/pii': ['src/core'],
   'src/tokenizer': ['src/text', 'src/core', 'src/io'],
-  'src/ngram': ['src/tokenizer', 'src/dedup', 'src/core', 'src/io'],
+  'src/ngram': ['src/tokenizer', 'src/core', 'src/io'],
   'src/endpoint': ['src/core', 'src/io'],
   'src/tensor': ['src/core'],
   'src/model': ['src/tensor', 'src/core'],

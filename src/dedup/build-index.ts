@@ -1,30 +1,25 @@
 // The index of a deduplication across builds: what earlier builds have published, which tonight's run consults and extends.
 // A build is named by its output: a run that is repeated replaces its own part, and never takes its own documents for
 // somebody else's. A segment never changes; its header, which appears last and by rename, is what makes it count and makes
-// others count no more, so that an interrupted writer leaves at most files that nobody reads and the next writer removes.
-// One process writes at a time; readers need no lock (see earlier-builds.ts, and index-upkeep.ts for what else is written).
+// others count no more. Here is what an index holds and how it is read, for which no lock is needed (earlier-builds.ts asks
+// it); write-index.ts puts segments in, index-upkeep.ts tends what is there.
 //
 //   index.json               what the records are: stage and parameters
 //   lock                     whoever writes
 //   <segment>.json           header: the builds, and the segments in which these builds count no more
-//   <segment>.runs           sorted runs (see records.ts), in sections:
+//   <segment>.runs           sorted runs (src/io/sorted-runs.ts), in sections:
 //     0 … sections − 1       records; their last word is the ordinal of their document in the segment
 //     sections               keys of the documents by ordinal, where a record does not show its own
 //     sections + 1 + …       by build: key, number of documents that were dropped as duplicates of the key's (countSection)
 
-import { randomBytes } from 'node:crypto'
 import { existsSync } from 'node:fs'
-import { copyFile, open, readdir, readFile, rm, stat } from 'node:fs/promises'
+import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { isDeepStrictEqual } from 'node:util'
 import { z } from 'zod'
 import type { Json } from '../core/document.ts'
 import { SluiceError } from '../core/errors.ts'
 import { diskError } from '../io/disk-errors.ts'
-import { lockFolder } from '../io/folder-lock.ts'
-import { makeFolder } from '../io/make-folder.ts'
-import { writeWhole } from '../io/write-whole.ts'
 
 export const indexOption = z
   .string()
@@ -32,11 +27,8 @@ export const indexOption = z
   .optional()
   .describe('folder of an index across builds: what earlier builds published is dropped and counted, what this one publishes is added')
 
-const FORMAT = 2
-const LOCK = 'lock'
-/** A writer copies a segment at most, or compacts: others wait for it. */
-const LOCK_WAIT_MS = 600_000
-const LOCK_LOOK_MS = 200
+export const FORMAT = 2
+export const LOCK = 'lock'
 
 const definition = z.strictObject({
   format: z.literal(FORMAT),
@@ -47,15 +39,15 @@ const definition = z.strictObject({
   sections: z.int(),
   countSections: z.int(),
 })
-const countsSchema = z.strictObject({ kept: z.int(), duplicates: z.int(), earlier: z.int() })
+export const buildCounts = z.strictObject({ kept: z.int(), duplicates: z.int(), earlier: z.int() })
 const header = z.strictObject({
-  builds: z.array(countsSchema.extend({ name: z.string() })).readonly(),
+  builds: z.array(buildCounts.extend({ name: z.string() })).readonly(),
   /** Segments in which these builds, and those that are gone, count no more. */
   replaces: z.array(z.string()).readonly(),
   gone: z.array(z.string()).readonly(),
   bytes: z.number(),
 })
-type Header = z.infer<typeof header>
+export type Header = z.infer<typeof header>
 
 /** What an index holds: a run may use it only with the same. */
 export interface IndexDefinition {
@@ -77,7 +69,7 @@ export function countSection({ sections, countSections }: IndexDefinition, build
 }
 
 /** Documents of a build: those in the index, those dropped for another of the build, those dropped for one of an earlier build. */
-export type BuildCounts = z.infer<typeof countsSchema>
+export type BuildCounts = z.infer<typeof buildCounts>
 
 export interface Build extends BuildCounts {
   readonly name: string
@@ -128,7 +120,7 @@ export async function readDefinition(folder: string): Promise<IndexDefinition | 
   })
 }
 
-async function readJson(file: string): Promise<unknown> {
+export async function readJson(file: string): Promise<unknown> {
   try {
     return JSON.parse(await readFile(file, 'utf8'))
   } catch (error) {
@@ -166,7 +158,7 @@ export async function readSegments(folder: string): Promise<Segment[]> {
 }
 
 /** By segment. */
-async function readHeaders(folder: string): Promise<Map<string, Header>> {
+export async function readHeaders(folder: string): Promise<Map<string, Header>> {
   if (!existsSync(folder)) return new Map()
   const files = (await readdir(folder)).filter((name) => name.endsWith('.json') && name !== 'index.json').sort()
   const headers = new Map<string, Header>()
@@ -184,7 +176,8 @@ async function readHeaders(folder: string): Promise<Map<string, Header>> {
   return headers
 }
 
-function countingSegments(folder: string, headers: ReadonlyMap<string, Header>): Segment[] {
+/** All segments, with what counts of each. */
+export function countingSegments(folder: string, headers: ReadonlyMap<string, Header>): Segment[] {
   const replaced = new Set<string>()
   for (const { builds, gone, replaces } of headers.values())
     for (const other of replaces) for (const build of [...builds.map(({ name }) => name), ...gone]) replaced.add(`${other}\n${build}`)
@@ -210,116 +203,4 @@ export function buildAt(builds: readonly Build[], ordinal: number): number {
   }
   // Builds without documents share their first ordinal with the next one.
   return low
-}
-
-// ---- writing ----
-
-/** Where a merge has left the counts of the segment that it wrote. */
-export const countsFile = (segment: string) => `${segment}.json`
-
-/** Puts a segment into the index, in the place of what the same build put there before. May be repeated. */
-export async function publishSegment(folder: string, wanted: IndexDefinition, build: string, file: string): Promise<void> {
-  const counts = countsSchema.parse(await readJson(countsFile(file)))
-  await using writer = await writeIndex(folder, wanted)
-  await writer.put(build, [{ name: build, ...counts }], [], (target) => copyFile(file, target))
-}
-
-export interface IndexWriter extends AsyncDisposable {
-  /** Segments that count. */
-  readonly segments: () => Promise<Segment[]>
-  /**
-   * Adds a segment; in the others its builds and those that are gone count no more, and what counts no more is removed.
-   *
-   * @param write makes the file, which nobody reads before its header is there
-   */
-  readonly put: (name: string, builds: Header['builds'], gone: readonly string[], write: (target: string) => Promise<void>) => Promise<void>
-}
-
-/** Opens an index for writing, and waits for others who do. It is made where it is not there. */
-export async function writeIndex(folder: string, wanted: IndexDefinition): Promise<IndexWriter> {
-  const lock = await takeLock(folder)
-  try {
-    await checkIndex(folder, wanted)
-    const file = join(folder, 'index.json')
-    if (!existsSync(file)) await writeWhole(file, JSON.stringify({ format: FORMAT, ...wanted }))
-    await removeRest(folder)
-  } catch (error) {
-    await lock[Symbol.asyncDispose]()
-    throw error
-  }
-  return {
-    segments: () => readSegments(folder),
-    put: async (name, builds, gone, write) => {
-      await putSegment(folder, name, builds, gone, write)
-      await removeRest(folder)
-    },
-    [Symbol.asyncDispose]: () => lock[Symbol.asyncDispose](),
-  }
-}
-
-async function takeLock(folder: string): Promise<AsyncDisposable> {
-  await makeFolder(folder)
-  const until = Date.now() + LOCK_WAIT_MS
-  while (true) {
-    try {
-      return await lockFolder(folder, LOCK)
-    } catch (error) {
-      if (!(error instanceof SluiceError)) throw diskError(error, folder)
-      if (error.code !== 'SLUICE_RUN_LOCKED' || Date.now() > until) throw error
-      await sleep(LOCK_LOOK_MS)
-    }
-  }
-}
-
-async function putSegment(
-  folder: string,
-  prefix: string,
-  builds: Header['builds'],
-  gone: readonly string[],
-  write: (target: string) => Promise<void>,
-): Promise<void> {
-  const name = `${prefix}-${randomBytes(4).toString('hex')}`
-  const target = join(folder, `${name}.runs`)
-  const affected = new Set([...builds.map((build) => build.name), ...gone])
-  const others = [...(await readHeaders(folder))].filter(([, other]) =>
-    [...other.builds.map((build) => build.name), ...other.gone].some((build) => affected.has(build)),
-  )
-  try {
-    await write(target)
-    await syncFile(target)
-    const { size: bytes } = await stat(target)
-    await writeWhole(join(folder, `${name}.json`), JSON.stringify({ builds, replaces: others.map(([other]) => other), gone, bytes }))
-  } catch (error) {
-    await rm(target, { force: true }).catch(() => undefined) // the first error is the one to tell
-    throw diskError(error, target)
-  }
-}
-
-/** The header must not outlive a loss of power that its records do not. */
-async function syncFile(path: string): Promise<void> {
-  const file = await open(path, 'r')
-  try {
-    await file.sync()
-  } finally {
-    await file.close()
-  }
-}
-
-/** Removes what does not count: segments of which no build does, and what interrupted writers left. */
-async function removeRest(folder: string): Promise<void> {
-  const headers = await readHeaders(folder)
-  const segments = countingSegments(folder, headers)
-  for (const dead of segments.filter(({ builds }) => !builds.some((build) => build.counts))) {
-    const rest = new Map(headers)
-    rest.delete(dead.name)
-    // It may still say of another, which an interrupted writer did not come to remove, that it does not count.
-    const others = countingSegments(folder, headers).filter(({ name }) => name !== dead.name)
-    if (!isDeepStrictEqual(countingSegments(folder, rest), others)) continue
-    await rm(join(folder, `${dead.name}.json`), { force: true })
-    headers.delete(dead.name)
-  }
-  for (const file of await readdir(folder)) {
-    const isData = file.endsWith('.runs') && !headers.has(file.slice(0, -'.runs'.length))
-    if (isData || file.endsWith('.tmp')) await rm(join(folder, file), { force: true })
-  }
 }

@@ -4,12 +4,14 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { MergeContext } from '../core/stage.ts'
-import { type BuildCounts, countsFile } from './build-index.ts'
-import { collectedRuns, mergeRuns } from './merge.ts'
+import { mergeRuns } from '../io/merge-runs.ts'
+import { RecordWriter, RunFile, readBlocks, readRuns } from '../io/sorted-runs.ts'
+import type { BuildCounts } from './build-index.ts'
+import { collectedRuns } from './collected-runs.ts'
 import { OrdinalSet } from './ordinal-set.ts'
 import { bandWords, type Clusters, eachKnown, keySection, keyWords } from './pairs.ts'
-import { RecordWriter, RunFile, readBlocks, readRuns } from './records.ts'
 import { earlierSurvivor, partitionStarts } from './verdicts.ts'
+import { countsFile } from './write-index.ts'
 
 /** Where `writeSegment` leaves it. */
 export const SEGMENT_FILE = 'segment'

@@ -2,7 +2,7 @@
 
 import type { Document } from '../core/document.ts'
 import type { CollectContext, CollectRun } from '../core/stage.ts'
-import type { RecordWriter } from './records.ts'
+import type { RecordWriter } from '../io/sorted-runs.ts'
 
 /** @param collectOne adds a document's records to the writer */
 export function collectRecords(

@@ -4,9 +4,9 @@
 import { closeSync, fstatSync, openSync } from 'node:fs'
 import { systemCode } from '../core/errors.ts'
 import { diskError } from '../io/disk-errors.ts'
+import type { Source } from '../io/merge-runs.ts'
+import { type Run, readRecords, readRuns } from '../io/sorted-runs.ts'
 import { buildAt, checkIndex, countSection, damaged, type IndexDefinition, readSegments, type Segment } from './build-index.ts'
-import type { Source } from './merge.ts'
-import { type Run, readRecords, readRuns } from './records.ts'
 
 /** Between listing and opening, a writer may have replaced a segment; it is then listed anew. */
 const attempts = 20

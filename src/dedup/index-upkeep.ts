@@ -1,20 +1,11 @@
 // Tending an index across builds: compacted, merged with others, freed of a build, looked into, checked.
 
 import { SluiceError } from '../core/errors.ts'
-import {
-  type BuildCounts,
-  buildAt,
-  checkIndex,
-  countSection,
-  type IndexDefinition,
-  type IndexWriter,
-  noIndex,
-  readDefinition,
-  writeIndex,
-} from './build-index.ts'
+import { mergeRuns } from '../io/merge-runs.ts'
+import { RunFile, readBlocks, readRecords, readRuns } from '../io/sorted-runs.ts'
+import { type BuildCounts, buildAt, checkIndex, countSection, type IndexDefinition, noIndex, readDefinition } from './build-index.ts'
 import { closeSegments, type OpenSegment, openSegments, sourcesOf } from './earlier-builds.ts'
-import { mergeRuns } from './merge.ts'
-import { RunFile, readBlocks, readRecords, readRuns } from './records.ts'
+import { type IndexWriter, writeIndex } from './write-index.ts'
 
 const mergeBytes = 256 << 20
 const keyBlock = 1 << 16

@@ -4,9 +4,10 @@
 import { join } from 'node:path'
 import type { Document } from '../core/document.ts'
 import type { ApplyContext, CollectContext, CollectRun, MergeContext, MergeStep } from '../core/stage.ts'
+import { mergeRuns } from '../io/merge-runs.ts'
+import { RecordWriter, RunFile } from '../io/sorted-runs.ts'
 import { collectRecords } from './collect.ts'
-import { collectedRuns, mergeRuns, previousRuns } from './merge.ts'
-import { RecordWriter, RunFile } from './records.ts'
+import { collectedRuns, previousRuns } from './collected-runs.ts'
 import { partitionOf, partitionStarts, readSection } from './verdicts.ts'
 
 /** Ranges of hashes that are merged at once. */

@@ -2,7 +2,7 @@
 // position and the hashes of its n-grams. Records are two u32 words: [row, position], [n-grams, 0], then one an n-gram.
 
 import { setImmediate } from 'node:timers/promises'
-import { RunFile, readBlocks, readRuns } from './records.ts'
+import { RunFile, readBlocks, readRuns } from '../io/sorted-runs.ts'
 
 export interface Unit {
   readonly row: number

@@ -6,8 +6,8 @@ import { join } from 'node:path'
 import type { Document } from '../core/document.ts'
 import { SluiceError } from '../core/errors.ts'
 import { type ApplyContext, type ApplyRun, drop, type MergeContext } from '../core/stage.ts'
+import { RunFile, readRun, readRuns } from '../io/sorted-runs.ts'
 import { applyEach } from './apply.ts'
-import { RunFile, readRun, readRuns } from './records.ts'
 
 /** row, documents in the group, the survivor's partition and row; where no document of this run survives, why, and the group's root. */
 const words = 4

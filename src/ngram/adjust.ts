@@ -3,7 +3,7 @@
 
 import { join } from 'node:path'
 import { SluiceError } from '../core/errors.ts'
-import { RunFile } from '../dedup/records.ts'
+import { RunFile } from '../io/sorted-runs.ts'
 import { BEGIN, END, type NgramCounter, sharedWords, UNKNOWN } from './counts.ts'
 
 /** D1, D2, D3+, single precision. */

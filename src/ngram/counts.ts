@@ -2,8 +2,8 @@
 // the last to the first, so that n-grams with equal ends are neighbours. Only the vocabulary is held.
 
 import { join } from 'node:path'
-import { mergeRuns } from '../dedup/merge.ts'
-import { RecordWriter, readRuns } from '../dedup/records.ts'
+import { mergeRuns } from '../io/merge-runs.ts'
+import { RecordWriter, readRuns } from '../io/sorted-runs.ts'
 
 export const UNKNOWN = 0
 export const BEGIN = 1

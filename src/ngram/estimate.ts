@@ -2,8 +2,8 @@
 // al. 2013, sections 3.3 and 3.4. In single precision and in lmplz's order of operations, whose models these are to equal.
 
 import { join } from 'node:path'
-import { mergeRuns } from '../dedup/merge.ts'
-import { RecordWriter, RunFile, readBlocks, readRuns } from '../dedup/records.ts'
+import { mergeRuns } from '../io/merge-runs.ts'
+import { RecordWriter, RunFile, readBlocks, readRuns } from '../io/sorted-runs.ts'
 import { type AdjustedOrder, type Discounts, readCount } from './adjust.ts'
 import { BEGIN, type Bounds, UNKNOWN } from './counts.ts'
 

@@ -12,7 +12,7 @@ import type { Barrier } from '../../src/core/stage.ts'
 import { readDefinition } from '../../src/dedup/build-index.ts'
 import { EarlierBuilds } from '../../src/dedup/earlier-builds.ts'
 import { compactIndex, forgetBuild, inspectIndex, mergeIndexes, verifyIndex, visitRepeated } from '../../src/dedup/index-upkeep.ts'
-import { mergeRuns } from '../../src/dedup/merge.ts'
+import { mergeRuns } from '../../src/io/merge-runs.ts'
 import { exactDedup } from '../../stages/exact-dedup.ts'
 import { minhashDedup } from '../../stages/minhash-dedup.ts'
 import { documentsOf } from './documents.ts'
@@ -243,7 +243,7 @@ test('a damaged segment is refused wherever it is damaged, by whoever reads it, 
     await verifyIndex(index)
     await seenBy(minhashDedup({ index, words: 'blanks' }), 'monday', [text(1), text(3)])
   }
-  const refused = { code: /^SLUICE_(INDEX|DEDUP)_DAMAGED$/ }
+  const refused = { code: /^SLUICE_(INDEX|RECORDS)_DAMAGED$/ }
   await fc.assert(
     fc.asyncProperty(fc.nat(whole.length - 1), fc.integer({ min: 1, max: 255 }), async (at, change) => {
       const changed = Uint8Array.from(whole)

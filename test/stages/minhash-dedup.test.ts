@@ -77,7 +77,7 @@ test('bands times hashes per band past 1024 are refused, as are unknown options'
 })
 
 test('clustering that does not fit the memory is refused with numbers', async () => {
-  await assert.rejects(runBarrier(minhashDedup(), [corpus], { memoryBytes: 70 }), { code: 'SLUICE_DEDUP_MEMORY' })
+  await assert.rejects(runBarrier(minhashDedup(), [corpus], { memoryBytes: 70 }), { code: 'SLUICE_RECORDS_MEMORY' })
 })
 
 test('Chinese texts that differ in a few words are duplicates: their words are those of their language', async () => {

@@ -4,8 +4,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
 import fc from 'fast-check'
-import { mergeRuns, type Source } from '../../src/dedup/merge.ts'
-import { RecordWriter, RunFile, readBlocks, readRun, readRuns, sortRecords } from '../../src/dedup/records.ts'
+import { mergeRuns, type Source } from '../../src/io/merge-runs.ts'
+import { RecordWriter, RunFile, readBlocks, readRun, readRuns, sortRecords } from '../../src/io/sorted-runs.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'sluice-records-'))
 after(() => rmSync(folder, { recursive: true }))
@@ -80,7 +80,7 @@ test('a merge that has too little memory for its runs is refused', async () => {
   writer.close()
   const [run] = readRuns(path)
   const merging = mergeRuns([{ run, ordinal: 0 }], { words: 2, orderWords: 2, memoryBytes: 100, signal }, () => undefined)
-  await assert.rejects(merging, { code: 'SLUICE_DEDUP_MEMORY' })
+  await assert.rejects(merging, { code: 'SLUICE_RECORDS_MEMORY' })
 })
 
 test('a file of runs keeps sections apart and counts what it holds', async () => {
@@ -114,7 +114,7 @@ test('a file without its end is refused', async () => {
   file.append(0, [1, 2])
   file.close()
   truncateSync(path, 20)
-  assert.throws(() => readRuns(path), { code: 'SLUICE_DEDUP_DAMAGED' })
+  assert.throws(() => readRuns(path), { code: 'SLUICE_RECORDS_DAMAGED' })
   truncateSync(path, 0)
-  assert.throws(() => readRuns(path), { code: 'SLUICE_DEDUP_DAMAGED' })
+  assert.throws(() => readRuns(path), { code: 'SLUICE_RECORDS_DAMAGED' })
 })

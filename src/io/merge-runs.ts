@@ -1,10 +1,8 @@
 // K-way merge of sorted runs in bounded memory: each run has one buffer, and the files are read front to back.
 
-import { join } from 'node:path'
 import { setImmediate } from 'node:timers/promises'
 import { SluiceError } from '../core/errors.ts'
-import type { MergeContext } from '../core/stage.ts'
-import { type Run, RunReader, readRuns } from './records.ts'
+import { type Run, RunReader } from './sorted-runs.ts'
 
 const smallestBufferBytes = 4096
 const largestBufferBytes = 1 << 20
@@ -15,19 +13,6 @@ const breathRecords = 1 << 18
 export interface Source {
   readonly run: Run
   readonly ordinal: number
-}
-
-/** The runs of one section of what was collected; sources are the partitions, numbered from `first` on. */
-export function collectedRuns(context: MergeContext, section: number, first = 0): Source[] {
-  return context.collected.flatMap(({ path }, partition) => readRuns(path, section).map((run) => ({ run, ordinal: first + partition })))
-}
-
-/** The runs of the files that the previous step wrote; sources are the files. */
-export function previousRuns(context: MergeContext, names: readonly string[]): Source[] {
-  const sources: Source[] = []
-  for (const [ordinal, name] of names.entries())
-    for (const run of readRuns(join(context.previous ?? '', name))) sources.push({ run, ordinal })
-  return sources
 }
 
 export interface MergeOptions {
@@ -69,7 +54,7 @@ export async function mergeRuns(sources: readonly Source[], options: MergeOption
   const bufferBytes = Math.min(largestBufferBytes, Math.floor(memoryBytes / Math.max(1, filled.length)))
   if (bufferBytes < smallestBufferBytes)
     throw new SluiceError(
-      'SLUICE_DEDUP_MEMORY',
+      'SLUICE_RECORDS_MEMORY',
       `merging ${filled.length} sorted runs needs ${filled.length * smallestBufferBytes} bytes`,
       {
         where: { memoryBytes },

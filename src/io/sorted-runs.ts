@@ -1,5 +1,6 @@
-// Sorted runs of small records on disk: what deduplication sorts in bounded memory and merges. A record is a few u32
-// words, compared one after the other; a file has sections (a band, a range of hashes), each with one or more sorted runs.
+// Sorted runs of small records on disk: how more is sorted, in bounded memory, than fits there (merge-runs.ts merges them). A
+// record is a few u32 words, compared one after the other; a file has sections (a band, a range of hashes), each with one or
+// more sorted runs.
 //
 //   file = runs' records … | index: u32[5] a run (section, count, first byte low, high, CRC-32) | footer: u32[4]
 //   footer = words per record, number of runs, CRC-32 of the index, magic
@@ -286,7 +287,7 @@ function readWords(file: number, byte: number, words: number, path: string): Uin
 }
 
 function damaged(path: string): SluiceError {
-  return new SluiceError('SLUICE_DEDUP_DAMAGED', 'a deduplication file is damaged or was not written to its end', {
+  return new SluiceError('SLUICE_RECORDS_DAMAGED', 'a file of sorted records is damaged or was not written to its end', {
     where: { file: path },
     fix: 'remove the run folder and run again; a file of an index across builds: rebuild the index from the shards of the builds',
   })

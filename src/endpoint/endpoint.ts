@@ -7,7 +7,7 @@ import { z } from 'zod'
 import type { Json } from '../core/document.ts'
 import { SluiceError, systemCode } from '../core/errors.ts'
 import { packageVersion } from '../core/version.ts'
-import { retryAfterMs, transientCodes } from '../io/http-source.ts'
+import { pauseMs, type RetryPolicy, retryAfterMs, transientCodes } from '../io/retry.ts'
 import type { EndpointStore, Limits } from './store.ts'
 
 const price = z.number().min(0).default(0)
@@ -68,8 +68,6 @@ const usage = z.object({ prompt_tokens: z.number().min(0).default(0), completion
 
 const BUSY = new Set([408, 425, 429, 502, 503, 504])
 const LONGEST_DELAY_MS = 60_000
-/** A server that asks for a longer pause than this is told to the user instead of being waited for. */
-const LONGEST_RETRY_AFTER_MS = 15 * 60_000
 const LONGEST_MESSAGE = 300
 
 /** The budget is used up. */
@@ -78,17 +76,18 @@ export class BudgetError extends SluiceError {}
 /** A request failed; the next attempt may not. */
 class Transient extends Error {
   readonly code: string
-  readonly pauseMs: number
-  constructor(code: string, message: string, pauseMs = 0, cause?: unknown) {
+  readonly retryAfterMs: number
+  constructor(code: string, message: string, retryAfterMs = 0, cause?: unknown) {
     super(message, { cause })
     this.code = code
-    this.pauseMs = pauseMs
+    this.retryAfterMs = retryAfterMs
   }
 }
 
 export class Endpoint implements AsyncDisposable {
   readonly store: EndpointStore
   readonly #options: EndpointOptions
+  readonly #policy: RetryPolicy
   readonly #limits: Limits
   readonly #key: string | undefined
   readonly #agent: Dispatcher
@@ -98,6 +97,7 @@ export class Endpoint implements AsyncDisposable {
     const unbounded = (value: number | null) => value ?? Number.MAX_VALUE
     this.store = store
     this.#options = options
+    this.#policy = { attempts: options.attempts, firstDelayMs: options.pauseMs, longestDelayMs: LONGEST_DELAY_MS }
     this.#limits = { ...budget, requests: unbounded(budget.requests), tokens: unbounded(budget.tokens), cost: unbounded(budget.cost) }
     this.#key = process.env[keyVariable]?.trim() || undefined // a file's last line feed would make it an invalid header
     this.#agent = new Agent({
@@ -121,15 +121,15 @@ export class Endpoint implements AsyncDisposable {
       } catch (error) {
         signal.throwIfAborted()
         if (!(error instanceof Transient)) throw error
-        if (failures >= this.#options.attempts || error.pauseMs > LONGEST_RETRY_AFTER_MS)
+        const pause = pauseMs(failures, this.#policy, error.retryAfterMs)
+        if (pause === undefined)
           throw this.#error(
             error.code,
             `${error.message}, ${failures} times in a row`,
             'look at the server, then run again: it resumes',
             error,
           )
-        const backoffMs = Math.min(LONGEST_DELAY_MS, this.#options.pauseMs * 2 ** (failures - 1)) * (0.75 + Math.random() / 2)
-        await sleep(Math.max(error.pauseMs, backoffMs), undefined, { signal })
+        await sleep(pause, undefined, { signal })
       }
     }
   }

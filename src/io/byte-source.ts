@@ -1,5 +1,7 @@
 // An input as bytes: its size, a version that changes when it does, and any range of it as a stream. `openBytes` opens one.
 
+import type { RetryPolicy } from './retry.ts'
+
 export interface ByteSource {
   /** Absolute: `file:`, `http(s):` or `s3:`. */
   readonly url: string
@@ -27,12 +29,8 @@ export interface CacheOptions {
   readonly maxBytes: number
 }
 
-export interface HttpPolicy {
-  /** Failures in a row, without a byte between them, before the reader gives up. */
-  readonly attempts: number
-  /** Waiting time after the first failure; doubles with each further one. A longer Retry-After is honoured. */
-  readonly firstDelayMs: number
-  readonly longestDelayMs: number
+/** Failures in a row are those without a byte between them. */
+export interface HttpPolicy extends RetryPolicy {
   /** A body that stands still for so long is a failure. */
   readonly idleTimeoutMs: number
 }

@@ -8,33 +8,16 @@ import { SluiceError, systemCode, type Where } from '../core/errors.ts'
 import { packageVersion } from '../core/version.ts'
 import type { ByteSource, HttpPolicy, OpenOptions } from './byte-source.ts'
 import { type Host, hostOf, MOST_REQUESTS } from './host.ts'
+import { LONGEST_RETRY_AFTER_MS, pauseMs, retryAfterMs, transientCodes } from './retry.ts'
 
 /** All in all five minutes of waiting: servers restart, and archives answer 503 for minutes on a bad day. */
 const defaultPolicy: HttpPolicy = { attempts: 12, firstDelayMs: 500, longestDelayMs: 60_000, idleTimeoutMs: 60_000 }
 
-/** A server that asks for a longer pause than this is told to the user instead of being waited for. */
-const LONGEST_RETRY_AFTER_MS = 15 * 60_000
 /** Of what a server says about a refusal. */
 const REFUSAL_BYTES = 1 << 16
 
 const busyStatus = new Set([429, 503])
 const transientStatus = new Set([408, 425, 500, 502, 504, ...busyStatus])
-/** Of failures that another attempt may not meet. */
-export const transientCodes: ReadonlySet<string> = new Set([
-  'ECONNRESET',
-  'ECONNREFUSED',
-  'EPIPE',
-  'ETIMEDOUT',
-  'EAI_AGAIN',
-  'EHOSTUNREACH',
-  'ENETUNREACH',
-  'UND_ERR_SOCKET',
-  'UND_ERR_CONNECT_TIMEOUT',
-  'UND_ERR_HEADERS_TIMEOUT',
-  'UND_ERR_BODY_TIMEOUT',
-  'UND_ERR_RES_CONTENT_LENGTH_MISMATCH',
-  'SLUICE_HTTP_SHORT',
-])
 
 let direct: Dispatcher | undefined
 let following: Dispatcher | undefined
@@ -252,13 +235,10 @@ class HttpClient {
         error,
       )
     const what = error instanceof TransientError ? error.message : `the connection failed (${code})`
-    const retryAfterMs = error instanceof TransientError ? error.retryAfterMs : 0
-    if (failures >= this.#policy.attempts || retryAfterMs > LONGEST_RETRY_AFTER_MS)
+    const pause = pauseMs(failures, this.#policy, error instanceof TransientError ? error.retryAfterMs : 0)
+    if (pause === undefined)
       throw this.#error('SLUICE_HTTP_FAILED', `${what}, ${failures} times in a row`, position, 'run again later: it resumes', error)
-    const backoffMs = Math.min(this.#policy.longestDelayMs, this.#policy.firstDelayMs * 2 ** (failures - 1))
-    const spread = 0.75 + Math.random() / 2 // so that threads that failed together do not come back together
-    const why = `${what}, attempt ${failures} of ${this.#policy.attempts}`
-    await this.#host.wait(Math.max(backoffMs * spread, retryAfterMs), why, this.#signal)
+    await this.#host.wait(pause, `${what}, attempt ${failures} of ${this.#policy.attempts}`, this.#signal)
   }
 
   async #refused(answer: Answer, position: number): Promise<SluiceError> {
@@ -267,9 +247,9 @@ class HttpClient {
     const known = this.#target.refusal?.(answer, text)
     if (known === 'again') return new Again(status)
     if (known) return known
-    const pauseMs = retryAfterMs(answer.header('retry-after'))
-    if (busyStatus.has(status)) this.#host.pushedBack(answer.askedAt, Math.min(pauseMs, LONGEST_RETRY_AFTER_MS))
-    if (transientStatus.has(status)) return new TransientError(status, pauseMs)
+    const askedMs = retryAfterMs(answer.header('retry-after'))
+    if (busyStatus.has(status)) this.#host.pushedBack(answer.askedAt, Math.min(askedMs, LONGEST_RETRY_AFTER_MS))
+    if (transientStatus.has(status)) return new TransientError(status, askedMs)
     if (status === 404 || status === 410)
       return this.#error('SLUICE_INPUT_MISSING', `the server has no such file (status ${status})`, position, 'check the address')
     if (status === 401 || status === 403)
@@ -310,14 +290,6 @@ class Again extends SluiceError {
   constructor(status: number) {
     super('SLUICE_HTTP_FAILED', `the server answered with status ${status}, whatever was changed`)
   }
-}
-
-/** Of a Retry-After header. @param value seconds, or a date */
-export function retryAfterMs(value: string | undefined): number {
-  if (value === undefined) return 0
-  if (/^\d+$/.test(value.trim())) return Number(value) * 1000
-  const date = Date.parse(value)
-  return Number.isNaN(date) ? 0 : Math.max(0, date - Date.now())
 }
 
 function totalSize(answer: Answer): number | undefined {

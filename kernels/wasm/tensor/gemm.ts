@@ -238,48 +238,70 @@ export function rowTimesMatrix(p: u32, block: i32, scratch: u32): void {
           v128.store(y + floats(j), f32x4.relaxed_madd(d4, v128.load(wd + floats(j)), sum))
         }
         for (; j < to; j++) {
-          let sum: f32 = load<f32>(y + floats(j)) + a * load<f32>(wa + floats(j))
-          sum += b * load<f32>(wb + floats(j))
-          sum += c * load<f32>(wc + floats(j))
-          store<f32>(y + floats(j), sum + d * load<f32>(wd + floats(j)))
+          let sum = f32x4.relaxed_madd(a4, v128.load32_splat(wa + floats(j)), v128.load32_splat(y + floats(j)))
+          sum = f32x4.relaxed_madd(b4, v128.load32_splat(wb + floats(j)), sum)
+          sum = f32x4.relaxed_madd(c4, v128.load32_splat(wc + floats(j)), sum)
+          store<f32>(y + floats(j), f32x4.extract_lane(f32x4.relaxed_madd(d4, v128.load32_splat(wd + floats(j)), sum), 0))
         }
       }
       for (; k < K; k++) {
         const factor = load<f32>(x + floats(k)), four = f32x4.splat(factor), wk = w + floats(k * M)
         let j = from
         for (; j + 4 <= to; j += 4) v128.store(y + floats(j), f32x4.relaxed_madd(four, v128.load(wk + floats(j)), v128.load(y + floats(j))))
-        for (; j < to; j++) store<f32>(y + floats(j), load<f32>(y + floats(j)) + factor * load<f32>(wk + floats(j)))
+        for (; j < to; j++)
+          store<f32>(y + floats(j), f32x4.extract_lane(f32x4.relaxed_madd(four, v128.load32_splat(wk + floats(j)), v128.load32_splat(y + floats(j))), 0))
       }
     } else {
-      for (let j = from; j < to; j++) {
-        const wj = w + floats(j * K)
-        let s0 = f32x4.splat(0), s1 = s0, k = 0
-        for (; k + 8 <= K; k += 8) {
-          s0 = f32x4.relaxed_madd(v128.load(x + floats(k)), v128.load(wj + floats(k)), s0)
-          s1 = f32x4.relaxed_madd(v128.load(x + floats(k), 16), v128.load(wj + floats(k), 16), s1)
-        }
-        s0 = f32x4.add(s0, s1)
-        let sum: f32 = (f32x4.extract_lane(s0, 0) + f32x4.extract_lane(s0, 1)) + (f32x4.extract_lane(s0, 2) + f32x4.extract_lane(s0, 3))
-        for (; k < K; k++) sum += load<f32>(x + floats(k)) * load<f32>(wj + floats(k))
-        store<f32>(y + floats(j), load<f32>(y + floats(j)) + sum)
-      }
+      for (let j = from; j < to; j++) store<f32>(y + floats(j), load<f32>(y + floats(j)) + dot(x, w + floats(j * K), K))
     }
   }
 }
 
-/** out[j] += Σ rows x[i,j]: the gradient of a bias. Arguments: x, rows, columns, out, columns of a block. */
+/** Σ x·w over n floats, in the order of vectors of sixteen lanes, which are added up last. */
+function dot(x: usize, w: usize, n: i32): f32 {
+  let a = f32x4.splat(0), b = a, c = a, d = a, k = 0
+  for (; k + 16 <= n; k += 16) {
+    a = f32x4.relaxed_madd(v128.load(x + floats(k)), v128.load(w + floats(k)), a)
+    b = f32x4.relaxed_madd(v128.load(x + floats(k), 16), v128.load(w + floats(k), 16), b)
+    c = f32x4.relaxed_madd(v128.load(x + floats(k), 32), v128.load(w + floats(k), 32), c)
+    d = f32x4.relaxed_madd(v128.load(x + floats(k), 48), v128.load(w + floats(k), 48), d)
+  }
+  if (k < n) {
+    a = addProducts(x + floats(k), w + floats(k), n - k, a)
+    b = addProducts(x + floats(k + 4), w + floats(k + 4), n - k - 4, b)
+    c = addProducts(x + floats(k + 8), w + floats(k + 8), n - k - 8, c)
+    d = addProducts(x + floats(k + 12), w + floats(k + 12), n - k - 12, d)
+  }
+  return lanesOf(a) + lanesOf(b) + (lanesOf(c) + lanesOf(d))
+}
+
+/** Up to four products, in the first lanes. */
+function addProducts(x: usize, w: usize, n: i32, sums: v128): v128 {
+  if (n >= 4) return f32x4.relaxed_madd(v128.load(x), v128.load(w), sums)
+  let a = f32x4.splat(0), b = a
+  if (n > 0) { a = f32x4.replace_lane(a, 0, load<f32>(x)); b = f32x4.replace_lane(b, 0, load<f32>(w)) }
+  if (n > 1) { a = f32x4.replace_lane(a, 1, load<f32>(x, 4)); b = f32x4.replace_lane(b, 1, load<f32>(w, 4)) }
+  if (n > 2) { a = f32x4.replace_lane(a, 2, load<f32>(x, 8)); b = f32x4.replace_lane(b, 2, load<f32>(w, 8)) }
+  return f32x4.relaxed_madd(a, b, sums)
+}
+
+function lanesOf(v: v128): f32 {
+  return (f32x4.extract_lane(v, 0) + f32x4.extract_lane(v, 2)) + (f32x4.extract_lane(v, 1) + f32x4.extract_lane(v, 3))
+}
+
+/** out[j] (+)= Σ rows x[i,j]: the gradient of a bias. Arguments: x, rows, columns, out, columns of a block, add. */
 export function columnSums(p: u32, block: i32, scratch: u32): void {
-  const x = address(p, 0), rows = int(p, 1), columns = int(p, 2), out = address(p, 3), size = int(p, 4)
+  const x = address(p, 0), rows = int(p, 1), columns = int(p, 2), out = address(p, 3), size = int(p, 4), add = int(p, 5) != 0
   const from = block * size, to = smaller(columns, from + size)
   let j = from
   for (; j + 4 <= to; j += 4) {
     let sum = f32x4.splat(0)
     for (let i = 0; i < rows; i++) sum = f32x4.add(sum, v128.load(x + floats(i * columns + j)))
-    v128.store(out + floats(j), f32x4.add(v128.load(out + floats(j)), sum))
+    v128.store(out + floats(j), add ? f32x4.add(v128.load(out + floats(j)), sum) : sum)
   }
   for (; j < to; j++) {
     let sum: f32 = 0
     for (let i = 0; i < rows; i++) sum += load<f32>(x + floats(i * columns + j))
-    store<f32>(out + floats(j), load<f32>(out + floats(j)) + sum)
+    store<f32>(out + floats(j), add ? load<f32>(out + floats(j)) + sum : sum)
   }
 }

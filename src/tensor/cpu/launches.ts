@@ -22,10 +22,8 @@ import type { Tile } from './native/gemm-code.ts'
 import { gemm, inBlocks, rowMajor, transposed } from './product.ts'
 
 const ROWS_PER_LOSS_BLOCK = 8
-/** Outputs of a block of rowTimesMatrix: about 32 KiB of weights at a width of 128. */
-const OUTPUTS_PER_BLOCK = 64
 /** Up to this many rows a product reads the weights in place instead of packing them. */
-const FEW_ROWS = 3
+const FEW_ROWS = 8
 
 /** The launches of one record, in order; each begins when the one before is complete, unless it joins it. */
 export function launchesOf(record: OpRecord, at: Address, tile: Tile): Launch[] {
@@ -41,12 +39,17 @@ function linear({ reads: { x, w, b }, writes: { y }, attributes: { inOut } }: Op
     return [
       {
         kernel: 'rowTimesMatrix',
-        blocks: blocksOf(M, OUTPUTS_PER_BLOCK),
-        words: [N, M, K, at(x), at(w), at(y), at(b), inOut, OUTPUTS_PER_BLOCK],
+        blocks: blocksOf(M, outputsPerBlock(M)),
+        words: [N, M, K, at(x), at(w), at(y), at(b), inOut, outputsPerBlock(M)],
       },
     ]
   const weights = inOut ? rowMajor(at(w), M) : transposed(at(w), K)
   return [gemm({ M: N, N: M, K, a: rowMajor(at(x), K), b: weights, c: at(y), adds: 0, bias: at(b) })]
+}
+
+/** A multiple of 16: some twelve blocks, which two to four threads share evenly, or more where they would outgrow the caches. */
+function outputsPerBlock(M: number): number {
+  return Math.min(512, Math.max(48, 16 * Math.ceil(M / 12 / 16)))
 }
 
 function linearBackward(record: OpRecord, at: Where): Launch[] {

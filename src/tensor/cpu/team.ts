@@ -9,6 +9,7 @@ import { nativeCurves } from './native/curves.ts'
 import { nativeGemm } from './native/gemm.ts'
 import type { Precision } from './native/gemm-code.ts'
 import { multiplierName } from './native/multiplier.ts'
+import { nativeRows } from './native/rows.ts'
 import { type CpuTier, hasAmx, isVectors } from './native/tier.ts'
 
 /** Control words, an Int32Array over a SharedArrayBuffer. */
@@ -110,7 +111,13 @@ function kernelsOf({ module, memory, tier, precision, blas }: TeamSetup): Kernel
     gatedBackward: kernelOf(exports, 'gatedBackward'),
   }
   const native: Partial<Record<WasmKernel, Kernel>> =
-    tier === 'avx512' ? { ...nativeAttention(memory, attention), ...nativeCurves(memory, curves) } : {}
+    tier === 'avx512'
+      ? {
+          ...nativeAttention(memory, attention),
+          ...nativeCurves(memory, curves),
+          rowTimesMatrix: nativeRows(memory, kernelOf(exports, 'rowTimesMatrix')),
+        }
+      : {}
   if (isVectors(tier)) {
     const edges = {
       packPanel: kernelOf(exports, 'packPanel'),

@@ -157,6 +157,12 @@ export class Assembler {
     this.#emitInt32(displacement)
   }
 
+  /** prefetcht1 of base + displacement: fetches a line that will be read, but not soon, into the second cache. */
+  prefetchLater(base: number, displacement: number): void {
+    this.#emit(0x40 | (base >> 3), 0x0f, 0x18, 0x90 | (base & 7))
+    this.#emitInt32(displacement)
+  }
+
   /** prefetchw of base + displacement: fetches a line that will be written; no operation on a processor without it. */
   prefetchToWrite(base: number, displacement: number): void {
     this.#emit(0x40 | (base >> 3), 0x0f, 0x0d, 0x88 | (base & 7))
@@ -183,6 +189,11 @@ export class Assembler {
   /** vfmadd231ps: to += a · b */
   multiplyAdd(to: number, a: number, b: number): void {
     this.#vector(MAP_0F38, PREFIX_66, 0xb8, to, a, b)
+  }
+
+  /** vfmadd231ps: to += a · memory */
+  multiplyAddMemory(to: number, a: number, base: number, displacement: number): void {
+    this.#vector(MAP_0F38, PREFIX_66, 0xb8, to, a, { base, displacement })
   }
 
   /** vdpbf16ps: to += a · b, each lane over two bf16 */

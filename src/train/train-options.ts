@@ -48,6 +48,8 @@ export interface TrainHooks {
   readonly onReport?: (report: TrainReport) => void
   /** The run's folder, once it is this run's alone: its log is there from the first report on. */
   readonly onFolder?: (folder: string) => void
+  /** In place of a notice that no document is held out, before the first step: what it throws ends the run. */
+  readonly onNoValidation?: () => void
   /** A line for the person who waits: choices made for them with their reasons, and warnings. */
   readonly onNotice?: (line: string) => void
 }

@@ -93,10 +93,7 @@ async function runOrContinue(
     return { checkpoint: checkpoint.folder, state: checkpoint.state, isInterrupted: false, tokensPerSecond: 0, folder, settings }
   const chosen = deviceOf(settings)
   const validation = await data.validation(settings, config)
-  if (validation.length === 0) {
-    const documents = counted(data.documents, documentWord(settings.objective))
-    hooks.onNotice?.(`no validation: of ${documents}, --validation-share ${settings.validationShare} holds out none`)
-  }
+  if (validation.length === 0) tellNoValidation(data, settings, hooks)
   const { threads, seed, memory, zLoss, labelSmoothing, averageDecay } = settings
   const model = await createTrainable(config, {
     ...batchShape(settings),
@@ -120,6 +117,12 @@ async function runOrContinue(
   } finally {
     await model.dispose()
   }
+}
+
+function tellNoValidation({ documents }: RunData, { objective, validationShare }: TrainSettings, hooks: TrainHooks): void {
+  const all = counted(documents, documentWord(objective))
+  if (hooks.onNoValidation) hooks.onNoValidation()
+  else hooks.onNotice?.(`no validation: of ${all}, --validation-share ${validationShare} holds out none`)
 }
 
 /** What the largest batch holds. */

@@ -15,11 +15,18 @@ export async function runTrial(
   options: TrainOptions,
   hooks: TrainHooks,
 ): Promise<TrainResult & { readonly evaluation: Evaluation }> {
-  const result = await train({ keep: 1, keepBest: false, evaluateEvery: AT_THE_END, ...options }, hooks)
+  const onNoValidation = () => {
+    throw noValidation(what)
+  }
+  const result = await train({ keep: 1, keepBest: false, evaluateEvery: AT_THE_END, ...options }, { ...hooks, onNoValidation })
   if (result.isInterrupted) throw hooks.signal?.reason
   const { evaluation } = result.state
   if (evaluation) return { ...result, evaluation }
-  throw new SluiceError('SLUICE_TRAIN_NO_VALIDATION', `no document is held out: ${what} cannot be compared`, {
+  throw noValidation(what) // a run of before, which had ended so
+}
+
+function noValidation(what: string): SluiceError {
+  return new SluiceError('SLUICE_TRAIN_NO_VALIDATION', `no document is held out: ${what} cannot be compared`, {
     fix: 'give more documents, or a larger --validation-share',
   })
 }

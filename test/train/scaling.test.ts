@@ -64,5 +64,7 @@ test('too few sizes are refused, and documents of which none is held out', async
   const sweep = { sizes: [30e3, 60e3, 60e3, 120e3], tokensPerParameter: 0.1, forecast: [] }
   await assert.rejects(sweepSizes(sweep, options), code('SLUICE_TRAIN_SIZES'))
   const rates = { ...options, model: join(folder.path, 'model.json'), steps: 2, learningRate: 1e-3, validationShare: 0 }
-  await assert.rejects(findLearningRate(rates), code('SLUICE_TRAIN_NO_VALIDATION'))
+  const onReport = () => assert.fail('a step was taken before the refusal')
+  await assert.rejects(findLearningRate(rates, { onReport }), code('SLUICE_TRAIN_NO_VALIDATION'))
+  await assert.rejects(stat(options.out), { code: 'ENOENT' })
 })

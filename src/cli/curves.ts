@@ -1,6 +1,5 @@
 // `sluice curves`: the curves of a training run as a page, written to a file or served while the run goes on.
 
-import { existsSync } from 'node:fs'
 import { createServer, type Server } from 'node:http'
 import { basename, join, resolve } from 'node:path'
 import { Command } from 'commander'
@@ -8,7 +7,7 @@ import { TRAINING_LOG_FILE } from '../../schemas/training-log.ts'
 import { TrainingLogReader } from '../audit/training-log.ts'
 import { trainingPage } from '../audit/training-page.ts'
 import { SluiceError } from '../core/errors.ts'
-import { noTrainingLog } from '../train/log.ts'
+import { readLogStart } from '../train/log.ts'
 import { CURVES_FILE, curvesFile } from './curves-file.ts'
 import { wholeNumber } from './numbers.ts'
 
@@ -34,7 +33,7 @@ Examples:
   )
   .action(async (run: string, { out, serve }: { readonly out?: string; readonly serve?: number | true }) => {
     const log = join(run, TRAINING_LOG_FILE)
-    if (!existsSync(log)) throw noTrainingLog(run)
+    await readLogStart(run) // refuses a folder without one
     if (serve !== undefined) return await servePage(run, log, serve === true ? PORT : serve)
     const page = curvesFile(run, out)
     await page.finish()

@@ -1,11 +1,12 @@
 // The run's log, one JSON object a line: every step with its loss and the documents it was made of, and every evaluation.
 // A resumed run cuts it back to its checkpoint first, so that it reads as if the run had never stopped.
 
-import { existsSync } from 'node:fs'
+import { createReadStream, existsSync } from 'node:fs'
 import { type FileHandle, open, readFile, rename, writeFile } from 'node:fs/promises'
-import { resolve } from 'node:path'
+import { join, resolve } from 'node:path'
+import { createInterface } from 'node:readline'
 import { z } from 'zod'
-import { TRAINING_LOG_FILE } from '../../schemas/training-log.ts'
+import { TRAINING_LOG_FILE, type TrainingLogLine, trainingLogLine } from '../../schemas/training-log.ts'
 import type { Json } from '../core/document.ts'
 import { SluiceError } from '../core/errors.ts'
 import { isRemote } from '../io/inputs.ts'
@@ -79,8 +80,53 @@ export function documentsByShard(flat: readonly number[]): Record<string, number
   return Object.fromEntries([...byShard].sort(([a], [b]) => a - b).map(([shard, rows]) => [shard, [...rows].sort((a, b) => a - b)]))
 }
 
-/** Where a folder is none that `sluice train` wrote to. */
-export function noTrainingLog(run: string): SluiceError {
+// ---- reading ----
+
+/** As its log has it: the first line says what the run is. */
+export type LogStart = Extract<TrainingLogLine, { event: 'start' }>
+
+/**
+ * What the run in a folder is.
+ *
+ * @throws SluiceError `SLUICE_TRAIN_LOG_MISSING` where there is no log of a run, `SLUICE_TRAIN_LOG_EMPTY` where it says nothing yet
+ */
+export async function readLogStart(run: string): Promise<LogStart> {
+  const file = join(run, TRAINING_LOG_FILE)
+  if (!existsSync(file)) throw noTrainingLog(run)
+  for await (const text of linesOf(file)) {
+    const line = parseLogLine(text)
+    if (line?.event === 'start') return line
+    throw noTrainingLog(run)
+  }
+  throw new SluiceError('SLUICE_TRAIN_LOG_EMPTY', `the ${TRAINING_LOG_FILE} in this folder is empty: its run has not begun`, {
+    where: { folder: run },
+    fix: 'wait for its first step, or start it again: the same sluice train command goes on',
+  })
+}
+
+/** The lines of a log that follow its start, as text: most that ask look at few of them closer. */
+export async function* linesAfterStart(run: string): AsyncGenerator<string> {
+  let isFirst = true
+  for await (const text of linesOf(join(run, TRAINING_LOG_FILE))) {
+    if (!isFirst) yield text
+    isFirst = false
+  }
+}
+
+/** Undefined where it is none, as the last line of a run that goes on may be. */
+export function parseLogLine(text: string): TrainingLogLine | undefined {
+  try {
+    return trainingLogLine.safeParse(JSON.parse(text)).data
+  } catch {
+    return undefined
+  }
+}
+
+function linesOf(file: string): AsyncIterable<string> {
+  return createInterface({ input: createReadStream(file, 'utf8'), crlfDelay: Number.POSITIVE_INFINITY })
+}
+
+function noTrainingLog(run: string): SluiceError {
   return new SluiceError('SLUICE_TRAIN_LOG_MISSING', `there is no ${TRAINING_LOG_FILE} of a training run in this folder`, {
     where: { folder: run },
     fix: 'give the folder that sluice train wrote to',

@@ -1,17 +1,19 @@
 // From a step of a run to the documents in its batch, and from a document to the steps that it was in: the run's log joined
 // with the shards or examples that it names. Nothing is kept in memory but what is asked for.
 
-import { createReadStream, existsSync } from 'node:fs'
-import { basename, join } from 'node:path'
-import { createInterface } from 'node:readline'
-import { TRAINING_LOG_FILE, type TrainingLogLine, trainingLogLine } from '../../schemas/training-log.ts'
+import { existsSync } from 'node:fs'
+import { basename } from 'node:path'
+import type { TrainingLogLine } from '../../schemas/training-log.ts'
 import { SluiceError, type Where } from '../core/errors.ts'
 import { sampleFraction } from '../core/identity.ts'
 import { isRemote } from '../io/inputs.ts'
 import { type Corpus, openCorpus } from '../tokens/corpus.ts'
 import type { DocumentLoss } from './document-loss.ts'
 import { readExamplesAt } from './examples.ts'
-import { noTrainingLog } from './log.ts'
+import { type LogStart, linesAfterStart, parseLogLine, readLogStart } from './log.ts'
+
+/** How the line of a rollback begins: the others are parsed where they may be asked for. */
+const ROLLBACK = '{"event":"rollback"'
 
 type Line<E extends TrainingLogLine['event']> = Extract<TrainingLogLine, { event: E }>
 
@@ -61,21 +63,25 @@ export interface TraceOptions {
  * Every time that a step ran, in order.
  *
  * @throws SluiceError `SLUICE_TRACE_STEP` where the run has no such step, `SLUICE_TRACE_INPUTS` where its shards are gone or
- *   others, `SLUICE_TRAIN_LOG_MISSING`
+ *   others, and those of `readLogStart`
  */
 export async function traceStep(run: string, step: number, options: TraceOptions): Promise<TracedStep[]> {
   const attempts: (LoggedStep & { documents: Rows })[] = []
   let last = 0
-  const start = await eachLine(run, (text, parse) => {
-    const rollback = text.startsWith('{"event":"rollback"') ? parse() : undefined
+  const start = await readLogStart(run)
+  for await (const text of linesAfterStart(run)) {
+    const rollback = text.startsWith(ROLLBACK) ? parseLogLine(text) : undefined
     if (rollback?.event === 'rollback') takeBack(attempts, rollback)
-    const number = Number(/"step":(\d+)/.exec(text)?.[1])
+    const number = Number(/"step":(\d+)/.exec(text)?.[1] ?? 0)
     last = Math.max(last, number)
-    const line = number === step ? parse() : undefined
+    const line = number === step ? parseLogLine(text) : undefined
     if (line?.event === 'step' || line?.event === 'skip') attempts.push({ ...loggedStep(line), documents: line.documents })
-  })
+  }
   if (attempts.length === 0)
-    throw new SluiceError('SLUICE_TRACE_STEP', `the run has no step ${step}`, { where: { folder: run }, fix: `give one from 1 to ${last}` })
+    throw new SluiceError('SLUICE_TRACE_STEP', `the run has no step ${step}`, {
+      where: { folder: run },
+      fix: last === 0 ? 'wait: it has taken none so far' : `give one from 1 to ${last}`,
+    })
   const inputs = await openInputs(start, options)
   const traced: TracedStep[] = []
   for (const attempt of attempts) traced.push({ ...attempt, documents: await inputs.read(attempt.documents) })
@@ -96,7 +102,7 @@ export interface TracedUse {
  * @throws SluiceError `SLUICE_TRACE_DOCUMENT` where the run's data has none such, and as `traceStep`
  */
 export async function traceDocument(run: string, idOrUrl: string, options: TraceOptions): Promise<TracedUse[]> {
-  const start = await eachLine(run, () => {})
+  const start = await readLogStart(run)
   const inputs = await openInputs(start, options)
   const found = await inputs.find(idOrUrl)
   if (found.length === 0)
@@ -105,17 +111,13 @@ export async function traceDocument(run: string, idOrUrl: string, options: Trace
       fix: 'give it as a shard or sluice trace --step has it',
     })
   const uses = found.map((at): { at: Place; steps: LoggedStep[] } => ({ at, steps: [] }))
-  await eachLine(run, (text, parse) => {
-    if (text.startsWith('{"event":"rollback"')) {
-      const rollback = parse()
-      if (rollback?.event === 'rollback') for (const { steps } of uses) takeBack(steps, rollback)
-      return
-    }
+  for await (const text of linesAfterStart(run)) {
     const candidates = uses.filter(({ at }) => text.includes(`"${at.shard}":[`))
-    const line = candidates.length > 0 ? parse() : undefined
-    if (line?.event !== 'step' && line?.event !== 'skip') return
+    const line = candidates.length > 0 || text.startsWith(ROLLBACK) ? parseLogLine(text) : undefined
+    if (line?.event === 'rollback') for (const { steps } of uses) takeBack(steps, line)
+    if (line?.event !== 'step' && line?.event !== 'skip') continue
     for (const { at, steps } of candidates) if (line.documents[at.shard]?.includes(at.row)) steps.push(loggedStep(line))
-  })
+  }
   const traced: TracedUse[] = []
   for (const { at, steps } of uses) {
     const [document] = await inputs.read({ [at.shard]: [at.row] })
@@ -129,30 +131,6 @@ export async function traceDocument(run: string, idOrUrl: string, options: Trace
 
 type Rows = Readonly<Record<string, readonly number[]>>
 export type LoggedStep = Omit<TracedStep, 'documents' | 'isTakenBack'> & { isTakenBack: boolean }
-
-/** Calls back with each line and what parses it, and returns the line that says what the run is. */
-async function eachLine(run: string, body: (text: string, parse: () => TrainingLogLine | undefined) => void): Promise<Line<'start'>> {
-  const file = join(run, TRAINING_LOG_FILE)
-  if (!existsSync(file)) throw noTrainingLog(run)
-  let start: Line<'start'> | undefined
-  for await (const text of createInterface({ input: createReadStream(file, 'utf8'), crlfDelay: Number.POSITIVE_INFINITY })) {
-    if (!start) {
-      const first = parseLine(text)
-      if (first?.event !== 'start') throw noTrainingLog(run)
-      start = first
-    } else body(text, () => parseLine(text))
-  }
-  if (!start) throw noTrainingLog(run)
-  return start
-}
-
-function parseLine(text: string): TrainingLogLine | undefined {
-  try {
-    return trainingLogLine.safeParse(JSON.parse(text)).data
-  } catch {
-    return undefined // the last line of a run that goes on
-  }
-}
 
 function loggedStep(line: Line<'step'> | Line<'skip'>): LoggedStep {
   const { step, loss = null, gradientNorm = null, learningRate = null } = line
@@ -176,7 +154,7 @@ interface Inputs {
   find(idOrUrl: string): Promise<Place[]>
 }
 
-async function openInputs(start: Line<'start'>, options: TraceOptions): Promise<Inputs> {
+async function openInputs(start: LogStart, options: TraceOptions): Promise<Inputs> {
   const inputs = options.inputs ?? start.inputs ?? []
   const missing = inputs.find((input) => !isRemote(input) && !existsSync(input))
   if (inputs.length === 0 || missing !== undefined)
@@ -206,7 +184,7 @@ function exampleInputs(path: string, { characters }: TraceOptions): Inputs {
   }
 }
 
-async function shardInputs(start: Line<'start'>, inputs: readonly string[], options: TraceOptions): Promise<Inputs> {
+async function shardInputs(start: LogStart, inputs: readonly string[], options: TraceOptions): Promise<Inputs> {
   const corpora: Corpus[] = []
   for (const input of inputs) corpora.push(await openCorpus(input))
   const shards = corpora.flatMap((corpus) => corpus.shards.map((name, ordinal) => ({ corpus, name, ordinal })))

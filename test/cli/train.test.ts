@@ -110,6 +110,11 @@ test('sluice curves writes the page where it is told, sluice trace leads from a 
   assert.match(vain.stderr, /SLUICE_TRACE_QUESTION/)
   const missing = await sluice(['curves', folder.path])
   assert.match(missing.stderr, /SLUICE_TRAIN_LOG_MISSING/)
+  const begun = join(folder.path, 'begun')
+  await mkdir(begun)
+  await writeFile(join(begun, 'log.jsonl'), '')
+  const empty = await sluice(['curves', begun])
+  assert.match(empty.stderr, /log\.jsonl in this folder is empty.*SLUICE_TRAIN_LOG_EMPTY[\s\S]*wait for its first step/)
 })
 
 test('sluice curves --serve draws the page as the log stands, for this machine alone', async () => {

@@ -93,7 +93,7 @@ export function nativeAttention(memory: WebAssembly.Memory, kernels: AttentionKe
 }
 
 function forward(memory: WebAssembly.Memory, kernels: AttentionKernels): Kernel {
-  const { run, set, setNumber, setFloat, setScratch, words, floats } = machine(memory, attentionCode)
+  const { run, set, setNumber, setFloat, setScratch, words, floats, floatsAt } = machine(memory, attentionCode)
 
   return (argumentsAt, block, scratch) => {
     const int = (name: keyof typeof ofForward) => words[argumentsAt + ofForward[name]]
@@ -123,13 +123,13 @@ function forward(memory: WebAssembly.Memory, kernels: AttentionKernels): Kernel 
     run(headSize)
 
     if (!address('lse')) return
-    const lse = address('lse') + row * T * heads + head
-    for (let t = 0; t < T; t++) floats[lse + t * heads] = floats[sums + t]
+    const [from, to] = [floatsAt(sums, T), floatsAt(address('lse') + row * T * heads, T * heads)]
+    for (let t = 0; t < T; t++) to[t * heads + head] = from[t]
   }
 }
 
 function backward(memory: WebAssembly.Memory, kernels: AttentionKernels): Kernel {
-  const { run, set, setNumber, setFloat, setScratch, words, floats } = machine(memory, attentionBackwardCode)
+  const { run, set, setNumber, setFloat, setScratch, words, floats, floatsAt } = machine(memory, attentionBackwardCode)
 
   return (argumentsAt, block, scratch) => {
     const int = (name: keyof typeof ofBackward) => words[argumentsAt + ofBackward[name]]
@@ -168,8 +168,8 @@ function backward(memory: WebAssembly.Memory, kernels: AttentionKernels): Kernel
       setNumber('begins', Number(head === group * share))
       setNumber('ends', Number(head + 1 === (group + 1) * share))
       setScratch(scratch, T, K, headSize)
-      const lse = address('lse') + row * T * heads + head
-      for (let t = 0; t < T; t++) floats[sums + t] = floats[lse + t * heads]
+      const [from, to] = [floatsAt(address('lse') + row * T * heads, T * heads), floatsAt(sums, T)]
+      for (let t = 0; t < T; t++) to[t] = from[t * heads + head]
       run(headSize)
     }
   }
@@ -219,5 +219,7 @@ function machine(memory: WebAssembly.Memory, codeOf: (headSize: number) => Uint8
     },
     words: new Int32Array(memory.buffer),
     floats: new Float32Array(memory.buffer),
+    /** For many: beyond 2³¹ an index is a number of the slow kind, forty times as slow. */
+    floatsAt: (address: number, count: number) => new Float32Array(memory.buffer, 4 * address, count),
   }
 }

@@ -9,11 +9,11 @@ import { SluiceError } from '../core/errors.ts'
 import { formatCount } from '../core/format.ts'
 import { makeFolder } from '../io/make-folder.ts'
 import { findLearningRate, type RateSearch } from '../train/rate-search.ts'
-import { type SizeSweep, sweepSizes } from '../train/size-sweep.ts'
+import { type SizeForecast, type SizeSweep, sweepSizes } from '../train/size-sweep.ts'
 import type { TrainHooks, TrainOptions } from '../train/train-options.ts'
 import { exitCodes } from './exit-codes.ts'
 import { stopOnInterrupt } from './interrupt.ts'
-import { numberIn, numbersIn } from './numbers.ts'
+import { numberIn, numbersIn, wholeNumber } from './numbers.ts'
 import { settingFlags } from './train-flags.ts'
 import { trainProgress } from './train-progress.ts'
 import { openTokenizer } from './trainer-tokenizer.ts'
@@ -79,6 +79,7 @@ const lossOf = (loss: number | null) => (loss === null ? 'diverged' : loss.toFix
 
 interface SizeFlags extends Flags {
   readonly sizes: readonly number[]
+  readonly seeds: number
   readonly forecast?: readonly number[]
   readonly tokensPerParameter: number
 }
@@ -91,16 +92,24 @@ command
   .addOption(new Option('--sizes <n,n,…>', 'parameters of the models, four or more').argParser(sizes).makeOptionMandatory())
   .addOption(new Option('--forecast <n,n,…>', 'parameters of models to foretell; ten times the largest where not given').argParser(sizes))
   .addOption(new Option('--tokens-per-parameter <n>', 'tokens that each model is trained on').argParser(numberIn({ above: 0 })).default(20))
+  .addOption(new Option('--seeds <n>', 'runs of each size, with --seed and the seeds after it').argParser(wholeNumber(1, 100)).default(1))
   .addOption(outOption('sizes'))
   .addHelpText(
     'after',
     `
 The law is loss = floor + scale · compute^−exponent (Hoffmann et al. 2022), fitted to the validation losses at the end of each
-run; ± is the standard error of the jackknife. It holds for one tokenizer and one corpus, read at most about four times.`,
+run. Nine in ten larger runs end in the interval that is given, where they follow the law; more sizes and --seeds make it
+narrower. It holds for one tokenizer and one corpus, read at most about four times.
+
+Runs that see a few documents only say little: give so many --tokens-per-parameter that the smallest model reads some hundred
+thousand tokens of what is mixed well, and several hundred steps.`,
   )
   .action(
-    async (shards: string[], { json, sizes, forecast, tokensPerParameter, out = folderFor(shards, 'sizes'), ...flags }: SizeFlags) => {
-      const sweep = { sizes, tokensPerParameter, forecast: forecast ?? [10 * Math.max(...sizes)] }
+    async (
+      shards: string[],
+      { json, sizes, seeds, forecast, tokensPerParameter, out = folderFor(shards, 'sizes'), ...flags }: SizeFlags,
+    ) => {
+      const sweep = { sizes, tokensPerParameter, seeds, forecast: forecast ?? [10 * Math.max(...sizes)] }
       await withHooks(out, async (hooks, say) => {
         const onRun = ({ parameters, loss }: SizeSweep['runs'][number]) => say(`${formatCount(parameters)} parameters: ${loss.toFixed(4)}`)
         const result = await sweepSizes(sweep, { ...flags, shards, out }, { ...hooks, onRun })
@@ -129,13 +138,22 @@ function describeSizes({ runs, law, forecasts }: SizeSweep): string {
       ),
     ),
     `law             ${law.floor.toFixed(3)} + scale · FLOPs^−${law.exponent.toFixed(3)}, off by ${(100 * law.misfit).toFixed(2)} % on these runs`,
-    ...forecasts.map(({ parameters, tokens, flops, loss, error }) =>
-      row(parameters, tokens, flops, `${loss.toFixed(3)} ± ${error.toFixed(3)} foretold`),
+    ...forecasts.map(({ parameters, tokens, flops, loss, low, high }) =>
+      row(parameters, tokens, flops, `${loss.toFixed(3)} foretold, ${low.toFixed(3)} to ${high.toFixed(3)} nine times in ten`),
     ),
+    ...forecasts.filter(({ epochs }) => epochs > 1).map(describeRepeats),
   ]
   if (runs.some(({ epochs }) => epochs > 4))
     lines.push('Runs that read their documents more than four times learn less than new ones would teach: the law is then too dark.')
   return `${lines.join('\n')}\n`
+}
+
+/** Of a larger model that the documents do not suffice for. */
+function describeRepeats({ parameters, tokens, epochs }: SizeForecast): string {
+  const have = `${formatCount(tokens)} tokens for ${formatCount(parameters)} parameters are ${epochs.toFixed(1)} times what there is to train on`
+  return epochs > 4
+    ? `${have}: the law speaks of documents that are new or read up to about four times, such a run will end above it. Give more documents.`
+    : `${have}: documents that are read again teach nearly as much as new ones up to about four times (Muennighoff et al. 2023).`
 }
 
 // ---- both ----

@@ -33,23 +33,28 @@ export interface SizeWish {
 }
 
 /**
- * The model whose number of parameters is nearest to the one wanted, with heads of 32 or 64: of the Llama family, ModernBERT's
+ * The model whose number of parameters is nearest to the one wanted, with heads of 16, 32 or 64: of the Llama family, ModernBERT's
  * where it is an encoder, T5 1.1 with as many blocks on both sides where it is an encoder-decoder.
  */
 export function modelOfSize(parameters: number, { architecture = 'decoder', ...shape }: SizeWish): ModelConfig {
   const at = (width: number) => {
     const depth = layersAt(width)
     const layers = architecture === 'encoder-decoder' ? Math.ceil(depth / 2) : depth
-    return modelConfig.parse({ ...shape, architecture, layers, width, heads: width / (width >= 512 ? 64 : 32) })
+    return modelConfig.parse({ ...shape, architecture, layers, width, heads: width / headSizeAt(width) })
   }
   let below = at(32)
-  for (let width = 64; ; width += width < 512 ? 32 : 64) {
+  for (let width = 48; ; width += stepAt(width)) {
     const above = at(width)
     const count = parameterCount(above)
     if (count >= parameters) return count / parameters < parameters / parameterCount(below) ? above : below
     below = above
   }
 }
+
+const headSizeAt = (width: number) => (width % 32 > 0 ? 16 : width < 512 ? 32 : 64)
+
+/** Below 96 in small steps: a sweep wants several sizes there. */
+const stepAt = (width: number) => (width < 96 ? 16 : width < 512 ? 32 : 64)
 
 /** Depth grows with width as in GPT-2 and Llama: 4 blocks at 128, 6 at 256, 12 at 768, 24 at 2048. */
 function layersAt(width: number): number {

@@ -1,6 +1,5 @@
 // A law of scale, loss = floor + scale·x^−exponent, fitted to measured losses: the form of Hoffmann et al. 2022
-// (arxiv.org/abs/2203.15556), along runs whose tokens grow with their parameters. Errors are the jackknife's: the fit is made
-// again without each point.
+// (arxiv.org/abs/2203.15556), along runs whose tokens grow with their parameters. Intervals are those of a likelihood ratio.
 
 export interface Point {
   /** What is spent: floating-point operations of training, or parameters. */
@@ -18,14 +17,18 @@ export interface PowerLaw {
   at(x: number): number
 }
 
+/** Nine in ten such runs end between `low` and `high`, where they follow the law. */
 export interface Prediction {
   readonly loss: number
-  /** Standard error. */
-  readonly error: number
+  readonly low: number
+  readonly high: number
 }
 
-/** Three numbers are fitted; the jackknife leaves one point out. */
-export const FEWEST_POINTS = 4
+const FITTED_NUMBERS = 3
+/** One more than the law has numbers tells its error. */
+export const FEWEST_POINTS = FITTED_NUMBERS + 1
+/** Intervals end here: four points that are far from a law say nothing. */
+const LARGEST_FACTOR = 10
 const SMALLEST_EXPONENT = 0.005
 const LARGEST_EXPONENT = 2
 const GRID = 60
@@ -42,13 +45,44 @@ export function fitPowerLaw(points: readonly Point[]): PowerLaw {
   return lawAt(Math.exp(minimize(misfitAt, Math.max(low, best - step), Math.min(high, best + step))))
 }
 
-/** What the law says of a larger x, and how far that hangs on single points. @param points FEWEST_POINTS or more */
+/**
+ * What the law says of a larger x, and the interval of nine in ten: what a run there may reach without being further from a law
+ * through all of them than Student's t allows, given how far the points are from theirs. The interval is longer upwards than
+ * downwards where a floor may be near.
+ *
+ * @param points FEWEST_POINTS or more
+ */
 export function predict(points: readonly Point[], x: number): Prediction {
-  const loss = fitPowerLaw(points).at(x)
-  const count = points.length
-  const without = points.map((_, left) => fitPowerLaw(points.filter((_, i) => i !== left)).at(x))
-  const mean = without.reduce((a, b) => a + b, 0) / count
-  return { loss, error: Math.sqrt(((count - 1) / count) * without.reduce((sum, other) => sum + (other - mean) ** 2, 0)) }
+  const law = fitPowerLaw(points)
+  const loss = law.at(x)
+  const freedom = points.length - FITTED_NUMBERS
+  const most = points.length * law.misfit ** 2 * (1 + student90(freedom) ** 2 / freedom)
+  const isLikely = (factor: number) => {
+    const all = [...points, { x, loss: loss * factor }]
+    return all.length * fitPowerLaw(all).misfit ** 2 <= most
+  }
+  return { loss, low: loss / edge((factor) => isLikely(1 / factor)), high: loss * edge(isLikely) }
+}
+
+/** The largest factor from 1 on, up to LARGEST_FACTOR, for which something holds that holds for 1 and for no factor beyond. */
+function edge(holds: (factor: number) => boolean): number {
+  let [inside, outside] = [0, 1e-4]
+  while (holds(Math.exp(outside))) {
+    if (outside > Math.log(LARGEST_FACTOR)) return LARGEST_FACTOR
+    ;[inside, outside] = [outside, 2 * outside]
+  }
+  for (let i = 0; i < 20; i++) {
+    const middle = (inside + outside) / 2
+    if (holds(Math.exp(middle))) inside = middle
+    else outside = middle
+  }
+  return Math.exp(inside)
+}
+
+/** What Student's t stays below nine times in ten, in size; Cornish and Fisher's expansion beyond the table. */
+function student90(freedom: number): number {
+  const table = [6.314, 2.92, 2.353, 2.132, 2.015, 1.943]
+  return table[freedom - 1] ?? 1.645 + 1.524 / freedom + 1.42 / freedom ** 2
 }
 
 /** Floor and scale of least relative squares for one exponent, neither below zero. */

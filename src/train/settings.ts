@@ -299,7 +299,7 @@ function resolveAmount(options: SettingOptions, facts: RunFacts, trainTokens: nu
 }
 
 /** 2 %, and more where that would be fewer than 50 documents. */
-function heldOutShare(documents: number): number {
+export function heldOutShare(documents: number): number {
   return Number(Math.min(0.1, Math.max(0.02, 50 / Math.max(1, documents))).toFixed(3))
 }
 

@@ -39,7 +39,7 @@ test('a search for the learning rate leaves bad ones behind, and begun again tra
 test('a sweep over sizes fits a law and says how sure it is of a larger model; stopped, it goes on', async () => {
   await using folder = await temporaryFolder()
   const options = { ...(await prepare(folder.path)), learningRate: 5e-3, length: 32 }
-  const sweep = { sizes: [40e3, 160e3, 450e3, 800e3], tokensPerParameter: 0.04, forecast: [4e6] }
+  const sweep = { sizes: [40e3, 160e3, 450e3, 800e3], tokensPerParameter: 0.04, seeds: 1, forecast: [4e6] }
   const controller = new AbortController()
   const runs: SizeRun[] = []
   const hooks = { signal: controller.signal, onRun: (run: SizeRun) => runs.push(run) > 1 && controller.abort(new Error('stopped')) }
@@ -52,16 +52,17 @@ test('a sweep over sizes fits a law and says how sure it is of a larger model; s
     compute,
     [...compute].sort((a, b) => a - b),
   )
-  const [{ parameters, tokens, loss, error }] = result.forecasts
+  const [{ parameters, tokens, loss, low, high, epochs }] = result.forecasts
   assert.ok(Math.abs(parameters / 4e6 - 1) < 0.3 && Math.abs(tokens / parameters - 0.04) < 1e-3)
-  assert.ok(loss > 0 && loss <= Math.max(...result.runs.map((run) => run.loss)) && error >= 0, `${loss} ± ${error}`)
+  assert.ok(loss > 0 && loss <= Math.max(...result.runs.map((run) => run.loss)) && low <= loss && loss <= high, `${low}, ${loss}, ${high}`)
+  assert.ok(epochs > 1, `${tokens} tokens of some 7,700 are ${epochs} epochs`)
   assert.ok(result.law.floor >= 0 && result.law.exponent > 0)
 })
 
 test('too few sizes are refused, and documents of which none is held out', async () => {
   await using folder = await temporaryFolder()
   const options = await prepare(folder.path)
-  const sweep = { sizes: [30e3, 60e3, 60e3, 120e3], tokensPerParameter: 0.1, forecast: [] }
+  const sweep = { sizes: [30e3, 60e3, 60e3, 120e3], tokensPerParameter: 0.1, seeds: 1, forecast: [] }
   await assert.rejects(sweepSizes(sweep, options), code('SLUICE_TRAIN_SIZES'))
   const rates = { ...options, model: join(folder.path, 'model.json'), steps: 2, learningRate: 1e-3, validationShare: 0 }
   const onReport = () => assert.fail('a step was taken before the refusal')

@@ -3,6 +3,7 @@
 import { cpuArenaStart, createCpuDevice, largestArenaBytes } from '../tensor/cpu/cpu-device.ts'
 import type { Precision } from '../tensor/cpu/native/gemm-code.ts'
 import { type CudaOptions, openCuda } from '../tensor/cuda/cuda-device.ts'
+import { fuse } from '../tensor/cuda/fusion.ts'
 import type { Device } from '../tensor/device.ts'
 import type { OpRecord } from '../tensor/graph.ts'
 import type { BytesOf } from '../tensor/plan.ts'
@@ -12,6 +13,8 @@ export interface Backend {
   readonly arenaStart: number
   /** Whether the device has kernels that decide on an update. */
   readonly decidesOnUpdates: boolean
+  /** The records as the device runs them, some of them joined. */
+  fuse(records: readonly OpRecord[]): readonly OpRecord[]
   /** @param records all that the device will run */
   largestArenaBytes(records: readonly OpRecord[]): number
   bytesOf(records: readonly OpRecord[]): BytesOf
@@ -30,6 +33,7 @@ export function openBackend({ threads, precision, device = 'cpu' }: BackendOptio
     return {
       arenaStart: cpuArenaStart,
       decidesOnUpdates: false,
+      fuse: (records) => records,
       largestArenaBytes: () => largestArenaBytes(threads),
       bytesOf: () => (tensor) => paddedBytes(tensor.shape),
       createDevice: (arenaBytes, records) => createCpuDevice({ arenaBytes, threads, records, precision }),
@@ -38,6 +42,7 @@ export function openBackend({ threads, precision, device = 'cpu' }: BackendOptio
   return {
     arenaStart: 0,
     decidesOnUpdates: true,
+    fuse,
     largestArenaBytes: cuda.largestArenaBytes,
     bytesOf: cuda.bytesOf,
     createDevice: async (arenaBytes, records) => cuda.createDevice(arenaBytes, records),

@@ -99,9 +99,11 @@ export interface TrainableOptions extends BatchShape {
 export async function createTrainable(config: ModelConfig, options: TrainableOptions): Promise<Trainable> {
   const { rows, seed, loss, groupOf = defaultGroup, keepsAverage = false } = options
   const tape = traceTraining(config, options, loss)
-  const { graph, losses, evaluation } = tape
-  const { records: whole, gradients } = differentiate(graph)
+  const { graph, losses } = tape
+  const { records: differentiated, gradients } = differentiate(graph)
   const backend = openBackend(options)
+  const whole = backend.fuse(differentiated)
+  const evaluation = { ...tape.evaluation, records: backend.fuse(tape.evaluation.records) }
   const { arenaStart, bytesOf } = backend
   const gate = backend.decidesOnUpdates ? createGate(graph) : undefined
   const optimizer = createOptimizer(graph, tape.parameters, gradients, { groupOf, keepsAverage, gate })

@@ -7,10 +7,12 @@ import type { DType, Shape } from './shape.ts'
 import type { Attributes, Operands, Role, Tensor } from './tensor.ts'
 
 /** Besides the operations of models, what only the update of the parameters runs. */
-export type KernelName = OpName | `${OpName}_backward` | UpdateName | GateName
+export type KernelName = OpName | `${OpName}_backward` | UpdateName | GateName | FusedName
 export type UpdateName = 'square_sum' | 'adamw' | 'muon_momentum' | 'orthogonalize' | 'muon_update' | 'average'
 /** Whether an update is made, for devices that a host should not wait for before it. */
 export type GateName = 'loss_sum' | 'gate'
+/** Two records in one, for devices that join them (src/tensor/cuda/fusion.ts). */
+export type FusedName = 'linear_gelu' | 'gelu_linear_backward'
 
 export interface OpRecord {
   readonly kernel: KernelName
@@ -23,7 +25,7 @@ export interface OpRecord {
   readonly attributes: Attributes
 }
 
-/** In the place of a kernel that a device does without: its host decides on updates. */
+/** In the place of a kernel that a device does without: its host decides on updates, and nothing is joined for it. */
 export function noKernel({ kernel }: OpRecord): never {
   throw new RangeError(`no kernel for ${kernel} on this device`)
 }

@@ -219,6 +219,8 @@ const kernels: Readonly<Record<KernelName, Kernel>> = {
   },
   loss_sum: noKernel,
   gate: noKernel,
+  linear_gelu: noKernel,
+  gelu_linear_backward: noKernel,
   adamw,
   muon_momentum: muonMomentum,
   orthogonalize,

@@ -334,6 +334,8 @@ const lowerings: Readonly<Record<KernelName, (record: OpRecord, at: Where) => La
   ],
   loss_sum: noKernel,
   gate: noKernel,
+  linear_gelu: noKernel,
+  gelu_linear_backward: noKernel,
   adamw: ({ reads: { hyper }, writes, attributes: { decays } }, at) => {
     const { parameter, gradient, first, second } = writes
     const n = elements(parameter.shape)

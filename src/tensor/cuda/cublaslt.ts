@@ -9,8 +9,8 @@ import type { ElementType, Matrix, Operand, ProductLaunch } from './launch.ts'
 export interface CublasLt {
   /** Of cublasLtGetVersion. */
   readonly version: number
-  /** Everything that can be done once; the function asks for the product. */
-  prepare(product: ProductLaunch, addressOf: (operand: Operand) => Handle): () => void
+  /** Everything that can be done once; the function asks for the product. Undefined where the library has none like it. */
+  prepare(product: ProductLaunch, addressOf: (operand: Operand) => Handle): (() => void) | undefined
   dispose(): void
 }
 
@@ -21,11 +21,26 @@ const TRANSPOSE_A = 3
 const TRANSPOSE_B = 4
 const EPILOGUE = 7
 const BIAS_POINTER = 8
+/** Where GELU's input goes or is, in the type of the result, and how long its rows are. */
+const AUX_POINTER = 11
+const AUX_STRIDE = 12
 const BIAS_TYPE = 26
+const EPILOGUE_NONE = 1
 const EPILOGUE_BIAS = 4
+const EPILOGUE_GELU = 32
+const EPILOGUE_SLOPE = 64
+const EPILOGUE_AUX = 128
 const MOST_WORKSPACE = 1
 /** cublasLtMatmulHeuristicResult_t; the algorithm is its first 64. */
 const RESULT_BYTES = 96
+
+/** CUBLAS_STATUS_NOT_SUPPORTED. */
+const NOT_SUPPORTED = 15
+
+function epilogueOf({ bias, gelu }: ProductLaunch): number {
+  const ending = gelu ? (gelu.pass === 'forward' ? EPILOGUE_GELU : EPILOGUE_SLOPE) | (gelu.pre ? EPILOGUE_AUX : 0) : 0
+  return ending | (bias ? EPILOGUE_BIAS : 0) || EPILOGUE_NONE
+}
 
 /** What NVIDIA recommends for Hopper. */
 export const LT_WORKSPACE_BYTES = 32 * 2 ** 20
@@ -34,11 +49,12 @@ export function openCublasLt(path: string, workspace: Handle, stream: Handle): C
   const library = loadKoffi()?.load(path)
   if (!library) throw new SluiceError('SLUICE_CUDA_LIBRARY', 'koffi has no binary for this platform', { fix: 'train with --device cpu' })
 
-  function declare(name: string, parameters: string): (...values: unknown[]) => void {
+  /** @param expected a status that is an answer, too */
+  function declare(name: string, parameters: string, expected = 0): (...values: unknown[]) => void {
     const call = library?.func(`int ${name}(${parameters})`)
     return (...values) => {
       const status: unknown = call?.(...values)
-      if (status !== 0) throw new SluiceError('SLUICE_CUDA_PRODUCT', `${name} fails with status ${status}`)
+      if (status !== 0 && status !== expected) throw new SluiceError('SLUICE_CUDA_PRODUCT', `${name} fails with status ${status}`)
     }
   }
 
@@ -48,6 +64,7 @@ export function openCublasLt(path: string, workspace: Handle, stream: Handle): C
   const heuristic = declare(
     'cublasLtMatmulAlgoGetHeuristic',
     'uint64_t, uint64_t, uint64_t, uint64_t, uint64_t, uint64_t, uint64_t, int, void *, void *',
+    NOT_SUPPORTED,
   )
   const multiply = declare(
     'cublasLtMatmul',
@@ -80,36 +97,44 @@ export function openCublasLt(path: string, workspace: Handle, stream: Handle): C
   const lying = ({ type, stride, isTransposed }: Matrix, rows: number, columns: number): Handle =>
     isTransposed ? layoutOf(type, rows, columns, stride) : layoutOf(type, columns, rows, stride)
 
-  function describe({ a, b, c, epilogue, bias }: ProductLaunch, addressOf: (operand: Operand) => Handle): Handle {
+  function describe(product: ProductLaunch, addressOf: (operand: Operand) => Handle): Handle {
+    const { a, b, c, bias, gelu } = product
     createDescriptor(out, COMPUTE_F32, types.f32)
     const descriptor = out[0]
     const set = (attribute: number, value: number) => setDescriptor(descriptor, attribute, Int32Array.of(value), 4)
+    const setLong = (attribute: number, value: bigint) => setDescriptor(descriptor, attribute, BigUint64Array.of(value), 8)
     set(TRANSPOSE_A, Number(b.isTransposed))
     set(TRANSPOSE_B, Number(a.isTransposed))
-    if (epilogue === 'bias' && bias) {
-      set(EPILOGUE, EPILOGUE_BIAS)
+    set(EPILOGUE, epilogueOf(product))
+    if (bias) {
       set(BIAS_TYPE, types[c.type])
-      setDescriptor(descriptor, BIAS_POINTER, BigUint64Array.of(addressOf(bias)), 8)
+      setLong(BIAS_POINTER, addressOf(bias))
+    }
+    if (gelu?.pre) {
+      setLong(AUX_POINTER, addressOf(gelu.pre))
+      setLong(AUX_STRIDE, BigInt(c.stride))
     }
     return descriptor
+  }
+
+  /** The first that the library would take. */
+  function chooseAlgorithm(descriptor: Handle, left: Handle, right: Handle, result: Handle): Uint8Array | undefined {
+    const found = new Uint8Array(RESULT_BYTES)
+    const count = new Int32Array(1)
+    heuristic(handle, descriptor, left, right, result, result, preference, 1, found, count)
+    return count[0] === 0 ? undefined : found.subarray(0, 64)
   }
 
   return {
     version: Number(library.func('size_t cublasLtGetVersion()')()),
     prepare(product, addressOf) {
-      const { M, N, K, a, b, c, beta, epilogue } = product
+      const { M, N, K, a, b, c, beta } = product
       const descriptor = describe(product, addressOf)
       const [left, right, result] = [lying(b, K, N), lying(a, M, K), layoutOf(c.type, N, M, c.stride)]
-      const key = [left, right, result, a.isTransposed, b.isTransposed, epilogue, beta].join()
-      let algorithm = algorithms.get(key)
-      if (!algorithm) {
-        const found = new Uint8Array(RESULT_BYTES)
-        const count = new Int32Array(1)
-        heuristic(handle, descriptor, left, right, result, result, preference, 1, found, count)
-        if (count[0] === 0) throw new SluiceError('SLUICE_CUDA_PRODUCT', `cuBLASLt has no algorithm for ${M} × ${N} × ${K}`)
-        algorithm = found.subarray(0, 64)
-        algorithms.set(key, algorithm)
-      }
+      const key = [left, right, result, a.isTransposed, b.isTransposed, epilogueOf(product), beta].join()
+      const algorithm = algorithms.get(key) ?? chooseAlgorithm(descriptor, left, right, result)
+      if (!algorithm) return undefined
+      algorithms.set(key, algorithm)
       const [from, with_, to] = [addressOf(b.operand), addressOf(a.operand), addressOf(c.operand)]
       const operands = [one, from, left, with_, right, betas[beta], to, result, to, result]
       const values: unknown[] = [handle, descriptor, ...operands, algorithm, workspace, LT_WORKSPACE_BYTES, stream]

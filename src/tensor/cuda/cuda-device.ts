@@ -12,7 +12,7 @@ import { type CublasLt, LT_WORKSPACE_BYTES, openCublasLt } from './cublaslt.ts'
 import { type Driver, type Handle, openDriver } from './driver.ts'
 import { type CudaIntake, openIntake } from './intake.ts'
 import { cached } from './kernel-cache.ts'
-import type { Argument, KernelLaunch, Launch, Operand, Precision } from './launch.ts'
+import type { Argument, KernelLaunch, Launch, Operand, Precision, ProductLaunch } from './launch.ts'
 import { createLowering } from './launches.ts'
 import type { CudaLibraries } from './libraries.ts'
 import { definitionsOf, type Module, modules, sourceOf } from './modules.ts'
@@ -51,6 +51,9 @@ export interface Cuda {
 const BASE_ALIGNMENT = 256
 /** Left to the driver for modules and graphs. */
 const RESERVE_BYTES = 256 * 2 ** 20
+
+/** Before Hopper cuBLASLt runs GELU in bf16 behind the product, slower than our kernel (github.com/karpathy/llm.c/pull/338). */
+const GELU_CAPABILITY = 90
 
 /** Of tensor cores that multiply bf16, and of asynchronous copies. */
 const LEAST_CAPABILITY = 80
@@ -133,21 +136,26 @@ function createCudaDevice({ driver, libraries, precision, compileModule, arenaBy
     return base + BigInt(place + operand.offsetBytes)
   }
 
-  function requestOf(launch: Launch, at: (tensor: Tensor) => number): () => void {
+  function requestsOf(launch: Launch, at: (tensor: Tensor) => number): (() => void)[] {
     const locate = (operand: Operand) => addressOf(operand, at)
-    if (launch.kind === 'product') return cublasLt.prepare(launch, locate)
+    if (launch.kind === 'product') {
+      const isTried = !launch.gelu || driver.capability >= GELU_CAPABILITY
+      const request = isTried ? cublasLt.prepare(launch, locate) : undefined
+      return request ? [request] : partsOf(launch).flatMap((part) => requestsOf(part, at))
+    }
     if (launch.kind === 'fill') {
       const address = locate(launch.operand)
-      return () => driver.fillBytes(address, 0, launch.bytes)
+      return [() => driver.fillBytes(address, 0, launch.bytes)]
     }
     const handle = functionOf(launch)
     const parameters = parametersOf(launch.arguments, locate)
-    return () => driver.launch(handle, launch, parameters)
+    return [() => driver.launch(handle, launch, parameters)]
   }
 
   /** Brings copies up to date that were written from outside. */
   function refresh(): void {
-    for (const tensor of stale) for (const launch of lowering.refresh(tensor)) requestOf(launch, () => originals.get(tensor) ?? 0)()
+    for (const tensor of stale)
+      for (const launch of lowering.refresh(tensor)) for (const request of requestsOf(launch, () => originals.get(tensor) ?? 0)) request()
     stale.clear()
   }
 
@@ -170,7 +178,11 @@ function createCudaDevice({ driver, libraries, precision, compileModule, arenaBy
         originals.set(tensor, at(tensor))
         stale.add(tensor)
       }
-      return { records: own, requests: own.map((record) => lowering.launchesOf(record).map((launch) => requestOf(launch, at))), runs: 0 }
+      return {
+        records: own,
+        requests: own.map((record) => lowering.launchesOf(record).flatMap((launch) => requestsOf(launch, at))),
+        runs: 0,
+      }
     },
     run(program, recordMs) {
       if (isDisposed) throw new TypeError('the device has been disposed of')
@@ -212,6 +224,12 @@ function createCudaDevice({ driver, libraries, precision, compileModule, arenaBy
       }
     },
   }
+}
+
+/** What a product is made of that the library does not have. */
+function partsOf({ M, N, K, apart }: ProductLaunch): readonly Launch[] {
+  if (!apart) throw new SluiceError('SLUICE_CUDA_PRODUCT', `cuBLASLt has no algorithm for ${M} × ${N} × ${K}`)
+  return apart
 }
 
 /** Waits after each record. */

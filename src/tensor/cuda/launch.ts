@@ -46,7 +46,7 @@ export interface Matrix {
   readonly isTransposed: boolean
 }
 
-/** c[M,N] = a[M,K]·b[K,N] + beta·c (+ bias[N]), summed in f32. c is never transposed; the bias has the type of c. */
+/** c[M,N] = a[M,K]·b[K,N] + beta·c (+ bias[N]), summed in f32, then GELU. c is never transposed; the bias has the type of c. */
 export interface ProductLaunch {
   readonly kind: 'product'
   readonly M: number
@@ -56,9 +56,18 @@ export interface ProductLaunch {
   readonly b: Matrix
   readonly c: Matrix
   readonly beta: 0 | 1
-  readonly epilogue: 'none' | 'bias'
   readonly bias?: Operand
+  readonly gelu?: Gelu
+  /** What does the same where the library has no such product. */
+  readonly apart?: readonly [ProductLaunch, KernelLaunch]
 }
+
+/** What a product ends with, in the tanh form. */
+export type Gelu =
+  /** GELU of the sum, which is kept in `pre` (as c) where that is asked for. */
+  | { readonly pass: 'forward'; readonly pre?: Operand }
+  /** The sum times GELU's slope at `pre`. */
+  | { readonly pass: 'backward'; readonly pre: Operand }
 
 /** Zeroes. */
 export interface FillLaunch {

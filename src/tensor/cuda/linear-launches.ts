@@ -1,22 +1,41 @@
-// Matrix products and what lies around them: linear layers, and the head whose logits and loss are computed a part at a time.
+// Matrix products and what lies around them: linear layers, alone or with a GELU, and the head whose logits and loss are computed
+// a part at a time.
 
 import type { OpRecord } from '../graph.ts'
-import { rowCount, rowLength } from '../shape.ts'
+import { elements, rowCount, rowLength } from '../shape.ts'
 import type { Tensor } from '../tensor.ts'
-import type { Launch, Operand } from './launch.ts'
-import { act, adds, type Context, float, int, kernel, type Lowerings, matrix, optional, product, target, whole } from './operands.ts'
+import { GELU_TANH } from './fusion.ts'
+import type { Gelu, KernelLaunch, Launch, Matrix, Operand, ProductLaunch } from './launch.ts'
+import {
+  act,
+  adds,
+  type Context,
+  elementwise,
+  float,
+  int,
+  kernel,
+  type Lowerings,
+  matrix,
+  optional,
+  product,
+  target,
+  whole,
+} from './operands.ts'
 import { columnSums } from './row-sums.ts'
 
-function linear({ reads: { x, w, b }, writes: { y }, attributes: { inOut } }: OpRecord, context: Context): Launch[] {
+/** cuBLASLt asks that rows of GELU's input be a multiple of it. */
+const GELU_COLUMNS = 8
+
+function linear({ reads: { x, w, b }, writes: { y }, attributes: { inOut } }: OpRecord, context: Context): ProductLaunch {
   const [M, N, K] = [rowCount(x.shape), rowLength(y.shape), rowLength(x.shape)]
   const weights = matrix(w, inOut ? N : K, context, { isTransposed: !inOut })
   const bias = b && matrix(b, N, context).operand
-  return [product({ M, N, K }, matrix(x, K, context), weights, target(y, N, context), false, bias)]
+  return product({ M, N, K }, matrix(x, K, context), weights, target(y, N, context), false, bias)
 }
 
-function linearBackward(record: OpRecord, context: Context): Launch[] {
-  const { x, w, dy } = record.reads
-  const { dx, dw, db } = record.writes
+function weightGradients(record: OpRecord, context: Context): Launch[] {
+  const { x, dy } = record.reads
+  const { dw, db } = record.writes
   const { inOut } = record.attributes
   const [rows, inputs, outputs] = [rowCount(x.shape), rowLength(x.shape), rowLength(dy.shape)]
   const launches: Launch[] = []
@@ -27,12 +46,38 @@ function linearBackward(record: OpRecord, context: Context): Launch[] {
     launches.push(product({ M, N, K: rows }, a, matrix(right, N, context), target(dw, N, context), record.adds.includes('dw')))
   }
   if (db) launches.push(...columnSums(act(dy, context), rows, outputs, db, adds(record, 'db')))
-  if (dx) {
-    const weights = matrix(w, inOut ? outputs : inputs, context, { isTransposed: inOut === 1 })
-    const shape = { M: rows, N: inputs, K: outputs }
-    launches.push(product(shape, matrix(dy, outputs, context), weights, target(dx, inputs, context), record.adds.includes('dx')))
-  }
   return launches
+}
+
+function inputGradient({ reads: { w, dy }, writes: { dx }, adds, attributes: { inOut } }: OpRecord, context: Context): ProductLaunch {
+  const [inputs, outputs] = [rowLength(dx.shape), rowLength(dy.shape)]
+  const weights = matrix(w, inOut ? outputs : inputs, context, { isTransposed: inOut === 1 })
+  const shape = { M: rowCount(dx.shape), N: inputs, K: outputs }
+  return product(shape, matrix(dy, outputs, context), weights, target(dx, inputs, context), adds.includes('dx'))
+}
+
+/** A product that ends with GELU or its slope, or, where cuBLASLt has none, a product and the kernel after it. */
+function ended(apart: readonly [ProductLaunch, KernelLaunch], c: Matrix, gelu: Gelu, { precision }: Context): Launch[] {
+  const [plain] = apart
+  return precision === 'f32' || plain.N % GELU_COLUMNS !== 0 ? [...apart] : [{ ...plain, c, gelu, apart }]
+}
+
+function linearGelu(record: OpRecord, context: Context): Launch[] {
+  const { y, pre } = record.writes
+  const plain = linear({ ...record, writes: { y: pre ?? y } }, context)
+  const n = elements(y.shape)
+  const after = elementwise('activation', n, [act(pre ?? y, context), act(y, context), int(n), int(GELU_TANH)])
+  return ended([plain, after], target(y, plain.N, context), { pass: 'forward', ...(pre ? { pre: act(pre, context) } : {}) }, context)
+}
+
+function geluLinearBackward(record: OpRecord, context: Context): Launch[] {
+  const { pre } = record.reads
+  const plain = inputGradient(record, context)
+  const n = elements(pre.shape)
+  const dx = act(record.writes.dx, context)
+  const after = elementwise('activation_backward', n, [act(pre, context), dx, dx, int(0), int(n), int(GELU_TANH)])
+  const gelu: Gelu = { pass: 'backward', pre: act(pre, context) }
+  return [...weightGradients(record, context), ...ended([plain, after], plain.c, gelu, context)]
 }
 
 /** `chunk` tokens at a time: logits, losses and the logits' gradient in place, and from that the gradients of x, w and b. */
@@ -69,8 +114,13 @@ function headLoss(record: OpRecord, isTraining: boolean, context: Context): Laun
 }
 
 export const linearLaunches = {
-  linear,
-  linear_backward: linearBackward,
+  linear: (record, context) => [linear(record, context)],
+  linear_backward: (record, context) => [
+    ...weightGradients(record, context),
+    ...(record.writes.dx ? [inputGradient(record, context)] : []),
+  ],
+  linear_gelu: linearGelu,
+  gelu_linear_backward: geluLinearBackward,
   head_loss: (record, context) => headLoss(record, false, context),
   head_loss_backward: (record, context) => headLoss(record, true, context),
 } satisfies Lowerings

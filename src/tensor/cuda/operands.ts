@@ -91,8 +91,7 @@ export function product(
   beta: boolean,
   bias?: Operand,
 ): ProductLaunch {
-  const epilogue = bias ? { epilogue: 'bias' as const, bias } : { epilogue: 'none' as const }
-  return { kind: 'product', ...shape, a, b, c, beta: beta ? 1 : 0, ...epilogue }
+  return { kind: 'product', ...shape, a, b, c, beta: beta ? 1 : 0, ...(bias ? { bias } : {}) }
 }
 
 export const elementwise = (name: string, n: number, args: readonly Argument[]) =>

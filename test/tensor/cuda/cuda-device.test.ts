@@ -10,6 +10,7 @@ import { adamw, noiseBatch } from '../../model/batches.ts'
 import { families, familyBatch, familyShape } from '../../model/families.ts'
 import { relativeError } from './emulated.ts'
 import { noEmulator } from './emulator.ts'
+import { withEnvironment } from './environment.ts'
 import { buildStub, stubOptions } from './stub.ts'
 import { cudaOptions, noCuda } from './under-test.ts'
 
@@ -124,23 +125,15 @@ test('weights that are written are those that the next pass uses', { skip: noCud
 })
 
 test('a GPU too small for the step is told before anything runs', { skip: noEmulator }, async () => {
-  setEnvironment('STUB_FREE_BYTES', String(2 ** 20))
-  try {
-    await assert.rejects(createTrainable(llama, { rows: 2, length: 11, threads: 1, seed: 5, device: stubOptions('f32') }), {
+  await withEnvironment({ STUB_FREE_BYTES: String(2 ** 20) }, () =>
+    assert.rejects(createTrainable(llama, { rows: 2, length: 11, threads: 1, seed: 5, device: stubOptions('f32') }), {
       code: 'SLUICE_TENSOR_MEMORY',
-    })
-  } finally {
-    setEnvironment('STUB_FREE_BYTES', String(2 ** 30))
-  }
+    }),
+  )
 })
 
-test('a machine without a GPU, and one without the library, are told apart', { skip: noEmulator }, () => {
-  setEnvironment('STUB_INIT_RESULT', '100')
-  try {
-    assert.throws(() => openDriver(buildStub()), { code: 'SLUICE_CUDA_DEVICE' })
-  } finally {
-    setEnvironment('STUB_INIT_RESULT', '0')
-  }
+test('a machine without a GPU, and one without the library, are told apart', { skip: noEmulator }, async () => {
+  await withEnvironment({ STUB_INIT_RESULT: '100' }, () => assert.throws(() => openDriver(buildStub()), { code: 'SLUICE_CUDA_DEVICE' }))
   const native = process.env.SLUICE_NATIVE
   process.env.SLUICE_NATIVE = 'off'
   try {
@@ -150,8 +143,3 @@ test('a machine without a GPU, and one without the library, are told apart', { s
     else process.env.SLUICE_NATIVE = native
   }
 })
-
-/** Of C's library, which process.env may not reach at once. */
-function setEnvironment(name: string, value: string): void {
-  koffi.load(null).func('int setenv(const char *, const char *, int)')(name, value, 1)
-}

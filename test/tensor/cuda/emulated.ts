@@ -145,19 +145,34 @@ function readMatrix({ operand, type, stride, isTransposed }: Matrix, rows: numbe
   return values
 }
 
-function runProduct({ M, N, K, a, b, c, beta, bias }: ProductLaunch, memory: Memory): void {
+/** GELU in the tanh form, and its slope. */
+function geluOf(x: number): { value: number; slope: number } {
+  const t = Math.tanh(0.7978845608028654 * (x + 0.044715 * x ** 3))
+  return { value: 0.5 * x * (1 + t), slope: 0.5 * (1 + t) + 0.5 * x * (1 - t * t) * 0.7978845608028654 * (1 + 0.134145 * x * x) }
+}
+
+function writeMatrix({ operand, type, stride }: Matrix, values: Float64Array, [rows, columns]: [number, number], memory: Memory): void {
+  const offset = memory.offsetOf(operand)
+  const to = type === 'f32' ? memory.floats(offset, rows * stride) : memory.halves(offset, rows * stride)
+  const stored = type === 'f32' ? (value: number) => value : halves[type].to
+  for (let i = 0; i < rows; i++) for (let j = 0; j < columns; j++) to[i * stride + j] = stored(values[i * columns + j])
+}
+
+function runProduct({ M, N, K, a, b, c, beta, bias, gelu }: ProductLaunch, memory: Memory): void {
   const left = readMatrix(a, M, K, memory)
   const right = readMatrix(b, K, N, memory)
   const sums = beta === 1 ? readMatrix(c, M, N, memory) : new Float64Array(M * N)
   const added = bias && readMatrix({ ...c, operand: bias }, 1, N, memory)
   for (let i = 0; i < M; i++) for (let k = 0; k < K; k++) for (let j = 0; j < N; j++) sums[i * N + j] += left[i * K + k] * right[k * N + j]
-  const offset = memory.offsetOf(c.operand)
-  for (let i = 0; i < M; i++)
-    for (let j = 0; j < N; j++) {
-      const value = sums[i * N + j] + (added ? added[j] : 0)
-      if (c.type === 'f32') memory.floats(offset, M * c.stride)[i * c.stride + j] = value
-      else memory.halves(offset, M * c.stride)[i * c.stride + j] = halves[c.type].to(value)
-    }
+  if (added) for (let i = 0; i < M; i++) for (let j = 0; j < N; j++) sums[i * N + j] += added[j]
+  if (gelu?.pass === 'forward') {
+    if (gelu.pre) writeMatrix({ ...c, operand: gelu.pre }, sums, [M, N], memory)
+    for (let i = 0; i < sums.length; i++) sums[i] = geluOf(sums[i]).value
+  } else if (gelu) {
+    const pre = readMatrix({ ...c, operand: gelu.pre }, M, N, memory)
+    for (let i = 0; i < sums.length; i++) sums[i] *= geluOf(pre[i]).slope
+  }
+  writeMatrix(c, sums, [M, N], memory)
 }
 
 function runLaunch(launch: Launch, memory: Memory, precision: Precision): void {

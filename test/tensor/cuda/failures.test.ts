@@ -15,6 +15,7 @@ import { assertSameRun, resolveSettings } from '../../../src/train/settings.ts'
 import { temporaryFolder } from '../../train/corpora.ts'
 import { relativeError } from './emulated.ts'
 import { noEmulator } from './emulator.ts'
+import { withEnvironment } from './environment.ts'
 import { buildStub, stubOptions } from './stub.ts'
 import { config, data, facts } from './tiny-run.ts'
 
@@ -102,7 +103,7 @@ for (const [result, code, words] of [
   [100, 'SLUICE_CUDA_DEVICE', /CUDA_VISIBLE_DEVICES/],
 ] as const)
   test(`a driver that answers ${result} is told as what it is`, { skip: noEmulator }, () =>
-    withEnvironment('STUB_INIT_RESULT', String(result), () => assert.throws(() => openDriver(buildStub()), refusal(code, words))),
+    withEnvironment({ STUB_INIT_RESULT: String(result) }, () => assert.throws(() => openDriver(buildStub()), refusal(code, words))),
   )
 
 test('a driver too old to have what is called is named', { skip: noEmulator }, () => {
@@ -110,7 +111,7 @@ test('a driver too old to have what is called is named', { skip: noEmulator }, (
 })
 
 test('a GPU older than the kernels, and machine code for another, are refused as wrong architectures', { skip: noEmulator }, async () => {
-  withEnvironment('STUB_CAPABILITY', '75', () =>
+  await withEnvironment({ STUB_CAPABILITY: '75' }, () =>
     assert.throws(() => openCuda(stubOptions('f32')), refusal('SLUICE_CUDA_ARCHITECTURE', /A100 or newer/)),
   )
   const device = { ...stubOptions('f32'), compileModule: () => new TextEncoder().encode('no such library\0') }
@@ -159,16 +160,5 @@ function refusal(code: string, fix: RegExp) {
     assert.equal(error.code, code)
     assert.match(error.fix ?? '', fix)
     return true
-  }
-}
-
-/** Of C's library, which process.env may not reach at once. */
-function withEnvironment(name: string, value: string, body: () => void): void {
-  const libc = koffi.load(null)
-  libc.func('int setenv(const char *, const char *, int)')(name, value, 1)
-  try {
-    body()
-  } finally {
-    libc.func('int unsetenv(const char *)')(name)
   }
 }

@@ -134,6 +134,28 @@ function lossOf({ tokens = 11, classes = 37, width = 9, chunk = 4, hasBias = fal
   }
 }
 
+function geluBetween({ hidden, hasBias = false, inOut = false, isInputUsed = false, isResultUsed = false }: GeluCase): Build {
+  return (draft) => {
+    const linear = (name: string, x: Tensor, inputs: number, outputs: number) => {
+      const w = inOut ? draft.parameter(name, inputs, outputs) : draft.parameter(name, outputs, inputs)
+      return ops.linear(draft.graph, x, w, hasBias ? draft.parameter(`b of ${name}`, outputs) : undefined, inOut)
+    }
+    const pre = linear('up', draft.rows('x', 13, 8), 8, hidden)
+    const y = ops.activation(draft.graph, pre, 'gelu_tanh')
+    const down = linear('down', y, hidden, 7)
+    if (isResultUsed) return ops.add(draft.graph, down, linear('down too', y, hidden, 7))
+    return isInputUsed ? ops.add(draft.graph, down, linear('past it', pre, hidden, 7)) : down
+  }
+}
+
+interface GeluCase {
+  hidden: number
+  hasBias?: boolean
+  inOut?: boolean
+  isInputUsed?: boolean
+  isResultUsed?: boolean
+}
+
 function normOf(N: number, C: number, isCentred: boolean): Build {
   return (draft) => {
     const [x, w] = [draft.rows('x', N, C), draft.parameter('w', C)]
@@ -150,6 +172,11 @@ const cases: Readonly<Record<string, Build>> = {
     const [a, b] = ['a', 'b'].map((name) => ops.linear(draft.graph, x, draft.parameter(name, 8, 8)))
     return ops.add(draft.graph, a, b)
   },
+  'a GELU between two linears': geluBetween({ hidden: 24, hasBias: true }),
+  'a GELU between two linears without biases, with weights as [inputs, outputs]': geluBetween({ hidden: 16, inOut: true }),
+  'a GELU of odd width between two linears': geluBetween({ hidden: 9, hasBias: true }),
+  'a GELU between two linears whose input is used elsewhere': geluBetween({ hidden: 32, isInputUsed: true }),
+  'a GELU that two linears read': geluBetween({ hidden: 16, hasBias: true, isResultUsed: true }),
   'embedding with repeated tokens': (draft) => {
     const ids = draft.integers(
       'ids',

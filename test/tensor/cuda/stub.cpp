@@ -2,6 +2,7 @@
 // emulator's library. What is asked for happens as late as it may: when the host waits for it, or when another stream does that
 // the host waits for. Whoever overwrites what has not been read then gets wrong numbers.
 
+#include <cmath>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
@@ -197,7 +198,9 @@ API const char *stubCalls() {
 API int stubLose(int lost) { isLost = lost; return 0; }
 
 struct Layout { int type; u64 rows, columns; int64_t stride; };
-struct Descriptor { int transposeA = 0, transposeB = 0, epilogue = 1, biasType = 0; u64 bias = 0; };
+struct Descriptor { int transposeA = 0, transposeB = 0, epilogue = 1, biasType = 0; u64 bias = 0, aux = 0; int64_t auxStride = 0; };
+/** Parts of an epilogue: bias added, GELU, its slope, GELU's input written or read. */
+enum { BIAS = 4, GELU = 32, SLOPE = 64, AUX = 128 };
 
 /** By cudaDataType: 0 f32, 2 f16, 14 bf16. */
 static float load(int type, u64 base, u64 index) {
@@ -218,8 +221,8 @@ API int cublasLtMatmulPreferenceSetAttribute(u64, int which, const void *, size_
 API int cublasLtMatmulDescCreate(u64 *out, int compute, int scale) { *out = u64(new Descriptor()); return compute == 68 && scale == 0 ? 0 : 7; }
 API int cublasLtMatmulDescSetAttribute(u64 descriptor, int which, const void *value, size_t size) {
   Descriptor &d = *(Descriptor *)descriptor;
-  void *to = which == 3 ? (void *)&d.transposeA : which == 4 ? (void *)&d.transposeB : which == 7 ? (void *)&d.epilogue : which == 8 ? (void *)&d.bias : which == 26 ? (void *)&d.biasType : nullptr;
-  if (!to || size != (which == 8 ? 8 : 4)) return 7;
+  void *to = which == 3 ? (void *)&d.transposeA : which == 4 ? (void *)&d.transposeB : which == 7 ? (void *)&d.epilogue : which == 8 ? (void *)&d.bias : which == 11 ? (void *)&d.aux : which == 12 ? (void *)&d.auxStride : which == 26 ? (void *)&d.biasType : nullptr;
+  if (!to || size != (which == 8 || which == 11 || which == 12 ? 8 : 4)) return 7;
   memcpy(to, value, size);
   return 0;
 }
@@ -227,18 +230,34 @@ API int cublasLtMatrixLayoutCreate(u64 *out, int type, u64 rows, u64 columns, in
   *out = u64(new Layout{type, rows, columns, stride});
   return u64(stride) >= rows ? 0 : 7;
 }
+/** Whether it is one that the library has, with all that it asks for. STUB_WITHOUT_GELU: it has none with GELU. */
+static bool isEpilogue(const Descriptor &d, const Layout &result) {
+  const int what = d.epilogue & ~BIAS;
+  if (what == 1 || d.epilogue == BIAS) return (d.epilogue == BIAS) == (d.bias != 0);
+  if (what != GELU && what != (GELU | AUX) && d.epilogue != (SLOPE | AUX)) return false;
+  if (numberFrom("STUB_WITHOUT_GELU", 0) || result.type == 0) return false;
+  if (d.epilogue & BIAS && (!d.bias || d.biasType != result.type)) return false;
+  return !(d.epilogue & AUX) || (d.aux && d.aux % 16 == 0 && d.auxStride % 8 == 0 && u64(d.auxStride) >= result.rows);
+}
+/** The tanh form. */
+static double gelu(double x) { return 0.5 * x * (1 + tanh(0.7978845608028654 * (x + 0.044715 * x * x * x))); }
+static double geluSlope(double x) {
+  const double t = tanh(0.7978845608028654 * (x + 0.044715 * x * x * x));
+  return 0.5 * (1 + t) + 0.5 * x * (1 - t * t) * 0.7978845608028654 * (1 + 0.134145 * x * x);
+}
 API int cublasLtMatmulAlgoGetHeuristic(u64, u64 descriptor, u64 a, u64 b, u64 c, u64, u64, int, void *, int *count) {
   const Descriptor &d = *(Descriptor *)descriptor;
   const Layout &A = *(Layout *)a, &B = *(Layout *)b, &C = *(Layout *)c;
   const u64 m = d.transposeA ? A.columns : A.rows, k = d.transposeA ? A.rows : A.columns;
   const u64 k2 = d.transposeB ? B.columns : B.rows, n = d.transposeB ? B.rows : B.columns;
-  *count = m == C.rows && n == C.columns && k == k2 && A.type == B.type;
-  return 0;
+  *count = m == C.rows && n == C.columns && k == k2 && A.type == B.type && isEpilogue(d, C);
+  return *count ? 0 : 15;
 }
 API int cublasLtMatmul(u64, u64 descriptor, const float *alpha, u64 a, u64 aLayout, u64 b, u64 bLayout, const float *beta, u64 c, u64, u64 out, u64 outLayout, const void *, u64, size_t, u64 stream) {
   const Descriptor d = *(Descriptor *)descriptor;
   const Layout A = *(Layout *)aLayout, B = *(Layout *)bLayout, D = *(Layout *)outLayout;
   const float scale = *alpha, kept = *beta;
+  note(("product " + std::to_string(d.epilogue) + " on").c_str(), stream);
   return ask(stream, [=] {
     computed++;
     const u64 depth = d.transposeA ? A.rows : A.columns;
@@ -249,7 +268,11 @@ API int cublasLtMatmul(u64, u64 descriptor, const float *alpha, u64 a, u64 aLayo
           sum += double(load(A.type, a, d.transposeA ? i * A.stride + k : k * A.stride + i)) * load(B.type, b, d.transposeB ? k * B.stride + j : j * B.stride + k);
         sum *= scale;
         if (kept != 0) sum += kept * load(D.type, c, j * D.stride + i);
-        if (d.epilogue == 4) sum += load(d.biasType, d.bias, i);
+        const u64 auxIndex = j * d.auxStride + i;
+        if (d.epilogue & BIAS) sum += load(d.biasType, d.bias, i);
+        if (d.epilogue & SLOPE) sum *= geluSlope(load(D.type, d.aux, auxIndex));
+        else if (d.epilogue & AUX) store(D.type, d.aux, auxIndex, float(sum));
+        if (d.epilogue & GELU) sum = gelu(sum);
         store(D.type, out, j * D.stride + i, float(sum));
       }
     return 0;

@@ -5,6 +5,7 @@ import assert from 'node:assert/strict'
 import { SluiceError } from '../../../src/core/errors.ts'
 import { type CudaOptions, openCuda } from '../../../src/tensor/cuda/cuda-device.ts'
 import { openDriver } from '../../../src/tensor/cuda/driver.ts'
+import { fuse } from '../../../src/tensor/cuda/fusion.ts'
 import type { Precision } from '../../../src/tensor/cuda/launch.ts'
 import { createLowering } from '../../../src/tensor/cuda/launches.ts'
 import { findLibraries } from '../../../src/tensor/cuda/libraries.ts'
@@ -37,9 +38,10 @@ export function cudaOptions(precision: Precision): CudaOptions {
   return asked === 'gpu' ? { libraries: findLibraries(), precision } : stubOptions(precision)
 }
 
-/** What the records leave in every tensor. */
+/** What the records, joined as for the GPU, leave in every tensor that they write. */
 export function runCuda(graph: Graph, records: readonly OpRecord[], inputs: Inputs, precision: Precision): Run {
-  return asked === undefined ? runEmulated(graph, records, inputs, precision) : runOnDevice(graph, records, inputs, precision)
+  const own = fuse(records)
+  return asked === undefined ? runEmulated(graph, own, inputs, precision) : runOnDevice(graph, own, inputs, precision)
 }
 
 /** Everything begins as NaN, as in the emulator. */
@@ -74,7 +76,7 @@ export async function assertCuda(graph: Graph, records: readonly OpRecord[], giv
   const run = runCuda(graph, records, inputs, precision)
   const reference = await runOn('reference', graph, layOut(graph, records), inputs)
   const scratch = new Set(records.flatMap((record) => Object.values(record.scratch)))
-  const touched = new Set(records.flatMap(({ reads, writes }) => [...Object.values(reads), ...Object.values(writes)]))
+  const touched = new Set(fuse(records).flatMap(({ reads, writes }) => [...Object.values(reads), ...Object.values(writes)]))
   for (const tensor of touched) {
     if (tensor.dtype === 'i32' || scratch.has(tensor)) continue
     const error = relativeError(run.values(tensor), reference.values(tensor))

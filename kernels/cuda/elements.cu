@@ -192,27 +192,17 @@ KERNEL(256) gate(const double *squares, int parts, double *lossSum, const double
 
 DEVICE bool isShut(const float *gate) { return gate && gate[1] == 0.f; }
 
-DEVICE void clear(float *x, int n) {
-  EACH_FOUR(n, {
-    const float zero[4] = {0.f, 0.f, 0.f, 0.f};
-    storeMany<W>(x + at, zero);
-  })
-}
-
 /**
- * AdamW with decoupled decay; clears the gradient. hyper: rate, beta1, beta2, epsilon, decay, scale of the gradient,
+ * AdamW with decoupled decay. hyper: rate, beta1, beta2, epsilon, decay, scale of the gradient,
  * 1/(1 − beta1^t), 1/(1 − beta2^t), 1 − beta1, 1 − beta2: in device memory, so that a captured graph never changes. What
  * a gate keeps shut moves nothing; a gate that is open multiplies the gradient's scale.
  */
-KERNEL(256) adamw(float *parameter, float *gradient, float *first, float *second, half *copy, int n, int decays, const float *hyper, const float *gate) {
-  if (isShut(gate)) {
-    clear(gradient, n);
-    return;
-  }
+KERNEL(256) adamw(float *parameter, const float *gradient, float *first, float *second, half *copy, int n, int decays, const float *hyper, const float *gate) {
+  if (isShut(gate)) return;
   const float rate = hyper[0], beta1 = hyper[1], beta2 = hyper[2], epsilon = hyper[3], scaling = gate ? hyper[5] * gate[0] : hyper[5];
   const float keep = 1.f - rate * (decays ? hyper[4] : 0.f), correct1 = hyper[6], correct2 = hyper[7], new1 = hyper[8], new2 = hyper[9];
   EACH_FOUR(n, {
-    float w[4], g[4], m[4], v[4], zero[4] = {0.f, 0.f, 0.f, 0.f};
+    float w[4], g[4], m[4], v[4];
     loadMany<W>(parameter + at, w);
     loadMany<W>(gradient + at, g);
     loadMany<W>(first + at, m);
@@ -226,20 +216,16 @@ KERNEL(256) adamw(float *parameter, float *gradient, float *first, float *second
     storeMany<W>(parameter + at, w);
     storeMany<W>(first + at, m);
     storeMany<W>(second + at, v);
-    storeMany<W>(gradient + at, zero);
     if (copy) storeMany<W>(copy + at, w);
   })
 }
 
-/** Nesterov momentum, hyper[10]; clears the gradient. */
-KERNEL(256) muon_momentum(float *gradient, float *momentum, float *x, int n, const float *hyper, const float *gate) {
-  if (isShut(gate)) {
-    clear(gradient, n);
-    return;
-  }
+/** Nesterov momentum, hyper[10]. */
+KERNEL(256) muon_momentum(const float *gradient, float *momentum, float *x, int n, const float *hyper, const float *gate) {
+  if (isShut(gate)) return;
   const float keep = hyper[10], fresh = (1.f - keep) * (gate ? hyper[5] * gate[0] : hyper[5]);
   EACH_FOUR(n, {
-    float g[4], m[4], zero[4] = {0.f, 0.f, 0.f, 0.f};
+    float g[4], m[4];
     loadMany<W>(gradient + at, g);
     loadMany<W>(momentum + at, m);
     for (int e = 0; e < W; e++) {
@@ -249,7 +235,6 @@ KERNEL(256) muon_momentum(float *gradient, float *momentum, float *x, int n, con
     }
     storeMany<W>(momentum + at, m);
     storeMany<W>(x + at, g);
-    storeMany<W>(gradient + at, zero);
   })
 }
 

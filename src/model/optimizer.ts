@@ -148,8 +148,8 @@ function updateRecords(graph: Graph, state: BlockState): OpRecord[] {
 
 function adamwRecord({ group, hyper, tensors: { weights, gradient, moment1, moment2 } }: BlockState): OpRecord {
   if (!moment1 || !moment2) throw new TypeError('AdamW keeps two moments')
-  const writes = { parameter: weights, gradient, first: moment1, second: moment2 }
-  return { ...nothing, kernel: 'adamw', reads: { hyper }, writes, attributes: { decays: Number(group.decays) } }
+  const writes = { parameter: weights, first: moment1, second: moment2 }
+  return { ...nothing, kernel: 'adamw', reads: { hyper, gradient }, writes, attributes: { decays: Number(group.decays) } }
 }
 
 /** Each part of a block is a matrix of its own. */
@@ -170,7 +170,7 @@ function muonRecords(graph: Graph, { block, group, hyper, tensors: { weights, gr
     }
   })
   return [
-    { ...nothing, kernel: 'muon_momentum', reads: { hyper }, writes: { gradient, momentum: moment1, x } },
+    { ...nothing, kernel: 'muon_momentum', reads: { hyper, gradient }, writes: { momentum: moment1, x } },
     ...orthogonal,
     {
       ...nothing,

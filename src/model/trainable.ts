@@ -5,7 +5,7 @@ import { SluiceError } from '../core/errors.ts'
 import { formatCount } from '../core/format.ts'
 import type { Precision } from '../tensor/cpu/native/gemm-code.ts'
 import type { CudaOptions } from '../tensor/cuda/cuda-device.ts'
-import { differentiate } from '../tensor/differentiate.ts'
+import { accumulating, differentiate } from '../tensor/differentiate.ts'
 import type { OpRecord } from '../tensor/graph.ts'
 import { addresses, placeActivations, placePersistent } from '../tensor/plan.ts'
 import { fitActivations } from '../tensor/recompute.ts'
@@ -58,11 +58,11 @@ export interface Trainable {
    */
   announce(batch: Batch): void
   /**
-   * Clips by global norm, updates, zeroes gradients. Where loss or norm are not finite or too large, weights and moments stay
-   * as they are, and `isSkipped` says so.
+   * Clips by global norm, updates, drops the gradients. Where loss or norm are not finite or too large, weights and moments
+   * stay as they are, and `isSkipped` says so.
    */
   step(options: StepOptions): StepOutcome
-  /** Zeroes gradients without an update. */
+  /** Drops the gradients without an update. */
   discard(): void
   /** Copies out. */
   read(kind: StateKind, name: string): Float32Array
@@ -129,7 +129,8 @@ export async function createTrainable(config: ModelConfig, options: TrainableOpt
   const at = addresses(persistent)
   const trainingAt = addresses(persistent, trainingPlan)
   const forwardAt = addresses(persistent, forwardPlan)
-  const trainingProgram = device.compile(training, trainingAt)
+  const firstProgram = device.compile(training, trainingAt)
+  let nextProgram: typeof firstProgram | undefined
   const forwardProgram = device.compile(evaluation.records, forwardAt)
   const parts = { device, optimizer, at, updateAt: addresses(persistent, updatePlan) }
   const updater = gate ? gatedUpdater(parts, gate) : hostUpdater(parts)
@@ -145,6 +146,7 @@ export async function createTrainable(config: ModelConfig, options: TrainableOpt
   const intake = device.openIntake({ ...tape.inputs, targets: tape.targets }, at)
   const targetLosses = new Float32Array(elements(losses.shape))
   let announced: SentBatch | undefined
+  let hasGradients = false
 
   /** Checks and pads a batch. */
   function send(batch: Batch): SentBatch {
@@ -174,7 +176,9 @@ export async function createTrainable(config: ModelConfig, options: TrainableOpt
   function pass(batch: Batch, denominator: number): number {
     const count = load(batch)
     device.fill(at(tape.scale), 1, 1 / denominator)
-    device.run(trainingProgram)
+    if (hasGradients) nextProgram ??= device.compile(accumulating(training), trainingAt)
+    device.run(hasGradients && nextProgram ? nextProgram : firstProgram)
+    hasGradients = true
     return count
   }
 
@@ -223,8 +227,14 @@ export async function createTrainable(config: ModelConfig, options: TrainableOpt
         if (!(error instanceof SluiceError) || error.code !== 'SLUICE_MODEL_BATCH') throw error
       }
     },
-    step: (update) => updater.step(update),
-    discard: () => updater.discard(),
+    step(update) {
+      hasGradients = false
+      return updater.step(update)
+    },
+    discard() {
+      hasGradients = false
+      updater.discard()
+    },
     read(kind, name) {
       const { address, size } = placeOf(kind, name)
       const values = new Float32Array(size)

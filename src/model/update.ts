@@ -38,7 +38,7 @@ export interface Updater {
   /** After a pass: its losses count. */
   add(lossSum: () => number): void
   step(options: StepOptions): StepOutcome
-  /** Zeroes gradients, and forgets the losses. */
+  /** Forgets the losses. */
   discard(): void
 }
 
@@ -72,16 +72,13 @@ export function hostUpdater({ device, optimizer, at, updateAt }: UpdaterParts): 
     return Math.sqrt(sum)
   }
 
-  function discard(): void {
-    clearGradients(device, optimizer, at)
-    lossSum = 0
-  }
-
   return {
     add(ofPass) {
       lossSum += ofPass()
     },
-    discard,
+    discard() {
+      lossSum = 0
+    },
     step(options) {
       const { maxNorm, largestNorm, largestLoss, denominator, lossScale } = limitsOf(options)
       const outcome = { lossSum, gradientNorm: Number.NaN }
@@ -89,10 +86,7 @@ export function hostUpdater({ device, optimizer, at, updateAt }: UpdaterParts): 
       const isLossTaken = outcome.lossSum / denominator <= largestLoss
       if (isLossTaken) outcome.gradientNorm = gradientNorm() / lossScale
       const norm = outcome.gradientNorm
-      if (!(norm <= largestNorm)) {
-        discard()
-        return { ...outcome, isSkipped: true, reason: isLossTaken ? 'norm' : 'loss' }
-      }
+      if (!(norm <= largestNorm)) return { ...outcome, isSkipped: true, reason: isLossTaken ? 'norm' : 'loss' }
       const clip = (maxNorm > 0 && norm > maxNorm ? maxNorm / norm : 1) / lossScale
       for (const [rateFactor, hyper] of hypers) device.upload(at(hyper), hyperValues(options, { rateFactor, clip }))
       device.run(updateProgram)
@@ -109,10 +103,7 @@ export function gatedUpdater({ device, optimizer, at, updateAt }: UpdaterParts, 
   const report = new Float64Array(3)
   return {
     add: () => {},
-    discard() {
-      clearGradients(device, optimizer, at)
-      device.fill(at(gate.sum), 2, 0)
-    },
+    discard: () => device.fill(at(gate.sum), 2, 0),
     step(options) {
       const { maxNorm, largestNorm, largestLoss, denominator, lossScale } = limitsOf(options)
       const limits = Float64Array.of(denominator, lossScale, largestLoss, largestNorm, maxNorm)
@@ -134,11 +125,4 @@ export function gatedUpdater({ device, optimizer, at, updateAt }: UpdaterParts, 
 
 function gateRecord({ squares }: Optimizer, { limits, sum, gate, report }: GateTensors): OpRecord {
   return { kernel: 'gate', reads: { squares, limits }, writes: { sum, gate, report }, adds: [], scratch: {}, attributes: {} }
-}
-
-function clearGradients(device: Device, { states }: Optimizer, at: (tensor: Tensor) => number): void {
-  for (const {
-    tensors: { gradient },
-  } of states)
-    device.fill(at(gradient), elements(gradient.shape), 0)
 }

@@ -1,6 +1,6 @@
 // Reverse-mode differentiation of a tape: walks the records backwards and appends one backward record for each.
-// A gradient is overwritten by its first writer and added to by the others, so nothing has to be cleared between steps;
-// gradients of parameters are always added to, for they gather over micro-batches and the optimizer clears them.
+// A gradient is overwritten by its first writer and added to by the others, so nothing has to be cleared between steps. Over
+// micro-batches the gradients of parameters gather: from the second on all are added to (`accumulating`).
 
 import { SluiceError } from '../core/errors.ts'
 import type { Graph, KernelName, OpRecord } from './graph.ts'
@@ -30,7 +30,7 @@ export function differentiate(graph: Graph): Differentiated {
       gradient = graph.tensor(`d ${tensor.name}`, tensor.shape, isParameter ? 'gradient' : 'activation')
       gradients.set(tensor, gradient)
     }
-    const adds = isParameter || written.has(tensor)
+    const adds = written.has(tensor)
     written.add(tensor)
     return { gradient, adds }
   }
@@ -95,6 +95,14 @@ export function differentiate(graph: Graph): Differentiated {
   }
   const parameters = new Map([...gradients].filter(([tensor]) => tensor.role === 'parameter'))
   return { records: [...forward, ...backward], gradients: parameters }
+}
+
+/** The program of the micro-batches after a step's first: what is there of the gradients of parameters stays. */
+export function accumulating(records: readonly OpRecord[]): OpRecord[] {
+  return records.map((record) => {
+    const gathered = Object.keys(record.writes).filter((name) => record.writes[name].role === 'gradient')
+    return { ...record, adds: [...new Set([...record.adds, ...gathered])] }
+  })
 }
 
 /**

@@ -26,7 +26,7 @@ function twoMatrices(rows: readonly [number, number], columns: number) {
     }
   })
   const records: OpRecord[] = [
-    { ...common, kernel: 'muon_momentum', reads: { hyper }, writes: { gradient, momentum, x } },
+    { ...common, kernel: 'muon_momentum', reads: { hyper, gradient }, writes: { momentum, x } },
     ...orthogonal,
     { ...common, kernel: 'muon_update', reads: { hyper, x: y }, writes: { parameter }, attributes: { decays: 1 } },
   ]
@@ -43,12 +43,11 @@ test('Muon on the CPU device moves weights and momentum as the reference does, f
   const size = fc.integer({ min: 1, max: 70 })
   await fc.assert(
     fc.asyncProperty(size, size, size, async (first, second, columns) => {
-      const { graph, records, inputs, parameter, momentum, gradient } = twoMatrices([first, second], columns)
+      const { graph, records, inputs, parameter, momentum } = twoMatrices([first, second], columns)
       const laid = layOut(graph, records)
       const [cpu, reference] = [await runOn('cpu', graph, laid, inputs, 2), await runOn('reference', graph, laid, inputs)]
       assert.ok(distance(cpu.values(momentum), reference.values(momentum)) < 1e-6)
       assert.ok(distance(cpu.values(parameter), reference.values(parameter)) < 1e-4)
-      assert.ok(cpu.values(gradient).every((g) => g === 0))
     }),
     { numRuns: 15 },
   )

@@ -13,8 +13,8 @@ for (const decays of [0, 1])
     const [parameter, first, second] = ['w', 'm', 'v'].map((name) => graph.tensor(name, [SIZE], 'moment'))
     const gradient = graph.tensor('g', [SIZE], 'gradient')
     const hyper = graph.tensor('hyper', [10], 'input')
-    const writes = { parameter, gradient, first, second }
-    const record: OpRecord = { kernel: 'adamw', reads: { hyper }, writes, adds: [], scratch: {}, attributes: { decays } }
+    const writes = { parameter, first, second }
+    const record: OpRecord = { kernel: 'adamw', reads: { hyper, gradient }, writes, adds: [], scratch: {}, attributes: { decays } }
     const inputs = new Map([
       [hyper, Float32Array.of(0.01, 0.9, 0.95, 1e-8, 0.1, 0.5, 1 / (1 - 0.9 ** 3), 1 / (1 - 0.95 ** 3), 0.1, 0.05)],
       [gradient, noise(SIZE, 8)],
@@ -26,7 +26,6 @@ for (const decays of [0, 1])
       const error = distance(cpu.values(tensor), reference.values(tensor))
       assert.ok(error < 1e-6, `${tensor.name} is off by ${error}`)
     }
-    assert.ok(cpu.values(gradient).every((g) => g === 0))
   })
 
 test('moments of tokens that are never seen again become zero, not denormal', async () => {
@@ -34,8 +33,8 @@ test('moments of tokens that are never seen again become zero, not denormal', as
   const [parameter, first, second] = ['w', 'm', 'v'].map((name) => graph.tensor(name, [5], 'moment'))
   const gradient = graph.tensor('g', [5], 'gradient')
   const hyper = graph.tensor('hyper', [10], 'input')
-  const writes = { parameter, gradient, first, second }
-  const record: OpRecord = { kernel: 'adamw', reads: { hyper }, writes, adds: [], scratch: {}, attributes: { decays: 0 } }
+  const writes = { parameter, first, second }
+  const record: OpRecord = { kernel: 'adamw', reads: { hyper, gradient }, writes, adds: [], scratch: {}, attributes: { decays: 0 } }
   const inputs = new Map([
     [hyper, Float32Array.of(0.01, 0.9, 0.95, 1e-8, 0, 1, 1, 1, 0.1, 0.05)],
     [first, new Float32Array(5).fill(1e-38)],

@@ -88,7 +88,7 @@ export function squareSum(p: u32, block: i32, scratch: u32): void {
 }
 
 /**
- * AdamW with decoupled decay (Loshchilov & Hutter 2019, algorithm 2); the gradient is cleared on the way. Moments that would
+ * AdamW with decoupled decay (Loshchilov & Hutter 2019, algorithm 2). Moments that would
  * become denormal, of tokens not seen for long, become 0: they move nothing, and would cost a hundred cycles each for ever.
  * Arguments: parameter, gradient, first moment, second moment, n, decays, hyper: learning rate, beta1, beta2, epsilon, decay,
  * scale of the gradient, 1/(1 − beta1^t), 1/(1 − beta2^t), 1 − beta1, 1 − beta2.
@@ -111,6 +111,5 @@ export function adamw(p: u32, block: i32, scratch: u32): void {
     v128.store(second + at, v)
     const update = f32x4.div(f32x4.mul(m, correct1), f32x4.add(f32x4.sqrt(f32x4.mul(v, correct2)), epsilon))
     v128.store(w + at, f32x4.sub(f32x4.mul(v128.load(w + at), keep), f32x4.mul(rate, update)))
-    v128.store(gradient + at, f32x4.splat(0))
   }
 }

@@ -289,19 +289,19 @@ function lanesOf(v: v128): f32 {
   return (f32x4.extract_lane(v, 0) + f32x4.extract_lane(v, 2)) + (f32x4.extract_lane(v, 1) + f32x4.extract_lane(v, 3))
 }
 
-/** out[j] += Σ rows x[i,j]: the gradient of a bias. Arguments: x, rows, columns, out, columns of a block. */
+/** out[j] (+)= Σ rows x[i,j]: the gradient of a bias. Arguments: x, rows, columns, out, columns of a block, add. */
 export function columnSums(p: u32, block: i32, scratch: u32): void {
-  const x = address(p, 0), rows = int(p, 1), columns = int(p, 2), out = address(p, 3), size = int(p, 4)
+  const x = address(p, 0), rows = int(p, 1), columns = int(p, 2), out = address(p, 3), size = int(p, 4), add = int(p, 5) != 0
   const from = block * size, to = smaller(columns, from + size)
   let j = from
   for (; j + 4 <= to; j += 4) {
     let sum = f32x4.splat(0)
     for (let i = 0; i < rows; i++) sum = f32x4.add(sum, v128.load(x + floats(i * columns + j)))
-    v128.store(out + floats(j), f32x4.add(v128.load(out + floats(j)), sum))
+    v128.store(out + floats(j), add ? f32x4.add(v128.load(out + floats(j)), sum) : sum)
   }
   for (; j < to; j++) {
     let sum: f32 = 0
     for (let i = 0; i < rows; i++) sum += load<f32>(x + floats(i * columns + j))
-    store<f32>(out + floats(j), load<f32>(out + floats(j)) + sum)
+    store<f32>(out + floats(j), add ? load<f32>(out + floats(j)) + sum : sum)
   }
 }

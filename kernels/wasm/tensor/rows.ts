@@ -87,7 +87,10 @@ export function normBackward(p: u32, block: i32, scratch: u32): void {
   }
 }
 
-/** dw and db of norm, added. A block is a range of columns. Arguments: x, mean or 0, rstd, dy, dw, db or 0, rows, C, columns of a block. */
+/**
+ * dw and db of norm. A block is a range of columns.
+ * Arguments: x, mean or 0, rstd, dy, dw, db or 0, rows, C, columns of a block, add to dw, add to db.
+ */
 export function normWeightBackward(p: u32, block: i32, scratch: u32): void {
   const C = int(p, 7), size = int(p, 8), from = block * size, to = smaller(C, from + size)
   let c = from
@@ -99,9 +102,9 @@ export function normWeightBackward(p: u32, block: i32, scratch: u32): void {
 function normColumns(p: u32, at: usize): void {
   const means = address(p, 1), rstds = address(p, 2), rows = int(p, 6), step = floats(int(p, 7))
   const dw = address(p, 4) + at, db = address(p, 5) + at, hasBias = address(p, 5) != 0
-  let w0 = v128.load(dw), w1 = v128.load(dw, 16), w2 = v128.load(dw, 32), w3 = v128.load(dw, 48)
-  let b0 = f32x4.splat(0), b1 = b0, b2 = b0, b3 = b0
-  if (hasBias) { b0 = v128.load(db); b1 = v128.load(db, 16); b2 = v128.load(db, 32); b3 = v128.load(db, 48) }
+  let w0 = f32x4.splat(0), w1 = w0, w2 = w0, w3 = w0, b0 = w0, b1 = w0, b2 = w0, b3 = w0
+  if (int(p, 9) != 0) { w0 = v128.load(dw); w1 = v128.load(dw, 16); w2 = v128.load(dw, 32); w3 = v128.load(dw, 48) }
+  if (hasBias && int(p, 10) != 0) { b0 = v128.load(db); b1 = v128.load(db, 16); b2 = v128.load(db, 32); b3 = v128.load(db, 48) }
   let x = address(p, 0) + at, dy = address(p, 3) + at
   for (let i = 0; i < rows; i++) {
     const centre = f32x4.splat(means != 0 ? load<f32>(means + floats(i)) : 0), factor = f32x4.splat(load<f32>(rstds + floats(i)))
@@ -121,7 +124,9 @@ function normColumns(p: u32, at: usize): void {
 /** The same for up to four columns. */
 function normRaggedColumns(p: u32, at: usize, n: i32): void {
   const means = address(p, 1), dw = address(p, 4) + at, db = address(p, 5) + at, rows = int(p, 6), step = floats(int(p, 7))
-  let sum = loadRagged(dw, n, 0), sumOfBias = address(p, 5) != 0 ? loadRagged(db, n, 0) : f32x4.splat(0)
+  let sum = f32x4.splat(0), sumOfBias = sum
+  if (int(p, 9) != 0) sum = loadRagged(dw, n, 0)
+  if (address(p, 5) != 0 && int(p, 10) != 0) sumOfBias = loadRagged(db, n, 0)
   for (let i = 0; i < rows; i++) {
     const centre = f32x4.splat(means != 0 ? load<f32>(means + floats(i)) : 0), factor = f32x4.splat(load<f32>(address(p, 2) + floats(i)))
     const g = loadRagged(address(p, 3) + <usize>i * step + at, n, 0)

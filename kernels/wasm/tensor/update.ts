@@ -4,8 +4,7 @@
 import { address, ELEMENTS, blockEnd, float, floats, int, loadRagged, smaller, storeRagged } from './math'
 
 /**
- * Nesterov momentum: m = μ·m + (1 − μ)·g, x = μ·m + (1 − μ)·g; the gradient is cleared on the way, momentum that would become
- * denormal becomes 0. Arguments: gradient, momentum, x, n, hyper: at 5 the scale of the gradient, at 10 μ.
+ * Nesterov momentum: m = μ·m + (1 − μ)·g, x = μ·m + (1 − μ)·g; momentum that would become denormal becomes 0. Arguments: gradient, momentum, x, n, hyper: at 5 the scale of the gradient, at 10 μ.
  */
 export function muonMomentum(p: u32, block: i32, scratch: u32): void {
   const gradient = address(p, 0), momentum = address(p, 1), x = address(p, 2), hyper = address(p, 4), end = blockEnd(int(p, 3), block)
@@ -16,7 +15,6 @@ export function muonMomentum(p: u32, block: i32, scratch: u32): void {
     m = v128.and(m, f32x4.gt(f32x4.abs(m), tiny))
     v128.store(momentum + at, m)
     v128.store(x + at, f32x4.relaxed_madd(old, m, g))
-    v128.store(gradient + at, f32x4.splat(0))
   }
 }
 

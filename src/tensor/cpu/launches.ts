@@ -66,7 +66,12 @@ function linearBackward(record: OpRecord, at: Where): Launch[] {
       : { M, N: K, K: N, a: transposed(at(dy), M), b: rowMajor(at(x), K) }
     launches.push(gemm({ ...product, c: at(dw), adds: adds(record, 'dw') }))
   }
-  if (db) launches.push({ kernel: 'columnSums', blocks: blocksOf(M, COLUMNS_PER_BLOCK), words: [at(dy), N, M, at(db), COLUMNS_PER_BLOCK] })
+  if (db)
+    launches.push({
+      kernel: 'columnSums',
+      blocks: blocksOf(M, COLUMNS_PER_BLOCK),
+      words: [at(dy), N, M, at(db), COLUMNS_PER_BLOCK, adds(record, 'db')],
+    })
   if (dx) {
     const weights = inOut ? transposed(at(w), M) : rowMajor(at(w), K)
     launches.push(gemm({ M: N, N: K, K: M, a: rowMajor(at(dy), M), b: weights, c: at(dx), adds: adds(record, 'dx') }))
@@ -83,7 +88,7 @@ function normBackward(record: OpRecord, at: Where): Launch[] {
     {
       kernel: 'normWeightBackward',
       blocks: blocksOf(C, COLUMNS_PER_BLOCK),
-      words: [at(x), at(mean), at(rstd), at(dy), at(dw), at(db), N, C, COLUMNS_PER_BLOCK],
+      words: [at(x), at(mean), at(rstd), at(dy), at(dw), at(db), N, C, COLUMNS_PER_BLOCK, adds(record, 'dw'), adds(record, 'db')],
     },
   ]
   if (!dx) return weights
@@ -146,7 +151,11 @@ function headLoss(record: OpRecord, training: boolean, at: Where): Launch[] {
     if (dx)
       slopes.push(gemm({ M: rows, N: C, K: V, a: rowMajor(logits, V), b: rowMajor(at(w), C), c: part(dx, C), adds: adds(record, 'dx') }))
     if (db)
-      slopes.push({ kernel: 'columnSums', blocks: blocksOf(V, COLUMNS_PER_BLOCK), words: [logits, rows, V, at(db), COLUMNS_PER_BLOCK] })
+      slopes.push({
+        kernel: 'columnSums',
+        blocks: blocksOf(V, COLUMNS_PER_BLOCK),
+        words: [logits, rows, V, at(db), COLUMNS_PER_BLOCK, adds(record, 'db') || Number(from > 0)],
+      })
     launches.push(...slopes.slice(0, 1), ...slopes.slice(1).map(joined))
   }
   return launches
@@ -336,12 +345,11 @@ const lowerings: Readonly<Record<KernelName, (record: OpRecord, at: Where) => La
   gate: noKernel,
   linear_gelu: noKernel,
   gelu_linear_backward: noKernel,
-  adamw: ({ reads: { hyper }, writes, attributes: { decays } }, at) => {
-    const { parameter, gradient, first, second } = writes
+  adamw: ({ reads: { hyper, gradient }, writes: { parameter, first, second }, attributes: { decays } }, at) => {
     const n = elements(parameter.shape)
     return [joined(elementwise('adamw', [at(parameter), at(gradient), at(first), at(second), n, decays, at(hyper)], n))]
   },
-  muon_momentum: ({ reads: { hyper }, writes: { gradient, momentum, x } }, at) => {
+  muon_momentum: ({ reads: { hyper, gradient }, writes: { momentum, x } }, at) => {
     const n = elements(gradient.shape)
     return [elementwise('muonMomentum', [at(gradient), at(momentum), at(x), n, at(hyper)], n)]
   },

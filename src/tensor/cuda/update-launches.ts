@@ -73,8 +73,7 @@ export const updateLaunches = {
     const parts = int(elements(squares.shape) / 2)
     return [kernel('elements', 'gate', 1, [whole(squares), parts, whole(sum), whole(limits), whole(gate), whole(report)])]
   },
-  adamw: ({ reads: { hyper, gate }, writes, attributes: { decays } }, { copies }) => {
-    const { parameter, gradient, first, second } = writes
+  adamw: ({ reads: { hyper, gate, gradient }, writes: { parameter, first, second }, attributes: { decays } }, { copies }) => {
     const n = elements(parameter.shape)
     const copy = copies.has(parameter) ? copyOf(parameter) : none
     return [
@@ -84,7 +83,7 @@ export const updateLaunches = {
       ]),
     ]
   },
-  muon_momentum: ({ reads: { hyper, gate }, writes: { gradient, momentum, x } }) => {
+  muon_momentum: ({ reads: { hyper, gate, gradient }, writes: { momentum, x } }) => {
     const n = elements(gradient.shape)
     return [elementwise('muon_momentum', n, [whole(gradient), whole(momentum), whole(x), int(n), whole(hyper), optional(gate)])]
   },

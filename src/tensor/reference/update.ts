@@ -6,11 +6,11 @@ import type { Tensor } from '../tensor.ts'
 
 type View = (tensor: Tensor) => Float64Array
 
-/** AdamW with decoupled decay: Loshchilov & Hutter 2019, algorithm 2. Clears the gradient. `hyper` as in kernels/wasm/tensor/elements.ts. */
+/** AdamW with decoupled decay: Loshchilov & Hutter 2019, algorithm 2. `hyper` as in kernels/wasm/tensor/elements.ts. */
 export function adamw({ reads, writes, attributes: { decays } }: OpRecord, view: View): void {
   const [rate, beta1, beta2, epsilon, decay, scale, correct1, correct2, new1, new2] = view(reads.hyper)
   const parameter = view(writes.parameter)
-  const gradient = view(writes.gradient)
+  const gradient = view(reads.gradient)
   const first = view(writes.first)
   const second = view(writes.second)
   for (let i = 0; i < parameter.length; i++) {
@@ -18,21 +18,19 @@ export function adamw({ reads, writes, attributes: { decays } }: OpRecord, view:
     first[i] = beta1 * first[i] + new1 * g
     second[i] = beta2 * second[i] + new2 * g * g
     parameter[i] -= rate * ((first[i] * correct1) / (Math.sqrt(second[i] * correct2) + epsilon) + (decays ? decay : 0) * parameter[i])
-    gradient[i] = 0
   }
 }
 
-/** Nesterov momentum μ, `hyper` at 10. Clears the gradient. */
+/** Nesterov momentum μ, `hyper` at 10. */
 export function muonMomentum({ reads, writes }: OpRecord, view: View): void {
   const hyper = view(reads.hyper)
   const [scale, keep] = [hyper[5], hyper[10]]
-  const gradient = view(writes.gradient)
+  const gradient = view(reads.gradient)
   const momentum = view(writes.momentum)
   for (let i = 0; i < gradient.length; i++) {
     const g = (1 - keep) * gradient[i] * scale
     momentum[i] = keep * momentum[i] + g
     view(writes.x)[i] = keep * momentum[i] + g
-    gradient[i] = 0
   }
 }
 

@@ -18,10 +18,13 @@ export function isGated(activation: PlainActivation | GatedActivation): activati
 
 const activation = z.enum([...PLAIN, ...GATED_NAMES]).describe('non-linearity of the feed-forward part')
 
+/** As deep as any was trained (Wang et al. 2022, arxiv.org/abs/2203.00555). Planning memory takes the square of it: 3 s there. */
+const MOST_LAYERS = 1000
+
 const size = {
   vocabularySize: z.int().min(2).describe('tokens that the model knows'),
   contextLength: z.int().min(1).describe('longest sequence, in tokens'),
-  layers: z.int().min(1).describe('transformer blocks'),
+  layers: z.int().min(1).max(MOST_LAYERS).describe('transformer blocks'),
   width: z.int().min(1).describe('size of the residual stream'),
   heads: z.int().min(1).describe('attention heads'),
   headSize: z.int().min(1).optional().describe('size of a head; default width / heads'),
@@ -105,7 +108,7 @@ export const encoderDecoderConfig = z
   .strictObject({
     architecture: z.literal('encoder-decoder'),
     ...size,
-    decoderLayers: z.int().min(1).optional().describe('blocks of the decoder; default layers, which the encoder has'),
+    decoderLayers: z.int().min(1).max(MOST_LAYERS).optional().describe('blocks of the decoder; default layers, which the encoder has'),
     normEpsilon: z.number().positive().default(1e-6).describe('added to the variance, of RMSNorm before each part'),
     buckets: z.int().min(4).multipleOf(4).default(32).describe('relative distances that attention tells apart'),
     maxDistance: z.int().min(2).default(128).describe('distances from here on share the last bucket'),

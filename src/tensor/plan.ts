@@ -49,23 +49,38 @@ export function placeActivations(
   startBytes: number,
   bytesOf: BytesOf = fourBytesEach,
 ): Placement {
-  const placed: { life: Life; start: number; end: number }[] = []
+  const placed: Placed[] = [] // by start
   let endBytes = startBytes
   const bySize = lives(records, kept).sort((a, b) => bytesOf(b.tensor) - bytesOf(a.tensor) || a.tensor.id - b.tensor.id)
   for (const life of bySize) {
     const size = bytesOf(life.tensor)
-    const inTheWay = placed
-      .filter((other) => other.life.first <= life.last && life.first <= other.life.last)
-      .sort((a, b) => a.start - b.start)
     let start = startBytes
-    for (const other of inTheWay) {
+    for (const other of placed) {
       if (start + size <= other.start) break
-      start = Math.max(start, other.end)
+      if (other.life.first <= life.last && life.first <= other.life.last) start = Math.max(start, other.end)
     }
-    placed.push({ life, start, end: start + size })
+    placed.splice(placeOf(placed, start), 0, { life, start, end: start + size })
     endBytes = Math.max(endBytes, start + size)
   }
   return { offsets: new Map(placed.map(({ life, start }) => [life.tensor, start])), endBytes }
+}
+
+interface Placed {
+  readonly life: Life
+  readonly start: number
+  readonly end: number
+}
+
+/** Where the next one that starts there goes: behind those that do not start later. */
+function placeOf(placed: readonly Placed[], start: number): number {
+  let low = 0
+  let high = placed.length
+  while (low < high) {
+    const middle = (low + high) >> 1
+    if (placed[middle].start <= start) low = middle + 1
+    else high = middle
+  }
+  return low
 }
 
 /** From the first record that touches the memory of an activation to the last. */

@@ -37,6 +37,7 @@ export function fitActivations(graph: Graph, records: readonly OpRecord[], budge
   const cuts = cutsOf(records, kept)
   const withPieces = (count: number) => fit(recomputing(graph, records, cuts.slice(0, count + 1), kept))
   let [enough, best] = [cuts.length - 1, withPieces(cuts.length - 1)]
+  if (startBytes > endBytes) return best // what must be there before any activation does not fit
   for (let tooFew = 0; enough - tooFew > 1; ) {
     const count = (tooFew + enough) >> 1
     const fitted = withPieces(count)

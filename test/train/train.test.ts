@@ -121,6 +121,8 @@ test('options, models and folders that cannot work are refused before anything i
   await assert.rejects(train({ ...options, beta1: 2 }), refusal('SLUICE_TRAIN_OPTIONS', /beta1/))
   await writeFile(join(folder.path, 'model.json'), JSON.stringify({ contextLength: 32, layers: 1, width: 30, heads: 4 }))
   await assert.rejects(train(options), refusal('SLUICE_TRAIN_MODEL', /width 30 is not a multiple of heads 4/))
+  await writeFile(join(folder.path, 'model.json'), JSON.stringify({ contextLength: 32, layers: 100_000, width: 32, heads: 4 }))
+  await assert.rejects(train(options), refusal('SLUICE_TRAIN_MODEL', /expected number to be <=1000[\s\S]*at layers/))
 })
 
 test('two runs in one folder do not meet', async () => {

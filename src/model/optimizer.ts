@@ -2,10 +2,9 @@
 // all, or Muon for matrices inside blocks (src/tensor/muon.ts), in groups with rates and decay of their own.
 
 import { SluiceError } from '../core/errors.ts'
-import { ELEMENTS_PER_BLOCK } from '../tensor/cpu/launch.ts'
 import type { Graph, OpRecord } from '../tensor/graph.ts'
 import { muonFactor } from '../tensor/muon.ts'
-import { elements } from '../tensor/shape.ts'
+import { ELEMENTS_PER_BLOCK, elements } from '../tensor/shape.ts'
 import type { Tensor } from '../tensor/tensor.ts'
 import type { ParameterBlock, ParameterRole } from './parameters.ts'
 

@@ -6,6 +6,12 @@ export type Shape = readonly number[]
 /** Tensors begin at multiples of this and are padded to it: a cache line, and room for a vector that reaches past the end. */
 export const ALIGNMENT_BYTES = 64
 
+/**
+ * Elements that one block of a launch takes, as in kernels/wasm/tensor/math.ts. square_sum leaves one f64 for each such block on
+ * every device, so that the norm is the same sum for any number of threads.
+ */
+export const ELEMENTS_PER_BLOCK = 16384
+
 export function elements(shape: Shape): number {
   return shape.reduce((product, size) => product * size, 1)
 }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { ELEMENTS_PER_BLOCK } from '../../src/tensor/cpu/launch.ts'
 import { Graph, type OpRecord } from '../../src/tensor/graph.ts'
+import { ELEMENTS_PER_BLOCK } from '../../src/tensor/shape.ts'
 import { distance, layOut, noise, runOn } from './harness.ts'
 
 /** Two blocks, the second cut off inside a vector. */

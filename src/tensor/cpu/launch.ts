@@ -1,6 +1,7 @@
 // What the CPU device is told to do for a record, as data: a WASM kernel, its arguments, and how many blocks it is cut into.
 
 import type { OpRecord } from '../graph.ts'
+import { ELEMENTS_PER_BLOCK } from '../shape.ts'
 import type { Tensor } from '../tensor.ts'
 
 /** Kernels of kernels/wasm/tensor.ts. A launch names one by its index here. */
@@ -51,8 +52,7 @@ export interface Launch {
 
 export type Address = (tensor: Tensor) => number
 
-/** As in kernels/wasm/tensor/elements.ts. */
-export const ELEMENTS_PER_BLOCK = 16384
+/** As in kernels/wasm/tensor/. */
 export const ROWS_PER_BLOCK = 32
 export const COLUMNS_PER_BLOCK = 64
 

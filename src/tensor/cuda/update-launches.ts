@@ -2,7 +2,7 @@
 
 import type { OpRecord } from '../graph.ts'
 import { NEWTON_SCHULZ, NEWTON_SCHULZ_STEPS } from '../muon.ts'
-import { elements } from '../shape.ts'
+import { ELEMENTS_PER_BLOCK, elements } from '../shape.ts'
 import type { Tensor } from '../tensor.ts'
 import type { Launch, Matrix, Operand } from './launch.ts'
 import {
@@ -19,9 +19,6 @@ import {
   product,
   whole,
 } from './operands.ts'
-
-/** As the optimizer's partial sums are laid out (src/model/optimizer.ts). */
-const ELEMENTS_PER_BLOCK = 16384
 
 /** One matrix of a block, in f32. The polynomial is taken of the smaller Gram matrix, its last one times the factor. */
 function orthogonalize({

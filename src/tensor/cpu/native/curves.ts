@@ -2,7 +2,8 @@
 // the code does not have, and gates whose width is no multiple of 16, stay with WASM.
 
 import { loadKoffi } from '../../../core/native.ts'
-import { ELEMENTS_PER_BLOCK, type WasmKernel } from '../launch.ts'
+import { ELEMENTS_PER_BLOCK } from '../../shape.ts'
+import type { WasmKernel } from '../launch.ts'
 import { type CurveKind, curveCode, curveConstants, curveParameterCount, curveParameters, geluCurve, siluCurve } from './curves-code.ts'
 import { makeExecutable, unmoved } from './executable.ts'
 

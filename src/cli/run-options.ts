@@ -1,8 +1,9 @@
 // Options that `run`, `plan` and `task` share: which pipeline, and what a run may use.
 
-import { availableParallelism, totalmem } from 'node:os'
+import { availableParallelism } from 'node:os'
 import { type Command, Option } from 'commander'
 import { formatBytes } from '../core/format.ts'
+import { machineMemoryBytes } from '../core/machine-memory.ts'
 import type { RunChoices } from '../engine/choices.ts'
 import { numberIn, share, size, wholeNumber } from './numbers.ts'
 
@@ -78,9 +79,7 @@ export function taskMemory(flags: RunFlags, threads: number): number {
   return Math.max(64e6, (flags.memory - threads * WORKER_BYTES) / threads / 2)
 }
 
-/** Four fifths of what this process may have: the machine's, or its control group's. */
+/** Four fifths of what this process may have. */
 function defaultMemory(): number {
-  const constrained = process.constrainedMemory()
-  const total = constrained > 0 && constrained < totalmem() ? constrained : totalmem()
-  return Math.floor(total * 0.8)
+  return Math.floor(machineMemoryBytes() * 0.8)
 }

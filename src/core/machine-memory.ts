@@ -1,4 +1,4 @@
-// How much memory there is to have: the machine's, or that of the control group that this process is in.
+// How much memory there is to have: the machine's, or what the control group or a limit of this process leaves of it.
 
 import { totalmem } from 'node:os'
 

@@ -3,12 +3,14 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { SluiceError } from '../../src/core/errors.ts'
 import { type DecoderConfig, decoderConfig, type ModelConfig } from '../../src/model/config.ts'
 import { traceDecoding } from '../../src/model/decoder.ts'
 import { createOptimizer } from '../../src/model/optimizer.ts'
 import { traceTraining } from '../../src/model/trace.ts'
 import { type CpuProgram, createCpuDevice } from '../../src/tensor/cpu/cpu-device.ts'
 import { KERNELS } from '../../src/tensor/cpu/launch.ts'
+import { createMemory } from '../../src/tensor/cpu/memory.ts'
 import type { Precision } from '../../src/tensor/cpu/native/gemm-code.ts'
 import { type CpuTier, cpuTiers, hasBf16, isAvailable } from '../../src/tensor/cpu/native/tier.ts'
 import type { Device } from '../../src/tensor/device.ts'
@@ -139,10 +141,23 @@ test('fills and doubles reach beyond 4 GiB', { skip: refusal }, async () => {
   await device.dispose()
 })
 
-test('what cannot be addressed is refused with what to lower', async () => {
-  const tooMuch = createCpuDevice({ arenaBytes: 16 * GIB, threads: 1, records: [] })
+const refused = (words: RegExp) => (error: unknown) => {
+  assert.ok(error instanceof SluiceError && error.code === 'SLUICE_TENSOR_MEMORY', `${error}`)
+  assert.match(error.message, words)
+  assert.match(error.fix ?? '', /fewer rows/)
+  return true
+}
+
+test('what cannot be addressed, or is not in the machine, is refused with what to lower', async () => {
   await assert.rejects(
-    tooMuch,
-    ({ code, message, fix }) => code === 'SLUICE_TENSOR_MEMORY' && /at most 16\.0 GiB/.test(message) && /fewer rows/.test(fix),
+    createCpuDevice({ arenaBytes: 16 * GIB, threads: 1, records: [] }),
+    refused(/need 16\.0 GiB, the CPU device has at most 16\.0/),
   )
+  assert.throws(() => createMemory(3 * GIB, 2 * GIB), refused(/need 3\.0 GiB, this machine has 2\.0 GiB/))
+})
+
+test('a tensor with more elements than kernels count to is refused', async () => {
+  const [a, b, y] = ['a', 'b', 'y'].map((name, id): Tensor => ({ id, name, shape: [2 ** 16, 2 ** 15], dtype: 'f32', role: 'state' }))
+  const records: OpRecord[] = [{ kernel: 'add', reads: { a, b }, writes: { y }, adds: [], scratch: {}, attributes: {} }]
+  await assert.rejects(createCpuDevice({ arenaBytes: GIB, threads: 1, records }), refused(/a would have 2,147,483,648 elements/))
 })

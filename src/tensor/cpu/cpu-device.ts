@@ -58,7 +58,7 @@ const SCRATCH_BYTES = 2 ** 24
 
 /** What a plan may count on: four fifths of the machine's memory, as far as it can be addressed. */
 export function largestArenaBytes(threads: number): number {
-  return Math.min(MOST_MEMORY_BYTES, Math.floor(machineMemoryBytes() * 0.8)) - ARENA_START - threads * SCRATCH_BYTES
+  return Math.max(0, Math.min(MOST_MEMORY_BYTES, Math.floor(machineMemoryBytes() * 0.8)) - ARENA_START - threads * SCRATCH_BYTES)
 }
 
 const tierNames: Readonly<Record<CpuTier, string>> = { wasm: 'WASM SIMD', accelerate: 'Accelerate', avx2: 'AVX2', avx512: 'AVX-512' }

@@ -22,12 +22,14 @@ const fix = 'take a smaller model, fewer rows at once, or shorter ones'
 const gibibytes = (bytes: number) => `${(bytes / 2 ** 30).toFixed(1)} GiB`
 
 /** @throws SluiceError SLUICE_TENSOR_MEMORY where that much cannot be addressed, is not in the machine, or is refused by the system */
-export function createMemory(bytes: number): { readonly memory: WebAssembly.Memory; readonly module: WebAssembly.Module } {
+export function createMemory(
+  bytes: number,
+  machineBytes = machineMemoryBytes(),
+): { readonly memory: WebAssembly.Memory; readonly module: WebAssembly.Module } {
   const pages = Math.ceil(bytes / PAGE_BYTES)
   const needed = `the model and its activations need ${gibibytes(bytes)}`
   if (pages > WIDE_PAGES)
     throw new SluiceError('SLUICE_TENSOR_MEMORY', `${needed}, the CPU device has at most ${gibibytes(MOST_MEMORY_BYTES)}`, { fix })
-  const machineBytes = machineMemoryBytes()
   if (bytes > machineBytes) throw new SluiceError('SLUICE_TENSOR_MEMORY', `${needed}, this machine has ${gibibytes(machineBytes)}`, { fix })
   try {
     if (pages <= NARROW_PAGES)

@@ -1,8 +1,8 @@
 // The flags of commands that train, read off the schema of the options of a training run.
 
 import { InvalidArgumentError, Option } from 'commander'
+import { flagOf } from '../train/settings.ts'
 import { trainOptions } from '../train/train-options.ts'
-import { flagOf } from '../train/words.ts'
 import { describeOptions } from './describe-options.ts'
 import { numberIn, size } from './numbers.ts'
 

@@ -8,8 +8,8 @@ import { isRemote } from '../io/inputs.ts'
 import { type Corpus, openCorpus } from '../tokens/corpus.ts'
 import { EXAMPLE_FILES, type ExampleOptions, openExamples } from './examples.ts'
 import { assertOneVocabulary, type MixedCorpus } from './mixture.ts'
+import type { Objective } from './objective.ts'
 import { documentData, exampleData, type RunData } from './run-data.ts'
-import type { Objective } from './settings.ts'
 
 /** What the trainer needs of a tokenizer. Who calls has it: the trainer reads token ids alone. */
 export interface TextTokenizer {

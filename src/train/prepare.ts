@@ -3,9 +3,10 @@
 import { SluiceError } from '../core/errors.ts'
 import type { ModelConfig } from '../model/config.ts'
 import { type ChosenModel, chooseModel, describeModel } from './model-choice.ts'
+import type { Objective } from './objective.ts'
 import { areExamples, openDocumentData, openExampleData, openMixture, type TextTokenizer } from './open-data.ts'
 import type { RunData } from './run-data.ts'
-import { type Objective, rowLength, targetLengthFor } from './settings.ts'
+import { rowLength, targetLengthFor } from './settings.ts'
 import { architectureOf, assertFromExamples, assertLearns, objectiveFor, openStart, type StartModel, withLabels } from './start.ts'
 import { inputsOf, type ParsedOptions, type TrainHooks } from './train-options.ts'
 

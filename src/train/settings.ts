@@ -5,14 +5,10 @@ import { z } from 'zod'
 import { SluiceError } from '../core/errors.ts'
 import { counted, formatCount } from '../core/format.ts'
 import { precisions } from '../tensor/cuda/launch.ts'
+import { documentWord, isEncoders, type Objective, objectives } from './objective.ts'
 import { packings } from './pack.ts'
 import { schedules } from './schedule.ts'
 import { targetRoom } from './spans.ts'
-import { documentWord, flagOf } from './words.ts'
-
-/** What is learnt: the next token, hidden tokens, spans that were taken out, a target text for each source, a label. */
-export const objectives = ['causal', 'masked', 'spans', 'pairs', 'classify'] as const
-export type Objective = (typeof objectives)[number]
 
 /** Everything that decides what a run computes, resolved. Stored in each checkpoint. */
 export const trainSettings = z.strictObject({
@@ -234,8 +230,6 @@ export function resolveSettings(options: SettingOptions, facts: RunFacts): Resol
   }
 }
 
-const isEncoders = (objective: Objective) => objective === 'masked' || objective === 'classify'
-
 function optimizerOf(options: SettingOptions) {
   const optimizer = options.optimizer ?? laterSettings.optimizer
   return {
@@ -338,6 +332,12 @@ function learningRate(parameterCount: number, isFineTuning: boolean): number {
 }
 
 const twoDigits = (value: number) => Number(value.toPrecision(2))
+
+/** How a setting is asked for on the command line. */
+export function flagOf(setting: string): string {
+  if (setting === 'learningRate') return '--lr'
+  return `--${setting.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`
+}
 
 /**
  * Refuses to go on from a checkpoint with settings under which it would be another run.

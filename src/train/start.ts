@@ -9,9 +9,9 @@ import type { Trainable } from '../model/trainable.ts'
 import { elements } from '../tensor/shape.ts'
 import { CONFIG_FILE, openCheckpoint, tokenizerFileOf, weightsFile } from './checkpoint.ts'
 import { parseModel } from './model-choice.ts'
+import type { Objective } from './objective.ts'
 import { ENCODER_HEAD, isPretrained, readPretrained, readTokenizerFile } from './pretrained.ts'
 import { SafetensorsFile } from './safetensors.ts'
-import type { Objective } from './settings.ts'
 
 export interface StartModel {
   /** The checkpoint's folder. */

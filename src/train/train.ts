@@ -22,13 +22,13 @@ import { EXAMPLES_PER_ROW } from './example-loader.ts'
 import { runLoop, type TrainOutcome } from './loop.ts'
 import { mostPicks } from './masked.ts'
 import { parseModel } from './model-choice.ts'
+import { documentWord } from './objective.ts'
 import { type Prepared, prepare } from './prepare.ts'
 import type { RunData } from './run-data.ts'
 import { assertSameRun, resolveSettings, type TrainSettings } from './settings.ts'
 import { SENTINELS } from './spans.ts'
 import { startFrom } from './start.ts'
 import { inputsOf, parseOptions, type TrainHooks, type TrainOptions } from './train-options.ts'
-import { documentWord } from './words.ts'
 
 export interface TrainResult extends TrainOutcome {
   readonly folder: string
@@ -91,7 +91,7 @@ async function runOrContinue(
 ): Promise<TrainResult> {
   if (checkpoint && checkpoint.state.step >= settings.steps)
     return { checkpoint: checkpoint.folder, state: checkpoint.state, isInterrupted: false, tokensPerSecond: 0, folder, settings }
-  const chosen = deviceOf(settings)
+  const chosen = deviceOf(settings, hooks.onNotice)
   const validation = await data.validation(settings, config)
   if (validation.length === 0) tellNoValidation(data, settings, hooks)
   const { threads, seed, memory, zLoss, labelSmoothing, averageDecay } = settings

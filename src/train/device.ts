@@ -11,11 +11,15 @@ import type { TrainSettings } from './settings.ts'
 export type ChosenDevice = { readonly device: 'cpu'; readonly precision: Precision } | { readonly device: CudaOptions }
 
 /**
+ * @param onNotice is told what the GPU does before the first step, and what has changed on the machine
  * @throws SluiceError SLUICE_CUDA_LIBRARY where CUDA is asked for, or a GPU is there, and a library is missing;
  *   SLUICE_TRAIN_PRECISION where the CPU is asked for what it has no arithmetic for
  */
-export function deviceOf({ device, precision }: Pick<TrainSettings, 'device' | 'precision'>): ChosenDevice {
-  if (device !== 'cpu' && (device === 'cuda' || hasGpu())) return { device: { libraries: findLibraries(), precision } }
+export function deviceOf(
+  { device, precision }: Pick<TrainSettings, 'device' | 'precision'>,
+  onNotice?: (line: string) => void,
+): ChosenDevice {
+  if (device !== 'cpu' && (device === 'cuda' || hasGpu())) return { device: { libraries: findLibraries(), precision, onNotice } }
   if (precision !== 'f16') return { device: 'cpu', precision }
   throw new SluiceError('SLUICE_TRAIN_PRECISION', 'f16 is computed on NVIDIA GPUs alone, and this run is on the CPU', {
     fix: 'train with --device cuda, or with --precision bf16 or f32',

@@ -1,5 +1,5 @@
 // Matrix products by cuBLASLt, called through koffi. It thinks in columns: our row-major c = a·b is its cᵀ = bᵀ·aᵀ, so the
-// operands change places and nothing is transposed. One descriptor for each call, one algorithm for each shape.
+// operands change places and nothing is transposed. One descriptor for each call; in which way it is computed others choose.
 
 import { SluiceError } from '../../core/errors.ts'
 import { loadKoffi } from '../../core/native.ts'
@@ -9,9 +9,23 @@ import type { ElementType, Matrix, Operand, ProductLaunch } from './launch.ts'
 export interface CublasLt {
   /** Of cublasLtGetVersion. */
   readonly version: number
-  /** Everything that can be done once; the function asks for the product. Undefined where the library has none like it. */
-  prepare(product: ProductLaunch, addressOf: (operand: Operand) => Handle): (() => void) | undefined
+  /** Everything that can be done once. */
+  prepare(launch: ProductLaunch, addressOf: (operand: Operand) => Handle): Product
   dispose(): void
+}
+
+/** What the library calls an algorithm, with its tiles and splits; means something to the same version alone. */
+export type Way = Uint8Array
+
+/** A product of matrices that lie somewhere. */
+export interface Product {
+  /** Types, shapes, strides, alignment and ending: two of one key can be computed in the same ways. */
+  readonly key: string
+  /** The best by the library's own estimate first; none where it has no such product. */
+  ways(most: number): Way[]
+  isTaken(way: Way): boolean
+  /** Asks the GPU for it. */
+  requestOf(way: Way): () => void
 }
 
 /** cudaDataType. */
@@ -31,8 +45,14 @@ const EPILOGUE_GELU = 32
 const EPILOGUE_SLOPE = 64
 const EPILOGUE_AUX = 128
 const MOST_WORKSPACE = 1
-/** cublasLtMatmulHeuristicResult_t; the algorithm is its first 64. */
+/** Of the operands a, b, c and d: the library counts on 256 bytes where it is not told. */
+const ALIGNMENTS = [5, 6, 7, 8]
+/** No way of computing asks for more. */
+const MOST_ALIGNMENT = 16n
+/** cublasLtMatmulHeuristicResult_t: the way, bytes of workspace, then whether the rest is valid. */
 const RESULT_BYTES = 96
+const WAY_BYTES = 64
+const STATE_OFFSET = 72
 
 /** CUBLAS_STATUS_NOT_SUPPORTED. */
 const NOT_SUPPORTED = 15
@@ -66,6 +86,7 @@ export function openCublasLt(path: string, workspace: Handle, stream: Handle): C
     'uint64_t, uint64_t, uint64_t, uint64_t, uint64_t, uint64_t, uint64_t, int, void *, void *',
     NOT_SUPPORTED,
   )
+  const check = library.func('int cublasLtMatmulAlgoCheck(uint64_t, uint64_t, uint64_t, uint64_t, uint64_t, uint64_t, void *, void *)')
   const multiply = declare(
     'cublasLtMatmul',
     'uint64_t, uint64_t, void *, uint64_t, uint64_t, uint64_t, uint64_t, void *, uint64_t, uint64_t, uint64_t, uint64_t, void *, uint64_t, size_t, uint64_t',
@@ -75,14 +96,13 @@ export function openCublasLt(path: string, workspace: Handle, stream: Handle): C
   const handle = out[0]
   declare('cublasLtMatmulPreferenceCreate', 'void *')(out)
   const preference = out[0]
-  const mostBytes = BigUint64Array.of(BigInt(LT_WORKSPACE_BYTES))
-  declare('cublasLtMatmulPreferenceSetAttribute', 'uint64_t, int, void *, size_t')(preference, MOST_WORKSPACE, mostBytes, 8)
+  const prefer = declare('cublasLtMatmulPreferenceSetAttribute', 'uint64_t, int, void *, size_t')
+  prefer(preference, MOST_WORKSPACE, BigUint64Array.of(BigInt(LT_WORKSPACE_BYTES)), 8)
   const destroy = declare('cublasLtDestroy', 'uint64_t')
   const one = Float32Array.of(1)
   const betas = [Float32Array.of(0), one] as const
 
   const layouts = new Map<string, Handle>()
-  const algorithms = new Map<string, Uint8Array>()
 
   function layoutOf(type: ElementType, rows: number, columns: number, stride: number): Handle {
     const key = [type, rows, columns, stride].join()
@@ -117,29 +137,41 @@ export function openCublasLt(path: string, workspace: Handle, stream: Handle): C
     return descriptor
   }
 
-  /** The first that the library would take. */
-  function chooseAlgorithm(descriptor: Handle, left: Handle, right: Handle, result: Handle): Uint8Array | undefined {
-    const found = new Uint8Array(RESULT_BYTES)
-    const count = new Int32Array(1)
-    heuristic(handle, descriptor, left, right, result, result, preference, 1, found, count)
-    return count[0] === 0 ? undefined : found.subarray(0, 64)
-  }
-
   return {
     version: Number(library.func('size_t cublasLtGetVersion()')()),
-    prepare(product, addressOf) {
-      const { M, N, K, a, b, c, beta } = product
-      const descriptor = describe(product, addressOf)
+    prepare(launch, addressOf) {
+      const { M, N, K, a, b, c, beta } = launch
+      const descriptor = describe(launch, addressOf)
       const [left, right, result] = [lying(b, K, N), lying(a, M, K), layoutOf(c.type, N, M, c.stride)]
-      const key = [left, right, result, a.isTransposed, b.isTransposed, epilogueOf(product), beta].join()
-      const algorithm = algorithms.get(key) ?? chooseAlgorithm(descriptor, left, right, result)
-      if (!algorithm) return undefined
-      algorithms.set(key, algorithm)
       const [from, with_, to] = [addressOf(b.operand), addressOf(a.operand), addressOf(c.operand)]
-      const operands = [one, from, left, with_, right, betas[beta], to, result, to, result]
-      const values: unknown[] = [handle, descriptor, ...operands, algorithm, workspace, LT_WORKSPACE_BYTES, stream]
-      return () => multiply(...values)
+      const alignments = [from, with_, to, to].map(alignmentOf)
+      const lie = ({ type, stride, isTransposed }: Matrix) => [type, stride, isTransposed ? 't' : 'n']
+      return {
+        key: [M, N, K, ...lie(a), ...lie(b), ...lie(c), beta, epilogueOf(launch), ...alignments].join(' '),
+        ways(most) {
+          ALIGNMENTS.forEach((attribute, index) => {
+            prefer(preference, attribute, Uint32Array.of(alignments[index]), 4)
+          })
+          const found = new Uint8Array(RESULT_BYTES * most)
+          const count = new Int32Array(1)
+          heuristic(handle, descriptor, left, right, result, result, preference, most, found, count)
+          const results = Array.from({ length: count[0] }, (_, index) => found.subarray(index * RESULT_BYTES, (index + 1) * RESULT_BYTES))
+          return results.filter((each) => each[STATE_OFFSET] === 0).map((each) => each.slice(0, WAY_BYTES))
+        },
+        isTaken: (way) =>
+          way.length === WAY_BYTES && check(handle, descriptor, left, right, result, result, way, new Uint8Array(RESULT_BYTES)) === 0,
+        requestOf(way) {
+          const operands = [one, from, left, with_, right, betas[beta], to, result, to, result]
+          const values: unknown[] = [handle, descriptor, ...operands, way, workspace, LT_WORKSPACE_BYTES, stream]
+          return () => multiply(...values)
+        },
+      }
     },
     dispose: () => destroy(handle),
   }
+}
+
+function alignmentOf(address: Handle): number {
+  const lowest = address & -address
+  return Number(lowest < MOST_ALIGNMENT ? lowest : MOST_ALIGNMENT)
 }

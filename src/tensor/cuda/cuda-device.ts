@@ -16,8 +16,10 @@ import type { Argument, KernelLaunch, Launch, Operand, Precision, ProductLaunch 
 import { createLowering } from './launches.ts'
 import type { CudaLibraries } from './libraries.ts'
 import { definitionsOf, type Module, modules, sourceOf } from './modules.ts'
+import { scatter } from './noise.ts'
 import { openNvrtc } from './nvrtc.ts'
 import { elementBytes } from './operands.ts'
+import { createChooser } from './product-choice.ts'
 
 export interface CudaProgram extends Program {
   /** What each record asks of the GPU. */
@@ -35,6 +37,9 @@ export interface CudaOptions {
   readonly precision: Precision
   /** NVRTC's where left out. */
   readonly compileModule?: CompileModule
+  /** Whether ways to compute a product are timed where this machine has not chosen one yet; default true. */
+  readonly timesProducts?: boolean
+  readonly onNotice?: (line: string) => void
 }
 
 /** A GPU before it is known what runs on it. */
@@ -61,7 +66,8 @@ const LEAST_CAPABILITY = 80
 const padded = (bytes: number, alignment: number) => Math.ceil(bytes / alignment) * alignment
 
 /** @throws SluiceError SLUICE_CUDA_LIBRARY, SLUICE_CUDA_DEVICE, SLUICE_CUDA_DRIVER, SLUICE_CUDA_ARCHITECTURE */
-export function openCuda({ libraries, precision, compileModule = nvrtcCompiler(libraries.nvrtc) }: CudaOptions): Cuda {
+export function openCuda(options: CudaOptions): Cuda {
+  const { libraries, precision } = options
   const driver = openDriver(libraries.driver)
   assertArchitecture(driver)
   const copyBytes = (copies: ReadonlySet<Tensor>) =>
@@ -76,7 +82,7 @@ export function openCuda({ libraries, precision, compileModule = nvrtcCompiler(l
       const { copies, workspaceBytes } = createLowering(records, precision)
       return Math.max(0, driver.freeBytes() - copyBytes(copies) - workspaceBytes - LT_WORKSPACE_BYTES - RESERVE_BYTES)
     },
-    createDevice: (arenaBytes, records) => createCudaDevice({ driver, libraries, precision, compileModule, arenaBytes, records }),
+    createDevice: (arenaBytes, records) => createCudaDevice({ ...options, driver, arenaBytes, records }),
   }
 }
 
@@ -102,13 +108,14 @@ function nvrtcCompiler(path: string): CompileModule {
   }
 }
 
-interface DeviceParts extends Required<CudaOptions> {
+interface DeviceParts extends CudaOptions {
   readonly driver: Driver
   readonly arenaBytes: number
   readonly records: readonly OpRecord[]
 }
 
-function createCudaDevice({ driver, libraries, precision, compileModule, arenaBytes, records }: DeviceParts): Device<CudaProgram> {
+function createCudaDevice({ driver, arenaBytes, records, libraries, precision, ...options }: DeviceParts): Device<CudaProgram> {
+  const { compileModule = nvrtcCompiler(libraries.nvrtc), timesProducts = true, onNotice = () => {} } = options
   const lowering = createLowering(records, precision)
   const places = new Map<Tensor, number>()
   let endBytes = padded(arenaBytes, BASE_ALIGNMENT)
@@ -121,12 +128,15 @@ function createCudaDevice({ driver, libraries, precision, compileModule, arenaBy
   const base = driver.allocate(endBytes + LT_WORKSPACE_BYTES)
   driver.fillBytes(base, 0, arenaBytes) // gradients and moments begin as zeroes, as in a WASM memory
   const cublasLt: CublasLt = openCublasLt(libraries.cublasLt, base + BigInt(endBytes), driver.stream)
+  const chooser = createChooser(driver, cublasLt.version, onNotice)
   const functionOf = functionLoader(driver, precision, compileModule)
   /** Addresses of tensors that have copies, and copies that an upload made stale. */
   const originals = new Map<Tensor, number>()
   const stale = new Set<Tensor>()
   const copies = driver.createStream()
   const intakes: CudaIntake[] = []
+  /** Whether nothing has been written to the arena yet. */
+  let isNew = true
   let isDisposed = false
 
   function addressOf(operand: Operand, at: (tensor: Tensor) => number): Handle {
@@ -136,12 +146,14 @@ function createCudaDevice({ driver, libraries, precision, compileModule, arenaBy
     return base + BigInt(place + operand.offsetBytes)
   }
 
-  function requestsOf(launch: Launch, at: (tensor: Tensor) => number): (() => void)[] {
+  function requestsOf(launch: Launch, at: (tensor: Tensor) => number): readonly (() => void)[] {
     const locate = (operand: Operand) => addressOf(operand, at)
     if (launch.kind === 'product') {
-      const isTried = !launch.gelu || driver.capability >= GELU_CAPABILITY
-      const request = isTried ? cublasLt.prepare(launch, locate) : undefined
-      return request ? [request] : partsOf(launch).flatMap((part) => requestsOf(part, at))
+      const { apart: parts } = launch
+      const apart = parts && (() => parts.flatMap((part) => requestsOf(part, at)))
+      if (apart && driver.capability < GELU_CAPABILITY) return apart()
+      const fill = timesProducts && isNew ? () => fillOperands(launch, locate) : undefined
+      return chooser.choose({ product: cublasLt.prepare(launch, locate), apart, fill })
     }
     if (launch.kind === 'fill') {
       const address = locate(launch.operand)
@@ -150,6 +162,11 @@ function createCudaDevice({ driver, libraries, precision, compileModule, arenaBy
     const handle = functionOf(launch)
     const parameters = parametersOf(launch.arguments, locate)
     return [() => driver.launch(handle, launch, parameters)]
+  }
+
+  function fillOperands({ M, N, K, a, b }: ProductLaunch, locate: (operand: Operand) => Handle): void {
+    for (const [{ operand, type, stride, isTransposed }, rows, columns] of [[a, M, K] as const, [b, K, N] as const])
+      scatter(driver, locate(operand), (isTransposed ? columns : rows) * stride * elementBytes(type), type)
   }
 
   /** Brings copies up to date that were written from outside. */
@@ -178,15 +195,18 @@ function createCudaDevice({ driver, libraries, precision, compileModule, arenaBy
         originals.set(tensor, at(tensor))
         stale.add(tensor)
       }
-      return {
-        records: own,
-        requests: own.map((record) => lowering.launchesOf(record).flatMap((launch) => requestsOf(launch, at))),
-        runs: 0,
+      const before = chooser.timed
+      const requests = own.map((record) => lowering.launchesOf(record).flatMap((launch) => requestsOf(launch, at)))
+      if (chooser.timed > before) {
+        driver.fillBytes(base, 0, arenaBytes)
+        onNotice(`${chooser.timed - before} matrix products timed on ${driver.name}: the fastest ways are kept for later runs`)
       }
+      return { records: own, requests, runs: 0 }
     },
     run(program, recordMs) {
       if (isDisposed) throw new TypeError('the device has been disposed of')
       if (program.requests.length === 0) return
+      isNew = false
       refresh()
       if (recordMs) runTimed(program, recordMs, driver)
       else if (program.graph !== undefined) driver.replay(program.graph)
@@ -199,12 +219,14 @@ function createCudaDevice({ driver, libraries, precision, compileModule, arenaBy
       return intake
     },
     upload(address, values) {
+      isNew = false
       driver.upload(base + BigInt(address), values)
       touch(address, values.byteLength)
     },
     download: (address, out) => driver.download(out, base + BigInt(address)),
     downloadDoubles: (address, out) => driver.download(out, base + BigInt(address)),
     fill(address, count, value) {
+      isNew = false
       driver.fillWords(base + BigInt(address), new Uint32Array(Float32Array.of(value).buffer)[0], count)
       touch(address, count * 4)
     },
@@ -224,12 +246,6 @@ function createCudaDevice({ driver, libraries, precision, compileModule, arenaBy
       }
     },
   }
-}
-
-/** What a product is made of that the library does not have. */
-function partsOf({ M, N, K, apart }: ProductLaunch): readonly Launch[] {
-  if (!apart) throw new SluiceError('SLUICE_CUDA_PRODUCT', `cuBLASLt has no algorithm for ${M} × ${N} × ${K}`)
-  return apart
 }
 
 /** Waits after each record. */

@@ -44,6 +44,8 @@ export interface Driver {
   waitFor(event: Handle, stream: Handle): void
   /** The host waits. */
   waitOnHost(event: Handle): void
+  /** Milliseconds that the GPU takes for what `body` asks for; waits. */
+  measure(body: () => void): number
   /** What `body` asks for, to be run by `replay`. */
   capture(body: () => void): Handle
   replay(graph: Handle): void
@@ -113,6 +115,8 @@ export function openDriver(path: string, ordinal = 0): Driver {
   const record = declare('cuEventRecord', 'uint64_t, uint64_t')
   const waitForEvent = declare('cuStreamWaitEvent', 'uint64_t, uint64_t, uint')
   const waitOnHost = declare('cuEventSynchronize', 'uint64_t')
+  const freeEvent = declare('cuEventDestroy_v2', 'uint64_t')
+  const elapsedTime = declare('cuEventElapsedTime', 'void *, uint64_t, uint64_t')
   const setBytes = declare('cuMemsetD8Async', 'uint64_t, uint8_t, size_t, uint64_t')
   const setWords = declare('cuMemsetD32Async', 'uint64_t, uint, size_t, uint64_t')
   const wait = declare('cuStreamSynchronize', 'uint64_t')
@@ -190,10 +194,25 @@ export function openDriver(path: string, ordinal = 0): Driver {
       createEvent(out, EVENT_NO_TIMING)
       return out[0]
     },
-    freeEvent: declare('cuEventDestroy_v2', 'uint64_t'),
+    freeEvent,
     record,
     waitFor: (event, own) => waitForEvent(own, event, 0),
     waitOnHost,
+    measure(body) {
+      const [start, end] = [0, 1].map(() => {
+        createEvent(out, 0)
+        return out[0]
+      })
+      const milliseconds = new Float32Array(1)
+      record(start, stream)
+      body()
+      record(end, stream)
+      waitOnHost(end)
+      elapsedTime(milliseconds, start, end)
+      freeEvent(start)
+      freeEvent(end)
+      return milliseconds[0]
+    },
     capture(body) {
       beginCapture(stream, CAPTURE_THREAD)
       try {

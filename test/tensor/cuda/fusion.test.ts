@@ -74,7 +74,7 @@ async function stepsWith(environment: Readonly<Record<string, string>>): Promise
     losses.push(model.evaluate(noiseBatch(2, 11, 37, 9)).loss)
     await model.dispose()
     const asked: string = calls()
-    return { losses, epilogues: new Set([...asked.matchAll(/product (\d+) on/g)].map(([, epilogue]) => Number(epilogue))) }
+    return { losses, epilogues: new Set([...asked.matchAll(/product (\d+) by/g)].map(([, epilogue]) => Number(epilogue))) }
   })
 }
 

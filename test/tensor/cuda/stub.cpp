@@ -22,9 +22,11 @@ struct Function { std::string name; Emulate emulate; };
 typedef std::function<int()> Work;
 struct Stream { std::deque<Work> waiting; u64 asked = 0, done = 0; };
 /** Passed when its stream has done so much. */
-struct Event { Stream *stream = nullptr; u64 at = 0; };
+struct Event { Stream *stream = nullptr; u64 at = 0; double time = 0; };
 static std::vector<Work> *captured = nullptr;
 static int graphLaunches = 0;
+/** Milliseconds that all has taken so far. */
+static double clockTime = 0;
 static int isLost = 0;
 /** Kernels and products that have run, and how often the host waited while some did. */
 static int computed = 0, waits = 0;
@@ -104,6 +106,7 @@ API int cuLaunchKernel(u64 function, unsigned gx, unsigned gy, unsigned gz, unsi
   const Function &entry = *(Function *)function;
   return ask(stream, [=]() mutable {
     computed++;
+    clockTime += 1;
     unsigned dimensions[] = {gx, gy, gz, bx, by, bz, shared};
     const char *problem = entry.emulate(entry.name.c_str(), dimensions, slots.data(), int(slots.size()));
     if (problem) fprintf(stderr, "%s: %s\n", entry.name.c_str(), problem);
@@ -160,9 +163,13 @@ API int cuEventDestroy_v2(u64) { return 0; }
 API int cuEventRecord(u64 event, u64 stream) {
   if (isLost) return 719;
   note("record", stream, event);
-  *(Event *)event = {(Stream *)stream, ((Stream *)stream)->asked};
-  return 0;
+  Event *own = (Event *)event;
+  const int result = ask(stream, [=] { own->time = clockTime; return 0; });
+  own->stream = (Stream *)stream;
+  own->at = own->stream->asked;
+  return result;
 }
+API int cuEventElapsedTime(float *out, u64 start, u64 end) { *out = float(((Event *)end)->time - ((Event *)start)->time); return 0; }
 /** What it waits for is what was recorded when it was asked. */
 API int cuStreamWaitEvent(u64 stream, u64 event, unsigned) {
   note("wait", stream, event);
@@ -217,7 +224,11 @@ API size_t cublasLtGetVersion() { return 130000; }
 API int cublasLtCreate(u64 *out) { *out = 3; return 0; }
 API int cublasLtDestroy(u64) { return 0; }
 API int cublasLtMatmulPreferenceCreate(u64 *out) { *out = 4; return 0; }
-API int cublasLtMatmulPreferenceSetAttribute(u64, int which, const void *, size_t size) { return which == 1 && size == 8 ? 0 : 7; }
+API int cublasLtMatmulPreferenceSetAttribute(u64, int which, const void *value, size_t size) {
+  if (which == 1) return size == 8 ? 0 : 7;
+  const unsigned alignment = *(const unsigned *)value;
+  return which >= 5 && which <= 8 && size == 4 && alignment && !(alignment & (alignment - 1)) ? 0 : 7;
+}
 API int cublasLtMatmulDescCreate(u64 *out, int compute, int scale) { *out = u64(new Descriptor()); return compute == 68 && scale == 0 ? 0 : 7; }
 API int cublasLtMatmulDescSetAttribute(u64 descriptor, int which, const void *value, size_t size) {
   Descriptor &d = *(Descriptor *)descriptor;
@@ -229,6 +240,14 @@ API int cublasLtMatmulDescSetAttribute(u64 descriptor, int which, const void *va
 API int cublasLtMatrixLayoutCreate(u64 *out, int type, u64 rows, u64 columns, int64_t stride) {
   *out = u64(new Layout{type, rows, columns, stride});
   return u64(stride) >= rows ? 0 : 7;
+}
+static const int RESULT_WORDS = 24;
+/** STUB_WAYS: milliseconds of each way that the library has, to which STUB_GELU_MS come with a GELU. */
+static std::vector<int> waysOf() {
+  const char *given = getenv("STUB_WAYS");
+  std::vector<int> ways;
+  for (const char *at = given ? given : "1"; at; at = strchr(at, ','), at += at != nullptr) ways.push_back(atoi(at));
+  return ways;
 }
 /** Whether it is one that the library has, with all that it asks for. STUB_WITHOUT_GELU: it has none with GELU. */
 static bool isEpilogue(const Descriptor &d, const Layout &result) {
@@ -245,21 +264,38 @@ static double geluSlope(double x) {
   const double t = tanh(0.7978845608028654 * (x + 0.044715 * x * x * x));
   return 0.5 * (1 + t) + 0.5 * x * (1 - t * t) * 0.7978845608028654 * (1 + 0.134145 * x * x);
 }
-API int cublasLtMatmulAlgoGetHeuristic(u64, u64 descriptor, u64 a, u64 b, u64 c, u64, u64, int, void *, int *count) {
+static bool isProduct(u64 descriptor, u64 a, u64 b, u64 c) {
   const Descriptor &d = *(Descriptor *)descriptor;
   const Layout &A = *(Layout *)a, &B = *(Layout *)b, &C = *(Layout *)c;
   const u64 m = d.transposeA ? A.columns : A.rows, k = d.transposeA ? A.rows : A.columns;
   const u64 k2 = d.transposeB ? B.columns : B.rows, n = d.transposeB ? B.rows : B.columns;
-  *count = m == C.rows && n == C.columns && k == k2 && A.type == B.type && isEpilogue(d, C);
+  return m == C.rows && n == C.columns && k == k2 && A.type == B.type && isEpilogue(d, C);
+}
+/** A way is its number, counted from 1. One more is found than there is, in a state that says so. */
+API int cublasLtMatmulAlgoGetHeuristic(u64, u64 descriptor, u64 a, u64 b, u64 c, u64, u64, int most, unsigned *found, int *count) {
+  const int ways = int(waysOf().size());
+  *count = isProduct(descriptor, a, b, c) ? (most < ways + 1 ? most : ways + 1) : 0;
+  memset(found, 0, size_t(*count) * RESULT_WORDS * 4);
+  for (int i = 0; i < *count; i++) {
+    found[i * RESULT_WORDS] = unsigned(i + 1);
+    found[i * RESULT_WORDS + 18] = i < ways ? 0 : 15;
+  }
   return *count ? 0 : 15;
 }
-API int cublasLtMatmul(u64, u64 descriptor, const float *alpha, u64 a, u64 aLayout, u64 b, u64 bLayout, const float *beta, u64 c, u64, u64 out, u64 outLayout, const void *, u64, size_t, u64 stream) {
+API int cublasLtMatmulAlgoCheck(u64, u64 descriptor, u64 a, u64 b, u64 c, u64, const unsigned *way, void *) {
+  return isProduct(descriptor, a, b, c) && *way >= 1 && *way <= waysOf().size() ? 0 : 15;
+}
+API int cublasLtMatmul(u64, u64 descriptor, const float *alpha, u64 a, u64 aLayout, u64 b, u64 bLayout, const float *beta, u64 c, u64, u64 out, u64 outLayout, const unsigned *way, u64, size_t, u64 stream) {
   const Descriptor d = *(Descriptor *)descriptor;
   const Layout A = *(Layout *)aLayout, B = *(Layout *)bLayout, D = *(Layout *)outLayout;
   const float scale = *alpha, kept = *beta;
-  note(("product " + std::to_string(d.epilogue) + " on").c_str(), stream);
+  const std::vector<int> ways = waysOf();
+  if (*way < 1 || *way > ways.size()) return 15;
+  const double milliseconds = ways[*way - 1] + (d.epilogue & (GELU | SLOPE) ? numberFrom("STUB_GELU_MS", 0) : 0);
+  note(("product " + std::to_string(d.epilogue) + " by " + std::to_string(*way) + " on").c_str(), stream);
   return ask(stream, [=] {
     computed++;
+    clockTime += milliseconds;
     const u64 depth = d.transposeA ? A.rows : A.columns;
     for (u64 j = 0; j < D.columns; j++)
       for (u64 i = 0; i < D.rows; i++) {

@@ -28,5 +28,5 @@ const emulated: CompileModule = (module, precision) => new TextEncoder().encode(
 
 export function stubOptions(precision: Precision): CudaOptions {
   const path = buildStub()
-  return { libraries: { driver: path, cublasLt: path, nvrtc: path }, precision, compileModule: emulated }
+  return { libraries: { driver: path, cublasLt: path, nvrtc: path }, precision, compileModule: emulated, timesProducts: false }
 }

@@ -7,6 +7,7 @@ import { existsSync, mkdirSync, readFileSync, renameSync } from 'node:fs'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import fc from 'fast-check'
+import { machineMemoryBytes } from '../../src/core/machine-memory.ts'
 import { createCpuDevice } from '../../src/tensor/cpu/cpu-device.ts'
 import { accelerate, blasGemm, hasBlas, inColumns } from '../../src/tensor/cpu/native/blas.ts'
 import { isAvailable, whyNot } from '../../src/tensor/cpu/native/tier.ts'
@@ -78,6 +79,19 @@ for (const threads of [1, 3])
     },
     () => checkProducts(threads, [buildBlas()])(),
   )
+
+test('beyond 8 GiB a BLAS gives the bits that it gives below', {
+  skip: noCompiler || (machineMemoryBytes() < 9 * 2 ** 30 ? 'this machine has less than 9 GiB' : false),
+}, async () => {
+  const blas = [buildBlas()]
+  const create = (arenaBytes: number) => createCpuDevice({ arenaBytes, threads: 2, records: [], tier: 'accelerate', blas })
+  const [below, beyond] = [await create(ARENA), await create(8.5 * 2 ** 30)]
+  const { tensors, records } = productsOf(61, 130, 77, true, false)
+  const all = Object.values(tensors)
+  const high = { ...beyond, arenaStart: beyond.arenaStart + 8.25 * 2 ** 30 }
+  assert.deepEqual(resultsOn(high, all, records), resultsOn(below, all, records))
+  await Promise.all([below.dispose(), beyond.dispose()])
+})
 
 test('Accelerate: products are those of WASM but for the order of sums', {
   skip: isAvailable('accelerate') ? false : 'no Accelerate here',

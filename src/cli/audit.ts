@@ -2,7 +2,6 @@
 
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { styleText } from 'node:util'
 import { Command } from 'commander'
 import { contaminationTable, readContamination } from '../audit/contamination.ts'
 import { funnelOf } from '../audit/funnel.ts'
@@ -16,6 +15,7 @@ import { formatCount, formatNumber } from '../core/format.ts'
 import { diskError } from '../io/disk-errors.ts'
 import { wholeNumber } from './numbers.ts'
 import { printable } from './printable.ts'
+import { terminalStyle } from './terminal-style.ts'
 
 interface Flags {
   html?: string
@@ -65,7 +65,7 @@ Exit codes: 0 done, 1 no run, or a run that is not finished (what there is of it
 async function audit(run: AuditedRun, flags: Flags): Promise<void> {
   const funnel = funnelOf(run)
   if (flags.json) process.stdout.write(`${JSON.stringify(funnel, undefined, 2)}\n`)
-  else process.stdout.write(funnelTable(funnel, terminalStyle()))
+  else process.stdout.write(funnelTable(funnel, terminalStyle))
   if (flags.json && flags.html === undefined) return
   const file = flags.html ?? join(run.path, 'audit.html')
   const samples = await samplesOf(run, { count: flags.samples, characters: REPORT_CHARACTERS })
@@ -113,19 +113,19 @@ function sampleText(sample: Sample): string {
   )
   const rest = characters - [...text].length
   return [
-    styled('bold', `${stage}: ${reason}`),
+    terminalStyle.strong(`${stage}: ${reason}`),
     printable(`${id}  ${url ?? ''}`.trimEnd()),
-    styled('dim', printable(`${source} at ${offset}`)),
-    ...(measured.length > 0 ? [styled('dim', measured.join(', '))] : []),
+    terminalStyle.soft(printable(`${source} at ${offset}`)),
+    ...(measured.length > 0 ? [terminalStyle.soft(measured.join(', '))] : []),
     printable(text).replaceAll(/^/gm, '  '),
-    ...(rest > 0 ? [styled('dim', `  and ${formatCount(rest)} more characters`)] : []),
+    ...(rest > 0 ? [terminalStyle.soft(`  and ${formatCount(rest)} more characters`)] : []),
     '',
   ].join('\n')
 }
 
 async function printContamination(run: AuditedRun, json: boolean): Promise<void> {
   const report = await readContamination(run)
-  process.stdout.write(json ? `${JSON.stringify(report, undefined, 2)}\n` : contaminationTable(report, terminalStyle()))
+  process.stdout.write(json ? `${JSON.stringify(report, undefined, 2)}\n` : contaminationTable(report, terminalStyle))
 }
 
 async function printQuery(run: AuditedRun, sql: string, json: boolean): Promise<void> {
@@ -140,19 +140,6 @@ async function printQuery(run: AuditedRun, sql: string, json: boolean): Promise<
 /** As a number where JSON's readers take it for the same, else as a string. */
 function exactly(value: bigint): number | string {
   return Number.isSafeInteger(Number(value)) ? Number(value) : String(value)
-}
-
-function terminalStyle() {
-  return {
-    columns: process.stdout.columns ?? 100,
-    strong: (text: string) => styled('bold', text),
-    soft: (text: string) => styled('dim', text),
-  }
-}
-
-/** Plain where standard output is no terminal. */
-function styled(format: 'bold' | 'dim', text: string): string {
-  return styleText(format, text, { stream: process.stdout })
 }
 
 function notFinished(run: AuditedRun): SluiceError {

@@ -1,23 +1,25 @@
 // `sluice classifier`: trains, tests, asks and shrinks linear classifiers in fastText's format.
 
-import { createReadStream, globSync, readFileSync, statSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { createReadStream, statSync } from 'node:fs'
+import { readFile } from 'node:fs/promises'
 import { createInterface } from 'node:readline'
 import { Command, Option } from 'commander'
-import { z } from 'zod'
 import { SluiceError } from '../core/errors.ts'
 import { autotune } from '../lang/autotune.ts'
 import { type Evaluation, evaluate, f1, type LabelCounts, precision, recall } from '../lang/evaluate.ts'
 import type { FastTextModel } from '../lang/fasttext-model.ts'
-import { type TrainingProgress, trainFastText } from '../lang/fasttext-train.ts'
+import { type TrainingContext, trainFastText } from '../lang/fasttext-train.ts'
 import { createPredictor } from '../lang/kernel-predict.ts'
 import { quantizeModel, quantizeOptions } from '../lang/quantize.ts'
 import { loadFastTextModel } from '../lang/read-fasttext.ts'
-import { trainingOptions } from '../lang/training-options.ts'
+import { type TrainingOptions, trainingOptions } from '../lang/training-options.ts'
 import { saveFastTextModel } from '../lang/write-fasttext.ts'
+import { reportCommand } from './classifier-report.ts'
 import { numberIn, size, wholeNumber } from './numbers.ts'
+import { ProgressLine } from './progress-line.ts'
 import { threadCount } from './run-options.ts'
 import { optionsOf, optionValues } from './schema-options.ts'
+import { checkFolderOf, checkReadable, printLine } from './text-input.ts'
 
 export const command = new Command('classifier').addHelpText(
   'after',
@@ -37,7 +39,7 @@ const threadsOption = () =>
 
 // ---- train ----
 
-interface TrainWords {
+interface TrainFlags {
   readonly output: string
   readonly threads: number
   readonly validation?: string
@@ -60,35 +62,48 @@ train
   .option('--metric <f1|f1:label>', 'what counts there', 'f1')
   .addOption(new Option('--predictions <k>', 'labels predicted for each line').argParser(wholeNumber(1)).default(1))
   .addOption(new Option('--model-size <bytes>', 'quantize to at most this: 500kB, 2MB').argParser(size()))
-  .action(async (file: string, words: TrainWords, called: Command) => {
+  .action(async (file: string, flags: TrainFlags, called: Command) => {
     const options = optionValues(trainingOptions, called)
-    checkFolder(words.output)
-    const context = { threads: words.threads, report: showProgress }
-    if (words.validation === undefined) {
-      if (words.modelSize !== undefined)
-        throw new SluiceError('SLUICE_CLI_OPTIONS', '--model-size needs --validation: the size is tuned for', {
-          fix: 'or use sluice classifier quantize',
-        })
-      const { model, loss } = await trainFastText(file, options, context)
-      finish(words.output, model, `mean loss ${loss.toFixed(4)}`)
-      return
-    }
-    const fixed = new Set(Object.keys(options).filter((name) => called.getOptionValueSource(name) === 'cli'))
-    const { validation: validationFile, duration: seconds, metric, predictions, modelSize: modelBytes } = words
-    const validation = readLines(validationFile)
-    const { model, best, trials } = await autotune(file, options, { validation, seconds, metric, predictions, modelBytes, fixed }, context)
-    finish(
-      words.output,
-      model,
-      `best of ${trials.length} trials: ${metric} ${best.score?.toFixed(4)} with ${JSON.stringify({ ...best.options, dsub: modelBytes && best.dsub })}`,
-    )
+    await checkFolderOf(flags.output)
+    const progress = new ProgressLine()
+    const context = { threads: flags.threads, report: reportTo(progress) }
+    const { model, result } =
+      flags.validation === undefined
+        ? await trainOnce(file, options, flags, context)
+        : await tune(file, options, { ...flags, validation: flags.validation }, called, context)
+    saveFastTextModel(flags.output, model)
+    const { wordCount, labels, tokens } = model
+    progress.done(`${tokens} tokens, ${wordCount} words, ${labels.length} labels; ${result}\nwrote ${flags.output}`)
   })
 
-function finish(output: string, model: FastTextModel, result: string): void {
-  saveFastTextModel(output, model)
-  clearProgress()
-  const { wordCount, labels, tokens } = model
-  process.stderr.write(`${tokens} tokens, ${wordCount} words, ${labels.length} labels; ${result}\nwrote ${output}\n`)
+interface Trained {
+  readonly model: FastTextModel
+  /** How good it is, for the person. */
+  readonly result: string
+}
+
+async function trainOnce(file: string, options: TrainingOptions, flags: TrainFlags, context: TrainingContext): Promise<Trained> {
+  if (flags.modelSize !== undefined)
+    throw new SluiceError('SLUICE_CLI_OPTIONS', '--model-size needs --validation: the size is tuned for', {
+      fix: 'or use sluice classifier quantize',
+    })
+  const { model, loss } = await trainFastText(file, options, context)
+  return { model, result: `mean loss ${loss.toFixed(4)}` }
+}
+
+/** Looks for the options that were not given. */
+async function tune(
+  file: string,
+  options: TrainingOptions,
+  { validation, duration: seconds, metric, predictions, modelSize: modelBytes }: TrainFlags & { readonly validation: string },
+  called: Command,
+  context: TrainingContext,
+): Promise<Trained> {
+  const fixed = new Set(Object.keys(options).filter((name) => called.getOptionValueSource(name) === 'cli'))
+  const goal = { validation: await linesIn(validation), seconds, metric, predictions, modelBytes, fixed }
+  const { model, best, trials } = await autotune(file, options, goal, context)
+  const found = JSON.stringify({ ...best.options, dsub: modelBytes && best.dsub })
+  return { model, result: `best of ${trials.length} trials: ${metric} ${best.score?.toFixed(4)} with ${found}` }
 }
 
 // ---- test ----
@@ -102,15 +117,15 @@ command
   .addOption(new Option('--threshold <score>', 'labels below it are not predicted').argParser(numberIn({ from: 0, to: 1 })).default(0))
   .option('--labels', 'a line for each label', false)
   .option('--json', 'as JSON', false)
-  .action((modelFile: string, file: string, words: { most: number; threshold: number; labels: boolean; json: boolean }) => {
-    const lines = readLines(file)
-    const result = evaluate(loadFastTextModel(modelFile), lines, words.most, words.threshold)
+  .action(async (modelFile: string, file: string, flags: { most: number; threshold: number; labels: boolean; json: boolean }) => {
+    const lines = await linesIn(file)
+    const result = evaluate(loadFastTextModel(modelFile), lines, flags.most, flags.threshold)
     if (result.examples === 0)
       throw new SluiceError('SLUICE_LANG_NO_EXAMPLES', 'no line has a label and a word that the model knows', {
         where: { file },
         fix: 'begin each line with its label',
       })
-    process.stdout.write(words.json ? `${JSON.stringify(figuresOf(result))}\n` : tableOf(result, words.most, words.labels))
+    process.stdout.write(flags.json ? `${JSON.stringify(figuresOf(result))}\n` : tableOf(result, flags.most, flags.labels))
   })
 
 function figuresOf({ examples, all, labels }: Evaluation) {
@@ -137,16 +152,16 @@ command
   .addOption(new Option('-k, --most <n|all>', 'labels for each line').argParser(countOrAll).default(1))
   .addOption(new Option('--threshold <score>', 'labels below it are left out').argParser(numberIn({ from: 0, to: 1 })).default(0))
   .option('--json', 'a JSON object a line: {"labels":[…],"scores":[…]}', false)
-  .action(async (modelFile: string, file: string | undefined, words: { most: number; threshold: number; json: boolean }) => {
+  .action(async (modelFile: string, file: string | undefined, flags: { most: number; threshold: number; json: boolean }) => {
     const predictor = createPredictor(loadFastTextModel(modelFile))
-    if (file !== undefined) checkFile(file)
+    if (file !== undefined) await checkReadable(file)
     const input = file === undefined ? process.stdin : createReadStream(file)
     for await (const line of createInterface({ input, crlfDelay: Number.POSITIVE_INFINITY })) {
-      const found = predictor.predict(line, words.most, words.threshold)
-      const text = words.json
+      const found = predictor.predict(line, flags.most, flags.threshold)
+      const text = flags.json
         ? JSON.stringify({ labels: found.map(({ label }) => label), scores: found.map(({ score }) => score) })
         : found.map(({ label, score }) => `${label} ${Number(score.toPrecision(6))}`).join(' ')
-      if (!process.stdout.write(`${text}\n`)) await new Promise((resolve) => process.stdout.once('drain', resolve))
+      await printLine(text)
     }
   })
 
@@ -161,113 +176,36 @@ const quantize = command
   .addOption(threadsOption())
 for (const option of optionsOf(quantizeOptions)) quantize.addOption(option)
 for (const option of optionsOf(trainingOptions, ['lr', 'epoch', 'seed', 'label'])) quantize.addOption(option)
-quantize.action(async (modelFile: string, words: { output: string; retrain?: string; threads: number }, called: Command) => {
+quantize.action(async (modelFile: string, flags: { output: string; retrain?: string; threads: number }, called: Command) => {
+  const { output, retrain: file, threads } = flags
   const options = optionValues(quantizeOptions, called)
-  checkFolder(words.output)
-  if (words.retrain !== undefined && options.cutoff === 0)
+  await checkFolderOf(output)
+  if (file !== undefined && options.cutoff === 0)
     throw new SluiceError('SLUICE_CLI_OPTIONS', '--retrain has an effect after a --cutoff only', {
       fix: 'give a --cutoff, or leave --retrain out',
     })
-  const { retrain: file, threads } = words
-  const retraining =
-    file === undefined ? undefined : { ...optionValues(trainingOptions, called), file, context: { threads, report: showProgress } }
-  const model = loadFastTextModel(modelFile)
-  saveFastTextModel(words.output, await quantizeModel(model, options, retraining))
-  clearProgress()
-  process.stderr.write(`wrote ${words.output}: ${statSync(words.output).size} bytes, was ${statSync(modelFile).size}\n`)
+  const progress = new ProgressLine()
+  const context = { threads, report: reportTo(progress) }
+  const retraining = file === undefined ? undefined : { ...optionValues(trainingOptions, called), file, context }
+  saveFastTextModel(output, await quantizeModel(loadFastTextModel(modelFile), options, retraining))
+  progress.done(`wrote ${output}: ${statSync(output).size} bytes, was ${statSync(modelFile).size}`)
 })
 
-// ---- report ----
-
-const share = z.number().nullable()
-const confusion = z.object({ threshold: z.number(), precision: share, recall: z.number(), f1: z.number() })
-const report = z.object({
-  classifier: z.string(),
-  trained: z.object({ positive: z.number(), negative: z.number() }),
-  threshold: share,
-  calibration: z.object({ documents: z.number(), shareFrom: share }).nullable(),
-  heldOut: z.object({
-    positive: z.number(),
-    negative: z.number(),
-    areaUnderCurve: z.number(),
-    atHalf: confusion,
-    atThreshold: confusion.nullable(),
-  }),
-})
-
-command
-  .command('report')
-  .description('how well the classifiers do that a run trained for itself, on examples they never saw')
-  .argument('<run>', 'run folder')
-  .option('--json', 'as JSON, an object a line', false)
-  .action((run: string, words: { json: boolean }) => {
-    const files = globSync('phases/*/merged/*/report.json', { cwd: run }).sort()
-    if (files.length === 0)
-      throw new SluiceError('SLUICE_CLASSIFIER_NO_REPORT', 'this run trained no classifier', {
-        where: { folder: run },
-        fix: 'name the folder of a run with qualityClassifier or toxicityClassifier',
-      })
-    for (const file of files) {
-      const facts = report.parse(JSON.parse(readFileSync(join(run, file), 'utf8')))
-      process.stdout.write(words.json ? `${JSON.stringify({ file, ...facts })}\n` : reportText(facts, join(run, file)))
-    }
-  })
-
-function reportText({ classifier, trained, calibration, heldOut }: z.output<typeof report>, file: string): string {
-  const row = (name: string, { threshold, precision, recall, f1 }: z.output<typeof confusion>) =>
-    `  ${name.padEnd(14)}${[threshold, precision, recall, f1].map((value) => (value === null ? '-' : value.toFixed(4)).padStart(11)).join('')}\n`
-  const { positive, negative, areaUnderCurve, atHalf, atThreshold } = heldOut
-  const lines = [
-    `${classifier}: trained on ${trained.positive} positives and ${trained.negative} negatives (model.bin beside ${file})\n`,
-    `  never trained on: ${positive} positives, ${negative} negatives; area under the ROC curve ${areaUnderCurve.toFixed(4)}\n`,
-    `  ${''.padEnd(14)}${['threshold', 'precision', 'recall', 'F1'].map((name) => name.padStart(11)).join('')}\n`,
-    row('at one half', atHalf),
-    atThreshold === null ? '' : row('as applied', atThreshold),
-    calibration?.shareFrom == null
-      ? ''
-      : `  ${(100 * calibration.shareFrom).toFixed(2)} % of the documents score at least the threshold, by a sample of ${calibration.documents}\n`,
-  ]
-  return lines.join('')
-}
+command.addCommand(reportCommand)
 
 // ---- what they share ----
 
-function readLines(file: string): string[] {
-  checkFile(file)
-  const lines = readFileSync(file, 'utf8').split('\n')
+async function linesIn(file: string): Promise<string[]> {
+  await checkReadable(file)
+  const lines = (await readFile(file, 'utf8')).split('\n')
   if (lines.at(-1) === '') lines.pop()
   return lines
 }
 
-function checkFile(file: string): void {
-  if (statSync(file, { throwIfNoEntry: false })?.isFile()) return
-  throw new SluiceError('SLUICE_FILE_MISSING', `there is no such file: ${file}`, { where: { file }, fix: 'check the path' })
-}
-
-/** Before hours of training. */
-function checkFolder(output: string): void {
-  if (statSync(dirname(output), { throwIfNoEntry: false })?.isDirectory()) return
-  throw new SluiceError('SLUICE_FILE_MISSING', `there is no such folder: ${dirname(output)}`, {
-    where: { file: output },
-    fix: 'make it first',
-  })
+function reportTo(progress: ProgressLine): TrainingContext['report'] {
+  return ({ done, tokensPerSecond }) => progress.show(() => `${(100 * done).toFixed(1)} %, ${Math.round(tokensPerSecond)} tokens/s`)
 }
 
 function countOrAll(text: string): number {
   return text === 'all' ? Number.POSITIVE_INFINITY : wholeNumber(1)(text)
-}
-
-let shownMs = 0
-
-/** One line, in place on a terminal, every few seconds elsewhere. */
-function showProgress({ done, tokensPerSecond }: TrainingProgress): void {
-  const now = performance.now()
-  if (!process.stderr.isTTY && now - shownMs < 5000) return
-  shownMs = now
-  const text = `${(100 * done).toFixed(1)} %, ${Math.round(tokensPerSecond)} tokens/s`
-  process.stderr.write(process.stderr.isTTY ? `\r\x1b[K${text}` : `${text}\n`)
-}
-
-function clearProgress(): void {
-  if (process.stderr.isTTY) process.stderr.write('\r\x1b[K')
 }

@@ -1,6 +1,5 @@
 // `sluice diff`: two pipelines on one sample, and where they disagree.
 
-import { styleText } from 'node:util'
 import { Command, Option } from 'commander'
 import { type ComparedPipeline, comparedPipeline, compareOn, sampleDocuments } from '../audit/diff.ts'
 import { type DiffChoice, diffReport, diffText } from '../audit/diff-report.ts'
@@ -13,6 +12,7 @@ import { exitCodes } from './exit-codes.ts'
 import { wholeNumber } from './numbers.ts'
 import { describeArguments, pairedArguments } from './pipeline-arguments.ts'
 import { printable } from './printable.ts'
+import { terminalStyle } from './terminal-style.ts'
 
 interface Flags {
   readonly documents?: string
@@ -68,14 +68,11 @@ Exit codes: 0 done, 1 failed, 3 they disagree (with --exit-code only).`,
     const pipelines = [await plan(fileA, argumentsA), await plan(fileB, argumentsB)] as const
     const { signal } = new AbortController()
     const sample = await sampleDocuments(await sourcesOf(pipelines, flags), flags.sample, signal)
+    const damage = sample.damaged > 0 ? `: ${sample.damaged} records are damaged` : ''
     if (sample.items.length === 0)
-      throw new SluiceError(
-        'SLUICE_NO_INPUT',
-        `there is no document to compare${sample.damaged > 0 ? `: ${sample.damaged} records are damaged` : ''}`,
-        {
-          fix: 'check the paths of the sources, or give --documents',
-        },
-      )
+      throw new SluiceError('SLUICE_NO_INPUT', `there is no document to compare${damage}`, {
+        fix: 'check the paths of the sources, or give --documents',
+      })
     const compared = await compareOn(sample.items, pipelines, signal)
     const form = flags.json
       ? { characters: JSON_CHARACTERS, readable: (text: string) => text }
@@ -113,10 +110,4 @@ async function documentSource(path: string): Promise<ErasedSource> {
   if (/\.wet(\.gz|\.zst)?$/i.test(path)) return (await import('../../stages/wet.ts')).wet({ path })
   if (/\.(warc|arc|wacz)(\.gz|\.zst|\.lz4)?$/i.test(path)) return (await import('../../stages/warc.ts')).warc({ path })
   return (await import('../../stages/jsonl.ts')).jsonl({ path })
-}
-
-const terminalStyle = {
-  columns: process.stdout.columns ?? 100,
-  strong: (text: string) => styleText('bold', text, { stream: process.stdout }),
-  soft: (text: string) => styleText('dim', text, { stream: process.stdout }),
 }

@@ -7,6 +7,7 @@ import { SluiceError } from '../core/errors.ts'
 import { openCorpus } from '../tokens/corpus.ts'
 import { writeDatatroveFiles } from '../tokens/datatrove-files.ts'
 import { bareDocuments, type ExportFormat, exportFormats, exportLlmc, exportMegatron } from '../tokens/export.ts'
+import { failOnInterrupt } from './interrupt.ts'
 import { wholeNumber } from './numbers.ts'
 
 interface Flags {
@@ -43,11 +44,8 @@ Example:
       })
     if (existsSync(output) && !/^[\w.-]+$/.test(name))
       throw new SluiceError('SLUICE_OUTPUT_NAME', `${name} cannot name files`, { fix: 'give --name letters, digits, - and _ only' })
-    const stop = new AbortController()
-    process.once('SIGINT', () =>
-      stop.abort(new SluiceError('SLUICE_STOPPED', 'stopped: no unfinished file was left', { fix: 'run it again' })),
-    )
-    const options = { folder: output, name, signal: stop.signal, progress: () => undefined }
+    const signal = failOnInterrupt('stopped: no unfinished file was left')
+    const options = { folder: output, name, signal, progress: () => undefined }
     const writers: Readonly<Record<ExportFormat, () => Promise<string[]>>> = {
       llmc: () => exportLlmc(corpus, { ...options, shardTokens }),
       megatron: () => exportMegatron(corpus, options),

@@ -1,5 +1,6 @@
-// Ctrl-C and SIGTERM for commands that save before they end.
+// Ctrl-C and SIGTERM for commands that save or clean up before they end.
 
+import { SluiceError } from '../core/errors.ts'
 import { exitCodes } from './exit-codes.ts'
 
 export interface Interrupt extends Disposable {
@@ -24,4 +25,11 @@ export function stopOnInterrupt(): Interrupt {
     },
     [Symbol.dispose]: () => void process.off('SIGINT', interrupt).off('SIGTERM', interrupt),
   }
+}
+
+/** For commands that leave nothing half done: the first Ctrl-C ends the work with this error, the second the process. */
+export function failOnInterrupt(message: string): AbortSignal {
+  const controller = new AbortController()
+  process.once('SIGINT', () => controller.abort(new SluiceError('SLUICE_STOPPED', message, { fix: 'run the same command again' })))
+  return controller.signal
 }

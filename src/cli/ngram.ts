@@ -1,6 +1,5 @@
 // `sluice ngram`: trains an n-gram language model on files or JSON lines, scores JSON lines, shows the score of each word.
 
-import { dirname } from 'node:path'
 import { createInterface } from 'node:readline'
 import { Command, InvalidArgumentError, Option } from 'commander'
 import type { Discounts } from '../ngram/adjust.ts'
@@ -8,7 +7,8 @@ import { loadNgramScorer, perplexityOf } from '../ngram/model.ts'
 import { BLANKS, normalizations, type TextRule, textPreparer } from '../ngram/text.ts'
 import { trainNgram } from '../ngram/train.ts'
 import { numbersIn, parseNumber, size, wholeNumber } from './numbers.ts'
-import { checkReadable, jsonLines, Progress, print, textLine, textsOf } from './text-input.ts'
+import { ProgressLine } from './progress-line.ts'
+import { checkFolderOf, jsonLines, print, textLine, textsOf } from './text-input.ts'
 
 export const command = new Command('ngram').addHelpText(
   'after',
@@ -29,7 +29,7 @@ const tokensOption = () => new Option('--tokens <name|path>', `${BLANKS}, or a t
 
 // ---- train ----
 
-interface TrainWords extends TextRule {
+interface TrainFlags extends TextRule {
   readonly output: string
   readonly order: number
   readonly prune: readonly number[]
@@ -71,10 +71,10 @@ Examples:
   sluice ngram train -o wiki.arpa.gz --prune 0,0,1 wiki/*.txt.zst
   $ zcat reference.jsonl.gz | sluice ngram train -o reference.arpa --tokens gpt2`,
   )
-  .action(async (files: string[], words: TrainWords) => {
-    await checkReadable(dirname(words.output))
-    const { prepare, comment } = await textPreparer(words)
-    const progress = new Progress()
+  .action(async (files: string[], flags: TrainFlags) => {
+    await checkFolderOf(flags.output)
+    const { prepare, comment } = await textPreparer(flags)
+    const progress = new ProgressLine()
     const prepared = async function* () {
       let characters = 0
       for await (const text of textsOf(files, lastLineEnd)) {
@@ -83,15 +83,15 @@ Examples:
         progress.show(() => `${(characters / 1e6).toFixed(1)} M characters`)
       }
     }
-    const { tokens, ngrams } = await trainNgram(prepared(), words.output, {
-      order: words.order,
-      prune: words.prune,
-      fallback: words.discountFallback,
-      memoryBytes: words.memory,
+    const { tokens, ngrams } = await trainNgram(prepared(), flags.output, {
+      order: flags.order,
+      prune: flags.prune,
+      fallback: flags.discountFallback,
+      memoryBytes: flags.memory,
       signal: new AbortController().signal,
       comments: [comment],
     })
-    progress.done(`${tokens} words gave ${ngrams.map((n, i) => `${n} ${i + 1}-grams`).join(', ')}; written to ${words.output}`)
+    progress.done(`${tokens} words gave ${ngrams.map((n, i) => `${n} ${i + 1}-grams`).join(', ')}; written to ${flags.output}`)
   })
 
 /** Offset behind the last line feed; 0 where there is none. */
@@ -111,9 +111,9 @@ command
     'after',
     `\nlogProbability is to base 10. tokens are words, and one for the end of each line.\n\nExample:\n  $ echo '{"id":"a","text":"Call me Ishmael."}' | sluice ngram score -m books.arpa`,
   )
-  .action(async (words: TextRule & { model: string }) => {
-    const scorer = await loadNgramScorer(words.model)
-    const { prepare } = await textPreparer(words, scorer.comments)
+  .action(async (flags: TextRule & { model: string }) => {
+    const scorer = await loadNgramScorer(flags.model)
+    const { prepare } = await textPreparer(flags, scorer.comments)
     for await (const { value } of jsonLines(process.stdin, 'standard input', textLine)) {
       const score = scorer.scoreText(prepare(value.text))
       await print({ id: value.id, perplexity: perplexityOf(score), ...score })
@@ -131,16 +131,16 @@ command
     'after',
     `\nA column holds log10 p(word | words before); * marks words that the model does not know.\n\nExample:\n  $ echo 'Call me Ishmael.' | sluice ngram query -m books.arpa`,
   )
-  .action(async (words: TextRule & { model: string; json: boolean }) => {
-    const scorer = await loadNgramScorer(words.model)
-    const { prepare } = await textPreparer(words, scorer.comments)
+  .action(async (flags: TextRule & { model: string; json: boolean }) => {
+    const scorer = await loadNgramScorer(flags.model)
+    const { prepare } = await textPreparer(flags, scorer.comments)
     for await (const line of createInterface({ input: process.stdin, crlfDelay: Number.POSITIVE_INFINITY })) {
       const prepared = prepare(line)
       const names = [...prepared.split(/[\0\t-\r ]+/).filter((word) => word !== ''), '</s>']
       const tokens = scorer.scoreTokens(prepared).map((score, i) => ({ word: names[i], ...score }))
       const total = tokens.reduce((sum, { logProbability }) => sum + logProbability, 0)
       const perplexity = perplexityOf({ logProbability: total, tokens: tokens.length })
-      if (words.json) await print({ tokens, logProbability: total, perplexity })
+      if (flags.json) await print({ tokens, logProbability: total, perplexity })
       else
         process.stdout.write(
           tokens

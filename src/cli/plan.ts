@@ -1,7 +1,7 @@
 // `sluice plan`: what a run would do, without doing it: phases, stages, partitions, sizes, and a forecast of time and disk.
 
 import { Command } from 'commander'
-import { formatBytes } from '../core/format.ts'
+import { formatBytes, formatSeconds } from '../core/format.ts'
 import type { Plan, PlannedPartition } from '../engine/plan.ts'
 import { freezePlan, planPartitions } from '../engine/plan.ts'
 import { type Forecast, forecast, inputBytes } from '../executors/forecast.ts'
@@ -45,12 +45,6 @@ function print(plan: Plan, partitions: readonly PlannedPartition[], threads: str
   if (!foreseen) return
   const { pilotDocuments, documents, keptShare, seconds, shardBytes, runFolderBytes } = foreseen
   write(`\nforecast from ${pilotDocuments} documents:`)
-  write(`  about ${documents} documents, ${(keptShare * 100).toFixed(0)} % kept, ${duration(seconds)}`)
+  write(`  about ${documents} documents, ${(keptShare * 100).toFixed(0)} % kept, ${formatSeconds(seconds)}`)
   write(`  ${formatBytes(shardBytes)} of shards, ${formatBytes(runFolderBytes)} in the run folder until sluice clean`)
-}
-
-function duration(seconds: number): string {
-  if (seconds < 90) return `${Math.ceil(seconds)} seconds`
-  if (seconds < 5400) return `${Math.ceil(seconds / 60)} minutes`
-  return `${(seconds / 3600).toFixed(1)} hours`
 }

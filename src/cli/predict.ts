@@ -5,7 +5,7 @@ import { availableParallelism } from 'node:os'
 import { Command } from 'commander'
 import { z } from 'zod'
 import { SluiceError } from '../core/errors.ts'
-import { type Classifier, createClassifier } from '../model/classify.ts'
+import { type Classifier, createClassifier, type Prediction } from '../model/classify.ts'
 import { exampleFrame } from '../train/open-data.ts'
 import { type LoadedModel, loadModel } from '../train/sample.ts'
 import { tokenizerOf } from './model-tokenizer.ts'
@@ -53,16 +53,13 @@ Examples:
     let [known, right] = [0, 0]
     for await (const batch of batchesOf(linesOf(files, flags.text), rows)) {
       const predictions = classifier.predict(batch.map(({ text }) => encode(text)))
-      for (const [i, { label, probabilities }] of predictions.entries()) {
+      for (const [i, prediction] of predictions.entries()) {
         const { id, label: given } = batch[i]
-        const name = (index: number) => labels[index] ?? String(index)
-        const shown = flags.all
-          ? { probabilities: Object.fromEntries([...probabilities].map((probability, index) => [name(index), probability])) }
-          : { probability: probabilities[label] }
-        await print({ ...(id === undefined || id === null ? {} : { id }), label: name(label), ...shown })
+        const said = sayPrediction(prediction, labels, flags.all ?? false)
+        await print({ ...(id === undefined || id === null ? {} : { id }), ...said })
         if (given === undefined) continue
         known++
-        if (String(given) === name(label)) right++
+        if (String(given) === said.label) right++
       }
     }
     if (known > 0)
@@ -74,6 +71,14 @@ Examples:
 async function open(model: LoadedModel, options: { rows: number; threads: number; length: number }): Promise<Classifier & AsyncDisposable> {
   const classifier = await createClassifier(model, options)
   return { ...classifier, [Symbol.asyncDispose]: () => classifier.dispose() }
+}
+
+/** @param names of the labels; a model without them has numbers */
+function sayPrediction({ label, probabilities }: Prediction, names: readonly string[], saysAll: boolean) {
+  const nameOf = (index: number) => names[index] ?? String(index)
+  if (!saysAll) return { label: nameOf(label), probability: probabilities[label] }
+  const all = Object.fromEntries([...probabilities].map((probability, index) => [nameOf(index), probability]))
+  return { label: nameOf(label), probabilities: all }
 }
 
 /** Tokens of a text with what stood around it in training. */

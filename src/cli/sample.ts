@@ -56,9 +56,9 @@ export const command = new Command()
   .addHelpText(
     'after',
     `
-A text ends where the model ends its document, or after --tokens. Several texts are written at once, and printed in the
-order of their prompts with a line of --- between them. The model comes first: all words behind --prompt are prompts. An encoder-decoder reads the prompt, and what it writes is printed
-alone.
+A text ends where the model ends its document, or after --tokens. Several texts are written at once, and printed in the order
+of their prompts with a line of --- between them. The model comes first: all words behind --prompt are prompts. An
+encoder-decoder reads the prompt, and what it writes is printed alone.
 
 Examples:
   sluice sample models/quickstart --prompt "Call me"

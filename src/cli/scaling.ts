@@ -19,7 +19,7 @@ import { trainProgress } from './train-progress.ts'
 import { openTokenizer } from './trainer-tokenizer.ts'
 
 const RESULT_FILE = 'scaling.json'
-const sizes = numbersIn({ from: 1000, to: 1e12 })
+const parameterCounts = numbersIn({ from: 1000, to: 1e12 })
 const SHARDS = 'folders or URLs of token shards, as for sluice train'
 const outOption = (kind: string) =>
   new Option('--out <folder>', `folder of all runs; scaling/<name of the shards folder>-${kind} where not given`)
@@ -89,8 +89,8 @@ command
   .description('a law of scale from models of several sizes, and the loss that it foretells for larger ones')
   .argument('<shards...>', SHARDS)
   .option('--json', 'the result as JSON on standard output')
-  .addOption(new Option('--sizes <n,n,…>', 'parameters of the models, four or more').argParser(sizes).makeOptionMandatory())
-  .addOption(new Option('--forecast <n,n,…>', 'parameters of models to foretell; ten times the largest where not given').argParser(sizes))
+  .addOption(new Option('--sizes <n,n,…>', 'parameters of the models, four or more').argParser(parameterCounts).makeOptionMandatory())
+  .addOption(new Option('--forecast <n,n,…>', 'parameters of models to foretell; ten times the largest where not given').argParser(parameterCounts))
   .addOption(new Option('--tokens-per-parameter <n>', 'tokens that each model is trained on').argParser(numberIn({ above: 0 })).default(20))
   .addOption(new Option('--seeds <n>', 'runs of each size, with --seed and the seeds after it').argParser(wholeNumber(1, 100)).default(1))
   .addOption(outOption('sizes'))

@@ -1,19 +1,15 @@
 // `sluice stage`: one stage on JSON-lines documents from standard input, one line out for each line in. The way to try a
 // stage on a handful of documents, and to test it from outside.
 
-import { createInterface } from 'node:readline'
 import { Command } from 'commander'
 import { z } from 'zod'
-import type { Document, Item, Json, WebPage } from '../core/document.ts'
-import { type PackedError, SluiceError } from '../core/errors.ts'
+import type { Json } from '../core/document.ts'
+import { SluiceError } from '../core/errors.ts'
 import type { ErasedBarrier, ErasedStage } from '../engine/pipeline.ts'
-import { examineAll, type Outcome } from '../engine/standalone.ts'
 import { describeOptions } from './describe-options.ts'
 import { exitCodes } from './exit-codes.ts'
 import { wholeNumber } from './numbers.ts'
-
-/** Lines handed to the stage at a time; fewer where the input ends. */
-const BATCH_LINES = 256
+import { answerLines } from './stage-lines.ts'
 
 export const command = new Command()
   .argument('[name]', 'stage, such as gopherQuality; without one, all are listed')
@@ -38,7 +34,7 @@ Exit codes: 0 done (drops included), 1 a line could not be read or the stage fai
   .action(async (name: string | undefined, flags: { options: string; seed: number }) => {
     if (name === undefined) return listStages()
     const stage = await makeStage(name, flags.options)
-    const isClean = await answer(stage, flags.seed)
+    const isClean = await answerLines(stage, flags.seed)
     if (!isClean) process.exitCode = exitCodes.failed
   })
 
@@ -153,137 +149,4 @@ function parseOptions(json: string): Json {
 
 function isRunnable(part: unknown): part is ErasedStage | ErasedBarrier {
   return typeof part === 'object' && part !== null && 'kind' in part && (part.kind === 'map' || part.kind === 'barrier')
-}
-
-// ---- lines in, lines out ----
-
-const line = z
-  .looseObject({
-    id: z.union([z.string(), z.number()]).nullish(),
-    text: z.string().optional(),
-    html: z.string().optional(),
-    html_base64: z.base64().optional(),
-    content_type: z.string().optional(),
-    url: z.string().nullish(),
-    date: z.string().nullish(),
-    language: z.string().nullish(),
-    language_score: z.number().nullish(),
-    metadata: z.record(z.string(), z.json()).nullish(),
-  })
-  .refine((fields) => [fields.text, fields.html, fields.html_base64].filter((content) => content !== undefined).length <= 1, {
-    error: 'give one of text, html and html_base64',
-  })
-  .refine(({ text, html, html_base64, url }) => (text ?? html ?? html_base64 ?? url ?? undefined) !== undefined, {
-    error: 'there is no text, html, html_base64 or url',
-  })
-type Line = z.output<typeof line>
-
-interface Entry {
-  readonly id: string | number
-  readonly item?: Document | WebPage
-  readonly error?: PackedError
-}
-
-/** @returns true where every line could be read and judged */
-async function answer(stage: ErasedStage | ErasedBarrier, seed: number): Promise<boolean> {
-  const waiting: Entry[] = []
-  let isClean = true
-  const batches = async function* () {
-    let batch: Item[] = []
-    for await (const entry of readEntries()) {
-      waiting.push(entry)
-      if (entry.item) batch.push(entry.item)
-      if (batch.length < BATCH_LINES) continue
-      yield batch
-      batch = []
-    }
-    if (batch.length > 0) yield batch
-  }
-  for await (const outcomes of examineAll(stage, batches(), seed)) {
-    const settled = outcomes.values()
-    const entries = waiting.splice(0)
-    for (const entry of entries) {
-      const outcome = entry.item ? settled.next().value : undefined
-      isClean = write(entry, outcome) && isClean
-    }
-  }
-  for (const entry of waiting) isClean = write(entry, undefined) && isClean
-  return isClean
-}
-
-async function* readEntries(): AsyncGenerator<Entry> {
-  let ordinal = 0
-  for await (const text of createInterface({ input: process.stdin, crlfDelay: Number.POSITIVE_INFINITY })) {
-    if (text.trim() === '') continue
-    yield parseEntry(text, ordinal++)
-  }
-}
-
-function parseEntry(text: string, ordinal: number): Entry {
-  let json: unknown
-  try {
-    json = JSON.parse(text)
-  } catch (error) {
-    return {
-      id: ordinal,
-      error: { code: 'SLUICE_LINE', message: `line ${ordinal + 1} is not JSON: ${error instanceof Error ? error.message : error}` },
-    }
-  }
-  const parsed = line.safeParse(json)
-  if (!parsed.success)
-    return { id: idOf(json) ?? ordinal, error: { code: 'SLUICE_LINE', message: `line ${ordinal + 1}: ${z.prettifyError(parsed.error)}` } }
-  return { id: parsed.data.id ?? ordinal, item: itemOf(parsed.data, ordinal) }
-}
-
-function idOf(json: unknown): string | number | undefined {
-  return z.object({ id: z.union([z.string(), z.number()]) }).safeParse(json).data?.id
-}
-
-/** Inside, ids are ordinals: two lines may carry the same. */
-function itemOf(fields: Line, ordinal: number): Document | WebPage {
-  const common = {
-    id: String(ordinal),
-    source: 'stdin',
-    offset: ordinal,
-    length: 0,
-    url: fields.url ?? undefined,
-    date: fields.date ?? undefined,
-    metadata: fields.metadata ?? {},
-  }
-  if (fields.text !== undefined) {
-    return {
-      ...common,
-      text: fields.text.toWellFormed(),
-      language: fields.language ?? undefined,
-      languageScore: fields.language_score ?? undefined,
-    }
-  }
-  if (fields.html_base64 !== undefined)
-    return { ...common, html: Buffer.from(fields.html_base64, 'base64'), contentType: fields.content_type }
-  return { ...common, html: Buffer.from(fields.html ?? ''), contentType: fields.content_type ?? 'text/html; charset=utf-8' }
-}
-
-/** @returns false for an error */
-function write({ id, item, error }: Entry, outcome: Outcome | undefined): boolean {
-  const failure = error ?? outcome?.error
-  if (failure || !outcome) {
-    const lacksText = item !== undefined && !('text' in item) ? 'the line has no "text": ' : ''
-    process.stdout.write(`${JSON.stringify({ id, verdict: 'error', reason: failure?.code, message: `${lacksText}${failure?.message}` })}\n`)
-    return false
-  }
-  const { verdict, reason, statistics } = outcome
-  process.stdout.write(`${JSON.stringify({ id, verdict, reason, statistics, ...made(item, outcome.item) })}\n`)
-  return true
-}
-
-/** What the stage made of a kept item: its text, and whatever else differs from the input. */
-function made(before: Item | undefined, after: (Item & Partial<Document>) | undefined): Record<string, unknown> {
-  if (!after) return {}
-  const tokens =
-    'tokens' in after && (after.tokens instanceof Uint16Array || after.tokens instanceof Uint32Array)
-      ? { tokens: Array.from(after.tokens) }
-      : {}
-  const { text, url, date, language, languageScore, annotations, metadata } = after
-  const changed = JSON.stringify(metadata) === JSON.stringify(before?.metadata) ? {} : { metadata }
-  return { text, url, date, language, language_score: languageScore, annotations, ...changed, ...tokens }
 }

@@ -1,7 +1,8 @@
-// What commands over texts share: text files and JSON lines in, JSON lines out, a line about the progress.
+// What commands over texts share: text files and JSON lines in, JSON lines out.
 
 import { createReadStream } from 'node:fs'
 import { stat } from 'node:fs/promises'
+import { dirname } from 'node:path'
 import { createInterface } from 'node:readline'
 import { Readable } from 'node:stream'
 import { z } from 'zod'
@@ -59,6 +60,12 @@ async function* bytesOf(file: string): AsyncGenerator<Buffer> {
   for await (const { chunk } of decompress(source, refuse)) yield chunk
 }
 
+/** Before hours of work. @throws SluiceError `SLUICE_FILE_MISSING` where there is no folder for an output */
+export async function checkFolderOf(output: string): Promise<void> {
+  await checkReadable(dirname(output))
+}
+
+/** @throws SluiceError `SLUICE_FILE_MISSING` */
 export async function checkReadable(file: string): Promise<{ isFIFO: boolean }> {
   try {
     return { isFIFO: (await stat(file)).isFIFO() }
@@ -94,23 +101,12 @@ function parseLine<T>(text: string, schema: z.ZodType<T>, where: { input: string
   throw new SluiceError('SLUICE_JSONL_LINE', `a line has not the fields it needs:\n${z.prettifyError(parsed.error)}`, { where })
 }
 
-/** One JSON line on standard output; waits where the reader is slower. */
+/** One JSON line on standard output. */
 export async function print(value: object): Promise<void> {
-  if (!process.stdout.write(`${JSON.stringify(value)}\n`)) await new Promise((resolve) => process.stdout.once('drain', resolve))
+  await printLine(JSON.stringify(value))
 }
 
-/** One line on standard error, at most twice a second; on a terminal in place. */
-export class Progress {
-  #shownMs = performance.now()
-
-  show(describe: () => string): void {
-    const now = performance.now()
-    if (now - this.#shownMs < (process.stderr.isTTY ? 500 : 5000)) return
-    this.#shownMs = now
-    process.stderr.write(process.stderr.isTTY ? `\r\x1b[K${describe()}` : `${describe()}\n`)
-  }
-
-  done(text: string): void {
-    process.stderr.write(process.stderr.isTTY ? `\r\x1b[K${text}\n` : `${text}\n`)
-  }
+/** Waits where the reader is slower. */
+export async function printLine(text: string): Promise<void> {
+  if (!process.stdout.write(`${text}\n`)) await new Promise((resolve) => process.stdout.once('drain', resolve))
 }

@@ -1,7 +1,7 @@
 // `sluice tokenizer`: trains a tokenizer on files or JSON lines, encodes and decodes JSON lines, renders conversations, describes
 // and compares tokenizers.
 
-import { basename, dirname } from 'node:path'
+import { basename } from 'node:path'
 import { Command, Option } from 'commander'
 import { z } from 'zod'
 import { trainTokenizerOptions } from '../../stages/train-tokenizer.ts'
@@ -16,7 +16,8 @@ import { frameFor, loadTokenizer } from '../tokenizer/tokenizer.ts'
 import { trainTokenizerOn } from '../tokenizer/train.ts'
 import { WordCounter } from '../tokenizer/words.ts'
 import { wholeNumber } from './numbers.ts'
-import { checkReadable, isJsonLines, jsonLines, jsonLinesOf, lineId, Progress, print, textLine, textsOf } from './text-input.ts'
+import { ProgressLine } from './progress-line.ts'
+import { checkFolderOf, isJsonLines, jsonLines, jsonLinesOf, lineId, print, textLine, textsOf } from './text-input.ts'
 
 export const command = new Command('tokenizer').addHelpText(
   'after',
@@ -65,7 +66,7 @@ Examples:
         fix: 'name files, or pipe JSON lines with "text"',
       })
     const { vocabSize: vocabularySize, minFrequency, pattern, special: specialTokens } = options
-    const progress = new Progress()
+    const progress = new ProgressLine()
     const definition = trainTokenizerOn(words.words(), { vocabularySize, minFrequency, specialTokens, pattern }, (merges) =>
       progress.show(() => `${merges} merges`),
     )
@@ -86,14 +87,14 @@ async function checkTrainOptions({ vocabSize, special: specialTokens, pattern, m
     throw new SluiceError('SLUICE_TOKENIZER_OPTIONS', `the options do not fit:\n${z.prettifyError(error)}`, {
       fix: `--vocab-size counts the 256 bytes and the special tokens: give at least ${256 + specialTokens.length}; see --help`,
     })
-  await checkReadable(dirname(output))
+  await checkFolderOf(output)
 }
 
 async function countWords(files: readonly string[], pattern: PatternName): Promise<WordCounter> {
   const preTokenize = preTokenizer([{ pattern: patternSources[pattern], dropsGaps: false }])
   const pieces = new PieceBuffer()
   const words = new WordCounter()
-  const progress = new Progress()
+  const progress = new ProgressLine()
   let characters = 0
   for await (const text of textsOf(files, lastWordEnd)) {
     pieces.clear()
@@ -211,7 +212,7 @@ command
   .action(async (names: string[], options: { texts: string[]; json: boolean }) => {
     const tokenizers = await Promise.all(names.map((name) => loadTokenizer(name)))
     const comparison = new TokenizerComparison(tokenizers)
-    const progress = new Progress()
+    const progress = new ProgressLine()
     let texts = 0
     for await (const text of labelledTexts(options.texts)) {
       comparison.add(text)

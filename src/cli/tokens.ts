@@ -6,8 +6,9 @@ import { basename, join, resolve } from 'node:path'
 import { Command } from 'commander'
 import { parquetShards } from '../../stages/parquet-shards.ts'
 import { SluiceError } from '../core/errors.ts'
-import { formatBytes, formatCount, formatShare } from '../core/format.ts'
+import { counted, formatBytes, formatCount, formatShare } from '../core/format.ts'
 import { hash128 } from '../core/identity.ts'
+import type { Shard } from '../core/stage.ts'
 import { packageVersion } from '../core/version.ts'
 import { makeFolder } from '../io/make-folder.ts'
 import { writeWhole } from '../io/write-whole.ts'
@@ -17,8 +18,10 @@ import { readDocuments } from '../tokens/documents.ts'
 import { type Part, shuffled } from '../tokens/shuffle.ts'
 import { digestOf, measureCorpus, verifyCorpus } from '../tokens/statistics.ts'
 import { exitCodes } from './exit-codes.ts'
+import { failOnInterrupt } from './interrupt.ts'
 import { wholeNumber } from './numbers.ts'
 import { printable } from './printable.ts'
+import { ProgressLine } from './progress-line.ts'
 import { memorySize } from './run-options.ts'
 
 const json = ['--json', 'the result as JSON'] as const
@@ -53,7 +56,9 @@ command
   .argument('<corpus>', 'folder of token shards, or one shard')
   .option(...json)
   .action(async (path: string, flags: { json?: boolean }) => {
-    const statistics = await measureCorpus(await openCorpus(path), counter('counted'))
+    const progress = new ProgressLine()
+    const statistics = await measureCorpus(await openCorpus(path), (documents) => progress.show(() => `${formatCount(documents)} counted`))
+    progress.clear()
     if (flags.json) {
       process.stdout.write(`${JSON.stringify(statistics)}\n`)
       return
@@ -91,91 +96,105 @@ command
     if (damaged > 0) process.exitCode = exitCodes.failed
   })
 
+withOutput(command.command('shuffle'))
+  .description('put all documents of a corpus into an order of the seed')
+  .argument('<corpus>', 'folder of token shards')
+  .action(async (corpus: string, flags: ShuffleFlags) => await shuffleInto([await openPart({ path: corpus, weight: 1 })], flags))
+
+withOutput(command.command('mix'))
+  .description('shuffle several corpora into one, each by its weight in epochs')
+  .argument('<corpora...>', 'folders, each with =weight behind it where it is not 1: corpora/web=0.5')
+  .action(async (corpora: string[], flags: ShuffleFlags) => {
+    await shuffleInto(await Promise.all(corpora.map(parsePart).map(openPart)), flags)
+  })
+
 interface ShuffleFlags {
-  output: string
-  seed: number
-  memory: number
+  readonly output: string
+  readonly seed: number
+  readonly memory: number
 }
 
-for (const [name, description, argument] of [
-  ['shuffle', 'put all documents of a corpus into an order of the seed', '<corpus>'],
-  ['mix', 'shuffle several corpora into one, each by its weight in epochs', '<corpora...>'],
-] as const)
-  command
-    .command(name)
-    .description(description)
-    .argument(
-      argument,
-      name === 'mix' ? 'folders, each with =weight behind it where it is not 1: corpora/web=0.5' : 'folder of token shards',
-    )
+function withOutput(command: Command): Command {
+  return command
     .requiredOption('-o, --output <folder>', 'new folder for the shards')
     .option('--seed <n>', 'same seed and documents, same order', wholeNumber(0), 0)
     .option('--memory <bytes>', 'what may be held of a bucket, such as 4GB', memorySize, 1e9)
-    .action(async (corpora: string | string[], flags: ShuffleFlags) => {
-      const parts = await Promise.all(
-        [corpora]
-          .flat()
-          .map((text) => (name === 'mix' ? parsePart(text) : { text, weight: 1 }))
-          .map(openPart),
-      )
-      await shuffleInto(parts, flags)
-    })
+}
 
-function parsePart(text: string): { text: string; weight: number } {
+interface NamedPart extends Part {
+  /** As it was asked for. */
+  readonly path: string
+}
+
+function parsePart(text: string): { path: string; weight: number } {
   const match = /^(.+)=(\d+(?:\.\d+)?)$/.exec(text)
-  if (!match) return { text, weight: 1 }
+  if (!match) return { path: text, weight: 1 }
   if (Number(match[2]) === 0)
     throw new SluiceError('SLUICE_CLI_OPTIONS', `the weight of ${match[1]} is 0`, { fix: 'leave the corpus out, or give it a weight' })
-  return { text: match[1], weight: Number(match[2]) }
+  return { path: match[1], weight: Number(match[2]) }
 }
 
-async function openPart({ text, weight }: { text: string; weight: number }): Promise<Part & { text: string }> {
-  return { text, weight, corpus: await openCorpus(text) }
+async function openPart({ path, weight }: { path: string; weight: number }): Promise<NamedPart> {
+  return { path, weight, corpus: await openCorpus(path) }
 }
 
-async function shuffleInto(parts: readonly (Part & { text: string })[], { seed, memory, ...flags }: ShuffleFlags): Promise<void> {
+/** Into a folder beside the output, which appears by rename. */
+async function shuffleInto(parts: readonly NamedPart[], { seed, memory, ...flags }: ShuffleFlags): Promise<void> {
   const output = resolve(flags.output) // without a slash at its end, or what is beside it would be in it
   if (existsSync(output) && (await readdir(output)).length > 0)
     throw new SluiceError('SLUICE_OUTPUT_TAKEN', 'the output folder is not empty', { where: { folder: output }, fix: 'give a new folder' })
   const working = `${output}.working`
   await rm(working, { recursive: true, force: true })
   await makeFolder(working)
-  const stop = new AbortController()
-  process.once('SIGINT', () =>
-    stop.abort(new SluiceError('SLUICE_STOPPED', 'stopped: nothing was written', { fix: 'run the same command again' })),
-  )
-  const inputs = parts.map(({ text, weight, corpus }) => ({ corpus: text, weight, hash: corpus.hash }))
-  const planHash = hash128(JSON.stringify([seed, inputs.map(({ weight, hash }) => [weight, hash])]))
+  const progress = new ProgressLine()
   try {
-    const sink = await parquetShards({ path: output }).open({
-      signal: stop.signal,
-      folder: working,
-      partition: planHash.slice(0, 16),
-      planHash,
-      artifact: () => '',
-    })
-    const report = counter('documents')
-    const order = shuffled(parts, {
-      seed,
-      workFolder: join(working, 'buckets'),
-      memoryBytes: memory,
-      signal: stop.signal,
-      progress: (pass, documents) => report(documents, pass === 'scatter' ? 'scattered' : 'written'),
-    })
-    for await (const documents of order) await sink.write(documents)
-    const written = await sink.close()
-    const shards = await Promise.all(written.map(async (shard) => ({ ...shard, sha256: await digestOf(join(working, shard.name)) })))
-    const manifest = { shuffled: inputs, seed, planHash, sluice: packageVersion, shards }
-    await writeWhole(join(working, 'manifest.json'), JSON.stringify(manifest, undefined, 2))
+    const shards = await writeShuffled(parts, { output, working, seed, memoryBytes: memory, progress })
     await rm(output, { recursive: true, force: true }) // empty
     await rename(working, output)
     const tokens = shards.reduce((sum, shard) => sum + (shard.tokens ?? 0), 0)
-    process.stderr.write(
-      `${output}: ${formatCount(shards.filter((shard) => shard.tokens !== undefined).length)} shards, ${formatCount(tokens)} tokens\n`,
-    )
+    const count = shards.filter((shard) => shard.tokens !== undefined).length
+    progress.done(`${output}: ${counted(count, 'shard')}, ${counted(tokens, 'token')}`)
   } finally {
+    progress.clear()
     await rm(working, { recursive: true, force: true })
   }
+}
+
+interface ShuffleWork {
+  readonly output: string
+  /** Where the files are until all are there. */
+  readonly working: string
+  readonly seed: number
+  readonly memoryBytes: number
+  readonly progress: ProgressLine
+}
+
+/** Writes the shards and their manifest. */
+async function writeShuffled(
+  parts: readonly NamedPart[],
+  { output, working: folder, seed, memoryBytes, progress }: ShuffleWork,
+): Promise<Shard[]> {
+  const signal = failOnInterrupt('stopped: nothing was written')
+  const inputs = parts.map(({ path, weight, corpus }) => ({ corpus: path, weight, hash: corpus.hash }))
+  const planHash = hash128(JSON.stringify([seed, inputs.map(({ weight, hash }) => [weight, hash])]))
+  const sink = await parquetShards({ path: output }).open({
+    signal,
+    folder,
+    partition: planHash.slice(0, 16),
+    planHash,
+    artifact: () => '',
+  })
+  const order = shuffled(parts, {
+    ...{ seed, memoryBytes, signal },
+    workFolder: join(folder, 'buckets'),
+    progress: (pass, documents) => progress.show(() => `${counted(documents, 'document')} ${pass === 'scatter' ? 'scattered' : 'written'}`),
+  })
+  for await (const documents of order) await sink.write(documents)
+  const written = await sink.close()
+  const shards = await Promise.all(written.map(async (shard) => ({ ...shard, sha256: await digestOf(join(folder, shard.name)) })))
+  const manifest = { shuffled: inputs, seed, planHash, sluice: packageVersion, shards }
+  await writeWhole(join(folder, 'manifest.json'), JSON.stringify(manifest, undefined, 2))
+  return shards
 }
 
 function factsOf(corpus: Corpus) {
@@ -212,14 +231,4 @@ async function showDocuments(corpus: Corpus, count: number): Promise<void> {
         printable(`\n${id}  ${url ?? `${basename(source)} at ${offset}`}  ${tokens.length} tokens\n${tokenizer.decode(tokens)}\n`),
       )
     }
-}
-
-/** A line on the terminal, rewritten; nothing elsewhere. */
-function counter(verb: string): (count: number, what?: string) => void {
-  let last = 0
-  return (count, what = verb) => {
-    if (!process.stderr.isTTY || Date.now() - last < 200) return
-    last = Date.now()
-    process.stderr.write(`\r\u001b[K${formatCount(count)} ${what}\r`)
-  }
 }

@@ -2,7 +2,6 @@
 
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
-import { styleText } from 'node:util'
 import { Command } from 'commander'
 import { TOKENIZER_FILE } from '../../schemas/tokens.ts'
 import { SluiceError } from '../core/errors.ts'
@@ -12,6 +11,7 @@ import { createDocumentMeter } from '../train/document-loss.ts'
 import { type LoggedStep, type TracedDocument, type TracedStep, type TracedUse, traceDocument, traceStep } from '../train/trace.ts'
 import { wholeNumber } from './numbers.ts'
 import { printable } from './printable.ts'
+import { terminalStyle } from './terminal-style.ts'
 
 interface Flags {
   readonly step?: number
@@ -91,7 +91,7 @@ function documentText({ shard, row, id, url, subset, source, offset, tokens, tex
   const facts = [subset, from, tokens === undefined ? undefined : `${formatCount(tokens)} tokens`, `${shard} row ${formatCount(row)}`]
   const costs = loss === undefined ? '' : `  loss ${loss.toFixed(4)}`
   const passage = worst === undefined ? '' : `\n  worst passage, ${worst.loss.toFixed(4)}: ${oneLine(worst.text)}`
-  return `${styleText('bold', printable(url ?? id))}${costs}
+  return `${terminalStyle.strong(printable(url ?? id))}${costs}
 ${url === undefined ? '' : `  ${printable(id)}\n`}  ${printable(facts.filter((fact) => fact !== undefined).join(', '))}
   ${oneLine(text)}${passage}
 `

@@ -90,7 +90,9 @@ command
   .argument('<shards...>', SHARDS)
   .option('--json', 'the result as JSON on standard output')
   .addOption(new Option('--sizes <n,n,…>', 'parameters of the models, four or more').argParser(parameterCounts).makeOptionMandatory())
-  .addOption(new Option('--forecast <n,n,…>', 'parameters of models to foretell; ten times the largest where not given').argParser(parameterCounts))
+  .addOption(
+    new Option('--forecast <n,n,…>', 'parameters of models to foretell; ten times the largest where not given').argParser(parameterCounts),
+  )
   .addOption(new Option('--tokens-per-parameter <n>', 'tokens that each model is trained on').argParser(numberIn({ above: 0 })).default(20))
   .addOption(new Option('--seeds <n>', 'runs of each size, with --seed and the seeds after it').argParser(wholeNumber(1, 100)).default(1))
   .addOption(outOption('sizes'))

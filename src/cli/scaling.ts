@@ -9,7 +9,7 @@ import { SluiceError } from '../core/errors.ts'
 import { formatCount } from '../core/format.ts'
 import { makeFolder } from '../io/make-folder.ts'
 import { findLearningRate, type RateSearch } from '../train/rate-search.ts'
-import { type SizeForecast, type SizeSweep, sweepSizes } from '../train/size-sweep.ts'
+import { type SizeForecast, type SizeRun, type SizeSweep, sweepSizes } from '../train/size-sweep.ts'
 import type { TrainHooks, TrainOptions } from '../train/train-options.ts'
 import { exitCodes } from './exit-codes.ts'
 import { stopOnInterrupt } from './interrupt.ts'
@@ -101,7 +101,7 @@ command
     `
 The law is loss = floor + scale · compute^−exponent (Hoffmann et al. 2022), fitted to the validation losses at the end of each
 run. Nine in ten larger runs end in the interval that is given, where they follow the law; more sizes and --seeds make it
-narrower. It holds for one tokenizer and one corpus, read at most about four times.
+narrower, and from eight runs on one that got stuck is left out. It holds for one tokenizer and one corpus, read at most about four times.
 
 Runs that see a few documents only say little: give so many --tokens-per-parameter that the smallest model reads some hundred
 thousand tokens of what is mixed well, and several hundred steps.`,
@@ -113,7 +113,7 @@ thousand tokens of what is mixed well, and several hundred steps.`,
     ) => {
       const sweep = { sizes, tokensPerParameter, seeds, forecast: forecast ?? [10 * Math.max(...sizes)] }
       await withHooks(out, async (hooks, say) => {
-        const onRun = ({ parameters, loss }: SizeSweep['runs'][number]) => say(`${formatCount(parameters)} parameters: ${loss.toFixed(4)}`)
+        const onRun = ({ parameters, loss }: SizeRun) => say(`${formatCount(parameters)} parameters: ${loss.toFixed(4)}`)
         const result = await sweepSizes(sweep, { ...flags, shards, out }, { ...hooks, onRun })
         const { runs, law, forecasts } = result
         await report(
@@ -126,17 +126,20 @@ thousand tokens of what is mixed well, and several hundred steps.`,
     },
   )
 
+/** Of a run that the law hardly heeds. */
+const LITTLE_WEIGHT = 0.1
+
 function describeSizes({ runs, law, forecasts }: SizeSweep): string {
   const row = (parameters: number, tokens: number, flops: number, loss: string) =>
     `${formatCount(parameters).padStart(14)}${formatCount(tokens).padStart(18)}${flops.toExponential(2).padStart(12)}   ${loss}`
   const lines = [
     `    parameters            tokens       FLOPs   validation loss, nats a token`,
-    ...runs.map(({ parameters, tokens, flops, loss, bitsPerByte, epochs }) =>
+    ...runs.map(({ parameters, tokens, flops, loss, bitsPerByte, epochs, weight }) =>
       row(
         parameters,
         tokens,
         flops,
-        `${loss.toFixed(4)}${bitsPerByte === null ? '' : ` (${bitsPerByte.toFixed(3)} bits a byte)`}${epochs > 4 ? `, ${epochs} epochs` : ''}`,
+        `${loss.toFixed(4)}${bitsPerByte === null ? '' : ` (${bitsPerByte.toFixed(3)} bits a byte)`}${epochs > 4 ? `, ${epochs} epochs` : ''}${weight < LITTLE_WEIGHT ? ', left out: far from all others' : ''}`,
       ),
     ),
     `law             ${law.floor.toFixed(3)} + scale · FLOPs^−${law.exponent.toFixed(3)}, off by ${(100 * law.misfit).toFixed(2)} % on these runs`,

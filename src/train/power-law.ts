@@ -6,6 +6,8 @@ export interface Point {
   readonly x: number
   /** Nats a token. */
   readonly loss: number
+  /** How much it counts, up to 1; default 1. */
+  readonly weight?: number
 }
 
 export interface PowerLaw {
@@ -33,7 +35,7 @@ const SMALLEST_EXPONENT = 0.005
 const LARGEST_EXPONENT = 2
 const GRID = 60
 
-/** The law of least squares of relative errors. @param points three or more, of different x */
+/** The law of least squares of relative errors, weighted. @param points three or more, of different x */
 export function fitPowerLaw(points: readonly Point[]): PowerLaw {
   const center = Math.exp(points.reduce((sum, { x }) => sum + Math.log(x), 0) / points.length)
   const lawAt = (exponent: number): PowerLaw => linearFit(points, center, exponent)
@@ -55,14 +57,37 @@ export function fitPowerLaw(points: readonly Point[]): PowerLaw {
 export function predict(points: readonly Point[], x: number): Prediction {
   const law = fitPowerLaw(points)
   const loss = law.at(x)
-  const freedom = points.length - FITTED_NUMBERS
-  const most = points.length * law.misfit ** 2 * (1 + student90(freedom) ** 2 / freedom)
+  const freedom = Math.max(1, Math.floor(totalWeight(points)) - FITTED_NUMBERS)
+  const most = totalWeight(points) * law.misfit ** 2 * (1 + student90(freedom) ** 2 / freedom)
   const isLikely = (factor: number) => {
     const all = [...points, { x, loss: loss * factor }]
-    return all.length * fitPowerLaw(all).misfit ** 2 <= most
+    return totalWeight(all) * fitPowerLaw(all).misfit ** 2 <= most
   }
   return { loss, low: loss / edge((factor) => isLikely(1 / factor)), high: loss * edge(isLikely) }
 }
+
+/** Of fewer points each is needed, and none can be told to be far off. */
+const FEWEST_ROBUST = 8
+/** In deviations: what lies further off does not count (Beaton & Tukey 1974). */
+const TUKEY = 4.685
+
+/**
+ * The points with weights that fall with their distance from the law, so that a run that got stuck does not bend it: Tukey's
+ * biweight, the deviation taken from the median distance.
+ */
+export function weighPoints(points: readonly Point[]): Required<Point>[] {
+  let weighted = points.map(({ x, loss }) => ({ x, loss, weight: 1 }))
+  if (points.length < FEWEST_ROBUST) return weighted
+  for (let round = 0; round < 20; round++) {
+    const law = fitPowerLaw(weighted)
+    const distances = points.map(({ x, loss }) => Math.abs(law.at(x) / loss - 1))
+    const deviation = 1.483 * distances.toSorted((a, b) => a - b)[points.length >> 1]
+    weighted = points.map(({ x, loss }, i) => ({ x, loss, weight: Math.max(0, 1 - (distances[i] / (TUKEY * deviation)) ** 2) ** 2 }))
+  }
+  return weighted
+}
+
+const totalWeight = (points: readonly Point[]) => points.reduce((sum, { weight = 1 }) => sum + weight, 0)
 
 /** The largest factor from 1 on, up to LARGEST_FACTOR, for which something holds that holds for 1 and for no factor beyond. */
 function edge(holds: (factor: number) => boolean): number {
@@ -92,14 +117,14 @@ function linearFit(points: readonly Point[], center: number, exponent: number): 
     vv = 0,
     u1 = 0,
     v1 = 0
-  for (const { x, loss } of points) {
+  for (const { x, loss, weight = 1 } of points) {
     const u = 1 / loss,
       v = (x / center) ** -exponent / loss
-    uu += u * u
-    uv += u * v
-    vv += v * v
-    u1 += u
-    v1 += v
+    uu += weight * u * u
+    uv += weight * u * v
+    vv += weight * v * v
+    u1 += weight * u
+    v1 += weight * v
   }
   const determinant = uu * vv - uv * uv
   let floor = determinant > 0 ? (u1 * vv - v1 * uv) / determinant : 0
@@ -107,7 +132,7 @@ function linearFit(points: readonly Point[], center: number, exponent: number): 
   if (floor < 0) [floor, scale] = [0, v1 / vv]
   if (scale < 0) [floor, scale] = [u1 / uu, 0]
   const at = (x: number) => floor + scale * (x / center) ** -exponent
-  const misfit = Math.sqrt(points.reduce((sum, { x, loss }) => sum + (at(x) / loss - 1) ** 2, 0) / points.length)
+  const misfit = Math.sqrt(points.reduce((sum, { x, loss, weight = 1 }) => sum + weight * (at(x) / loss - 1) ** 2, 0) / totalWeight(points))
   return { floor, exponent, misfit, at }
 }
 

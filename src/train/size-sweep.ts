@@ -8,7 +8,7 @@ import type { ModelConfig } from '../model/config.ts'
 import { flopsPerToken, modelOfSize, parameterCount } from '../model/size.ts'
 import { chooseModel } from './model-choice.ts'
 import { openMixture } from './open-data.ts'
-import { FEWEST_POINTS, fitPowerLaw, predict } from './power-law.ts'
+import { FEWEST_POINTS, fitPowerLaw, predict, weighPoints } from './power-law.ts'
 import { heldOutShare, rowLength } from './settings.ts'
 import { architectureOf } from './start.ts'
 import { inputsOf, type TrainHooks, type TrainOptions } from './train-options.ts'
@@ -42,8 +42,8 @@ export interface SizeForecast {
 }
 
 export interface SizeSweep {
-  /** By size. */
-  readonly runs: readonly SizeRun[]
+  /** By size. The weight is how much each counts for the law: 1 for those on it, 0 for one far off, where there are others. */
+  readonly runs: readonly (SizeRun & { readonly weight: number })[]
   readonly law: { readonly floor: number; readonly exponent: number; readonly misfit: number }
   readonly forecasts: readonly SizeForecast[]
 }
@@ -85,7 +85,7 @@ export async function sweepSizes(
       runs.push(run)
       hooks.onRun?.(run)
     }
-  const points = runs.map(({ flops, loss }) => ({ x: flops, loss }))
+  const points = weighPoints(runs.map(({ flops, loss }) => ({ x: flops, loss })))
   const { floor, exponent, misfit } = fitPowerLaw(points)
   const { vocabularySize, contextLength, architecture } = models[0]
   const forecasts = forecast.map((size) => {
@@ -95,7 +95,7 @@ export async function sweepSizes(
     const flops = tokens * flopsPerToken(larger, { length: rowLength(options, contextLength) })
     return { parameters, tokens, flops, ...predict(points, flops), epochs: tokens / trainTokens }
   })
-  return { runs, law: { floor, exponent, misfit }, forecasts }
+  return { runs: runs.map((run, i) => ({ ...run, weight: points[i].weight })), law: { floor, exponent, misfit }, forecasts }
 }
 
 /** The models nearest to the sizes, each once, and the tokens that there are to train them on. */

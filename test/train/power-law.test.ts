@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { fitPowerLaw, predict } from '../../src/train/power-law.ts'
+import { fitPowerLaw, predict, weighPoints } from '../../src/train/power-law.ts'
 
 const sizes = [1e12, 4e12, 1.6e13, 6.4e13, 2.56e14, 1e15]
 
@@ -50,6 +50,18 @@ test('four points on a line through noise promise nothing far away', () => {
   const points = sizes.slice(0, 4).map((x, i) => ({ x, loss: 4 + 0.3 * (i % 2) }))
   const { low, high } = predict(points, 1e17)
   assert.ok(high > 1.5 * low, `${low} to ${high}`)
+})
+
+test('of eight points and more, one that is far off does not bend the law', () => {
+  const law = (x: number) => 1.8 + 3 * (x / 1e12) ** -0.15
+  const noise = noiseOf(1)
+  const points = [...sizes, ...sizes].map((x, i) => ({ x, loss: law(x) * (1 + 0.002 * noise()) * (i === 9 ? 1.06 : 1) }))
+  const weighted = weighPoints(points)
+  assert.ok(weighted.every(({ weight }, i) => (i === 9 ? weight < 0.01 : weight > 0.1)))
+  const [plain, robust] = [points, weighted].map((of) => predict(of, 1e17))
+  assert.ok(robust.low <= law(1e17) && law(1e17) <= robust.high)
+  assert.ok(robust.high - robust.low < (plain.high - plain.low) / 3)
+  assert.ok(weighPoints(points.slice(0, 7)).every(({ weight }) => weight === 1))
 })
 
 test('losses that do not fall give a floor and no promise below it', () => {

@@ -154,6 +154,7 @@ async function trainOwn(shape: Shape): Promise<Timing> {
   for (let step = 1; step <= warmUp + steps; step++) {
     const start = performance.now()
     model.backpropagate(batch, rows * length)
+    model.announce(batch)
     const { lossSum } = model.step({ learningRate: 1e-4, beta1: 0.9, beta2: 0.95, epsilon: 1e-8, weightDecay: 0.1, maxNorm: 1, step })
     losses.push(lossSum / (rows * length))
     if (step > warmUp) secondsPerStep.push((performance.now() - start) / 1e3)

@@ -52,7 +52,7 @@ const unneeded = /\.d\.[cm]?ts$|\.map$|\/Arrow\.es\w+\.min\.js$|externs|\/parque
 const scripts = {
   'run-bench': 'exec ./node --conditions=source bench/gpu.ts "$@"',
   'run-tests':
-    "SLUICE_TEST_CUDA=gpu exec ./node --conditions=source --test --test-concurrency=1 'test/tensor/cuda/{kernels,updates,models,cuda-device,loss-scale}.test.ts'",
+    "SLUICE_TEST_CUDA=gpu exec ./node --conditions=source --test --test-concurrency=1 'test/tensor/cuda/{kernels,updates,models,cuda-device,intake,loss-scale}.test.ts'",
 }
 
 /** @throws SluiceError SLUICE_BENCH_ARCHIVE where it is larger than what is allowed to travel */

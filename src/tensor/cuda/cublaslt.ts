@@ -19,7 +19,7 @@ export type Way = Uint8Array
 
 /** A product of matrices that lie somewhere. */
 export interface Product {
-  /** Types, shapes, strides, alignment and ending: two of one key can be computed in the same ways. */
+  /** Types, shapes, strides, alignment and ending: two of one key can be computed in the same ways, added to c or not. */
   readonly key: string
   /** The best by the library's own estimate first; none where it has no such product. */
   ways(most: number): Way[]
@@ -147,7 +147,7 @@ export function openCublasLt(path: string, workspace: Handle, stream: Handle): C
       const alignments = [from, with_, to, to].map(alignmentOf)
       const lie = ({ type, stride, isTransposed }: Matrix) => [type, stride, isTransposed ? 't' : 'n']
       return {
-        key: [M, N, K, ...lie(a), ...lie(b), ...lie(c), beta, epilogueOf(launch), ...alignments].join(' '),
+        key: [M, N, K, ...lie(a), ...lie(b), ...lie(c), epilogueOf(launch), ...alignments].join(' '),
         ways(most) {
           ALIGNMENTS.forEach((attribute, index) => {
             prefer(preference, attribute, Uint32Array.of(alignments[index]), 4)

@@ -39,8 +39,8 @@ async function steps(ways: string, { geluMs = 0, timesProducts = true } = {}): P
     const model = await createTrainable(config, { rows: 2, length: 8, threads: 1, seed: 5, device })
     const timed = asked().length
     const figures = [1, 2].flatMap((step) => {
-      const { lossSum } = model.accumulate(noiseBatch(2, 8, 37, step), 16)
-      return [lossSum, model.step({ ...adamw, step }).gradientNorm]
+      const passes = [0, 1].map((pass) => model.accumulate(noiseBatch(2, 8, 37, 2 * step + pass), 32).lossSum)
+      return [...passes, model.step({ ...adamw, step }).gradientNorm]
     })
     const products = asked()
     await model.dispose()

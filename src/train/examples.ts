@@ -1,19 +1,11 @@
-// Labelled texts and pairs of texts, in memory: what fine-tuning learns from. They come as JSON lines or Parquet with a text
-// column beside a label or a target, compressed or not, from disk or a network; who calls has the tokenizer.
+// Labelled texts and pairs of texts as tokens, in memory: what fine-tuning learns from. example-records.ts reads them; who calls
+// has the tokenizer.
 
 import { createHash } from 'node:crypto'
-import { z } from 'zod'
 import { SluiceError } from '../core/errors.ts'
-import { hash128, sampleFraction } from '../core/identity.ts'
-import { columnOf, numberValues, utf8Values } from '../io/columns.ts'
-import { expandInputs } from '../io/inputs.ts'
-import { readLines } from '../io/lines.ts'
-import { openBytes } from '../io/open-bytes.ts'
-import { readParquet } from '../io/parquet.ts'
+import { sampleFraction } from '../core/identity.ts'
 import { cutInside } from '../model/batch.ts'
-
-export const EXAMPLE_FILES = ['.jsonl', '.jsonl.gz', '.jsonl.zst', '.ndjson', '.parquet']
-const MAX_LINE_BYTES = 2 ** 26
+import { type ExampleKind, type RawExample, readRawExamples } from './example-records.ts'
 
 /** Texts of tokens, end to end. */
 export interface Sequences {
@@ -34,7 +26,7 @@ export interface ExampleSet {
 }
 
 export interface ExampleOptions {
-  readonly kind: 'label' | 'pair'
+  readonly kind: ExampleKind
   /** Tokens of a text with whatever the model expects around it. */
   readonly encode: (text: string) => ArrayLike<number>
   /** Tokens kept of a source, and of a target: the last one stays, which ends the text. */
@@ -56,72 +48,20 @@ export interface OpenedExamples {
   readonly refused: Readonly<Record<string, number>>
 }
 
-const text = z.string().min(1)
-const record = z.looseObject({
-  id: z.union([z.string(), z.number()]).optional(),
-  text: text.optional(),
-  input: text.optional(),
-  target: text.optional(),
-  output: text.optional(),
-  label: z.union([z.string(), z.number(), z.boolean()]).optional(),
-})
-type ExampleRecord = z.output<typeof record>
-
-interface RawExample {
-  readonly id: string
-  readonly source: string
-  readonly answer: string
-  readonly ordinal: number
-}
-
 /**
  * Reads and encodes all examples of a file or folder.
  *
  * @throws SluiceError `SLUICE_TRAIN_EXAMPLES` where none is usable or a label is unknown, and what reading the input throws
  */
 export async function openExamples(path: string, options: ExampleOptions): Promise<OpenedExamples> {
-  const refused: Record<string, number> = {}
-  const raw: RawExample[] = []
-  let ordinal = 0
-  for await (const value of readRecords(path, (reason) => count(refused, reason))) {
-    const example = value && exampleOf(value, options.kind, ordinal)
-    if (example) raw.push(example)
-    else count(refused, value ? `no_${options.kind}` : 'not_an_object')
-    ordinal++
-  }
+  const { raw, records, refused } = await readRawExamples(path, options.kind)
   if (raw.length === 0)
-    throw new SluiceError('SLUICE_TRAIN_EXAMPLES', `none of ${ordinal} records is an example with a ${options.kind}`, {
+    throw new SluiceError('SLUICE_TRAIN_EXAMPLES', `none of ${records} records is an example with a ${options.kind}`, {
       where: { input: path },
       fix:
         options.kind === 'label' ? 'give lines such as {"text": "…", "label": "good"}' : 'give lines such as {"input": "…", "target": "…"}',
     })
   return { ...encodeAll(raw, path, options), refused }
-}
-
-/** The examples that `selects` admits, as they were read: for a person to see. */
-export async function readExamplesAt(
-  path: string,
-  selects: (example: { readonly ordinal: number; readonly id: string }) => boolean,
-): Promise<{ ordinal: number; id: string; text: string }[]> {
-  const found: { ordinal: number; id: string; text: string }[] = []
-  let ordinal = 0
-  for await (const value of readRecords(path, () => {})) {
-    const example = value && (exampleOf(value, 'pair', ordinal) ?? exampleOf(value, 'label', ordinal))
-    if (example && selects(example)) found.push({ ordinal, id: example.id, text: `${example.source} → ${example.answer}` })
-    ordinal++
-  }
-  return found
-}
-
-function count(counts: Record<string, number>, reason: string): void {
-  counts[reason] = (counts[reason] ?? 0) + 1
-}
-
-function exampleOf(value: ExampleRecord, kind: ExampleOptions['kind'], ordinal: number): RawExample | undefined {
-  const source = value.input ?? value.text
-  const answer = kind === 'label' ? value.label : (value.target ?? value.output)
-  if (source === undefined || answer === undefined) return undefined
-  return { id: value.id === undefined ? hash128(source) : String(value.id), source, answer: String(answer), ordinal }
 }
 
 function encodeAll(raw: readonly RawExample[], path: string, options: ExampleOptions): Omit<OpenedExamples, 'refused'> {
@@ -218,40 +158,3 @@ export function splitExamples(opened: OpenedExamples, validationShare: number): 
   const isHeldOut = (id: string) => sampleFraction(id, 'validation') < validationShare
   return { train: selectExamples(opened, (id) => !isHeldOut(id)), validation: selectExamples(opened, isHeldOut) }
 }
-
-// ---- records ----
-
-async function* readRecords(path: string, refuse: (reason: string) => void): AsyncGenerator<ExampleRecord | undefined> {
-  for (const { url } of await expandInputs([path], EXAMPLE_FILES))
-    if (new URL(url).pathname.endsWith('.parquet')) yield* parquetRecords(url)
-    else yield* jsonRecords(url, refuse)
-}
-
-async function* jsonRecords(url: string, refuse: (reason: string) => void): AsyncGenerator<ExampleRecord | undefined> {
-  const decoder = new TextDecoder()
-  const options = { maxLineBytes: MAX_LINE_BYTES, damaged: () => refuse('damaged') }
-  for await (const { lines } of readLines(await openBytes(url), options))
-    for (const { bytes } of lines) if (bytes.length > 0) yield parseRecord(decoder.decode(bytes))
-}
-
-function parseRecord(line: string): ExampleRecord | undefined {
-  try {
-    return record.safeParse(JSON.parse(line)).data
-  } catch {
-    return undefined
-  }
-}
-
-async function* parquetRecords(url: string): AsyncGenerator<ExampleRecord | undefined> {
-  const names = ['id', 'text', 'input', 'target', 'output', 'label']
-  for await (const { batch } of readParquet(await openBytes(url), { columns: names })) {
-    const columns = names.map((name) => {
-      const column = columnOf(batch, name)
-      return column && (isText(column.type.toString()) ? utf8Values(column) : numberValues(column))
-    })
-    for (let row = 0; row < batch.numRows; row++)
-      yield record.safeParse(Object.fromEntries(names.map((name, i) => [name, columns[i]?.[row] ?? undefined]))).data
-  }
-}
-
-const isText = (type: string) => /utf8/i.test(type)

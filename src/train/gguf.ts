@@ -4,6 +4,7 @@
 import { type FileHandle, open } from 'node:fs/promises'
 import { SluiceError } from '../core/errors.ts'
 import { diskError } from '../io/disk-errors.ts'
+import { readAt } from '../io/read-at.ts'
 import { elements } from '../tensor/shape.ts'
 import { type BlockFormat, blockFormats } from './gguf-blocks.ts'
 
@@ -228,19 +229,6 @@ class Cursor {
     this.at += bytes
     return at
   }
-}
-
-/** As many bytes as there are, up to `length`. */
-async function readAt(file: FileHandle, position: number, length: number): Promise<Buffer> {
-  const buffer = Buffer.alloc(Math.min(length, Math.max(0, (await file.stat()).size - position)))
-  let done = 0
-  while (done < buffer.length) {
-    // One read is limited to 2³¹ − 1 bytes.
-    const { bytesRead } = await file.read(buffer, done, Math.min(buffer.length - done, 2 ** 30), position + done)
-    if (bytesRead === 0) return buffer.subarray(0, done)
-    done += bytesRead
-  }
-  return buffer
 }
 
 function damaged(file: string, problem: string): SluiceError {

@@ -5,6 +5,7 @@ import { createHash } from 'node:crypto'
 import { type FileHandle, open } from 'node:fs/promises'
 import { z } from 'zod'
 import { SluiceError } from '../core/errors.ts'
+import { readAt } from '../io/read-at.ts'
 
 /** The format's own limit on the header. */
 const MAX_HEADER_BYTES = 100_000_000
@@ -173,15 +174,9 @@ function checkLayout(path: string, tensors: ReadonlyMap<string, TensorEntry>, da
 }
 
 async function readExactly(path: string, file: FileHandle, position: number, length: number): Promise<Buffer<ArrayBuffer>> {
-  const buffer = Buffer.from(new ArrayBuffer(length)) // its own memory, aligned: a view of it may become a Float32Array
-  let done = 0
-  while (done < length) {
-    // One read is limited to 2³¹ − 1 bytes.
-    const { bytesRead } = await file.read(buffer, done, Math.min(length - done, 2 ** 30), position + done)
-    if (bytesRead === 0) throw damaged(path, `it ends after ${position + done} bytes, ${length - done} more were expected`)
-    done += bytesRead
-  }
-  return buffer
+  const bytes = await readAt(file, position, length)
+  if (bytes.length === length) return bytes
+  throw damaged(path, `it ends after ${position + bytes.length} bytes, ${length - bytes.length} more were expected`)
 }
 
 function toFloat32(path: string, name: string, dtype: TensorEntry['dtype'], bytes: Buffer<ArrayBuffer>): Float32Array<ArrayBuffer> {

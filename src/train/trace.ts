@@ -9,7 +9,7 @@ import { sampleFraction } from '../core/identity.ts'
 import { isRemote } from '../io/inputs.ts'
 import { type Corpus, openCorpus } from '../tokens/corpus.ts'
 import type { DocumentLoss } from './document-loss.ts'
-import { readExamplesAt } from './examples.ts'
+import { readExamplesAt } from './example-records.ts'
 import { type LogStart, linesAfterStart, parseLogLine, readLogStart } from './log.ts'
 
 /** How the line of a rollback begins: the others are parsed where they may be asked for. */

@@ -3,7 +3,7 @@
 import { SluiceError } from '../core/errors.ts'
 import { type LoadedTokenizer, loadTokenizer } from '../tokenizer/tokenizer.ts'
 import { tokenizerFileOf } from '../train/checkpoint.ts'
-import type { LoadedModel } from '../train/sample.ts'
+import type { LoadedModel } from '../train/load-model.ts'
 
 /**
  * The tokenizer beside the checkpoints, or the one that is given; it must be the one that the model was trained with.

@@ -8,9 +8,9 @@ import { formatCount } from '../core/format.ts'
 import { writeWhole } from '../io/write-whole.ts'
 import { flopsPerToken, parameterCount } from '../model/size.ts'
 import { tokenizerFileOf } from '../train/checkpoint.ts'
+import { loadModel } from '../train/load-model.ts'
 import { writePretrained } from '../train/pretrained.ts'
 import { readGgufModel } from '../train/pretrained-gguf.ts'
-import { loadModel } from '../train/sample.ts'
 
 export const command = new Command().addHelpText(
   'after',

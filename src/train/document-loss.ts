@@ -5,7 +5,7 @@ import { availableParallelism } from 'node:os'
 import { SluiceError } from '../core/errors.ts'
 import { createReader, type Reader } from '../model/reader.ts'
 import { listCheckpoints } from './checkpoint.ts'
-import { loadModel } from './sample.ts'
+import { loadModel } from './load-model.ts'
 
 export interface DocumentLoss {
   /** Mean over its tokens, in nats. */

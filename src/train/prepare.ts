@@ -4,10 +4,11 @@ import { SluiceError } from '../core/errors.ts'
 import type { ModelConfig } from '../model/config.ts'
 import { type ChosenModel, chooseModel, describeModel } from './model-choice.ts'
 import type { Objective } from './objective.ts'
+import { architectureOf, assertFromExamples, assertLearns, objectiveFor } from './objective.ts'
 import { areExamples, openDocumentData, openExampleData, openMixture, type TextTokenizer } from './open-data.ts'
+import { rowLength, targetLengthFor } from './resolve-settings.ts'
 import type { RunData } from './run-data.ts'
-import { rowLength, targetLengthFor } from './settings.ts'
-import { architectureOf, assertFromExamples, assertLearns, objectiveFor, openStart, type StartModel, withLabels } from './start.ts'
+import { openStart, type StartModel, withLabels } from './start.ts'
 import { inputsOf, type ParsedOptions, type TrainHooks } from './train-options.ts'
 
 export interface Prepared {

@@ -9,7 +9,6 @@ import type { Trainable } from '../model/trainable.ts'
 import { elements } from '../tensor/shape.ts'
 import { CONFIG_FILE, openCheckpoint, tokenizerFileOf, weightsFile } from './checkpoint.ts'
 import { parseModel } from './model-choice.ts'
-import type { Objective } from './objective.ts'
 import { ENCODER_HEAD, isPretrained, readPretrained, readTokenizerFile } from './pretrained.ts'
 import { SafetensorsFile } from './safetensors.ts'
 
@@ -43,49 +42,6 @@ async function openPretrained(folder: string): Promise<StartModel> {
 /** A configuration whose head tells so many labels apart; any other head is what it was. */
 export function withLabels(config: ModelConfig, labels: number): ModelConfig {
   return config.architecture === 'encoder' ? modelConfig.parse({ ...config, labels }) : config
-}
-
-/** What an architecture learns where it is not said. */
-export function objectiveFor({ architecture }: Pick<ModelConfig, 'architecture'>, areExamples: boolean): Objective {
-  if (architecture === 'decoder') return 'causal'
-  if (architecture === 'encoder') return areExamples ? 'classify' : 'masked'
-  return areExamples ? 'pairs' : 'spans'
-}
-
-const architectureFor = {
-  causal: 'decoder',
-  masked: 'encoder',
-  classify: 'encoder',
-  spans: 'encoder-decoder',
-  pairs: 'encoder-decoder',
-} as const satisfies Record<Objective, ModelConfig['architecture']>
-
-export function architectureOf(objective: Objective): ModelConfig['architecture'] {
-  return architectureFor[objective]
-}
-
-/** @throws SluiceError `SLUICE_TRAIN_OBJECTIVE` */
-export function assertLearns({ architecture }: ModelConfig, objective: Objective): void {
-  if (architectureFor[objective] === architecture) return
-  throw new SluiceError(
-    'SLUICE_TRAIN_OBJECTIVE',
-    `${objective} is learnt by ${withArticle(architectureFor[objective])}, the model is ${withArticle(architecture)}`,
-    {
-      fix: `give a model of that architecture, or leave --objective out: this one learns ${objectiveFor({ architecture }, false)}`,
-    },
-  )
-}
-
-function withArticle(architecture: ModelConfig['architecture']): string {
-  return `${architecture === 'decoder' ? 'a' : 'an'} ${architecture}`
-}
-
-/** @throws SluiceError `SLUICE_TRAIN_OBJECTIVE` where the objective needs running text */
-export function assertFromExamples(objective: Objective): void {
-  if (objective === 'classify' || objective === 'pairs') return
-  throw new SluiceError('SLUICE_TRAIN_OBJECTIVE', `${objective} is learnt from token shards, not from examples`, {
-    fix: 'give token shards, or for examples a model that learns from them: an encoder with labels, an encoder-decoder with pairs',
-  })
 }
 
 /**

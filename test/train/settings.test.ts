@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { assertSameRun, type RunFacts, resolveSettings, type SettingOptions } from '../../src/train/settings.ts'
+import { type RunFacts, resolveSettings } from '../../src/train/resolve-settings.ts'
+import { assertSameRun, type SettingOptions } from '../../src/train/settings.ts'
 
 const facts: RunFacts = {
   parameterCount: 3_000_000,

@@ -1,8 +1,8 @@
 // What a training run of the tests is about: a model of one block over documents of a Markov chain.
 
 import { modelConfig } from '../../../src/model/config.ts'
+import type { RunFacts } from '../../../src/train/resolve-settings.ts'
 import { documentData } from '../../../src/train/run-data.ts'
-import type { RunFacts } from '../../../src/train/settings.ts'
 import { markovDocuments, memoryCorpus } from '../../train/corpora.ts'
 
 export const VOCABULARY = 24

@@ -83,7 +83,8 @@ async function addCommands(called: string | undefined, words: readonly string[])
       continue
     }
     const { command, extraHelp } = await load()
-    command.name(name).description(summary).showHelpAfterError('(--help lists the options)')
+    command.name(name).description(summary)
+    for (const each of [command, ...command.commands]) each.showHelpAfterError('(--help lists the options)')
     if (extraHelp && words.some((word) => word === '--help' || word === '-h')) command.addHelpText('after', await extraHelp(words))
     program.addCommand(command)
   }

@@ -153,5 +153,5 @@ command
 function discounts(text: string): Discounts {
   const [first, second, third, ...more] = text.split(',').map((part) => Math.fround(parseNumber(part)))
   if (more.length === 0 && first >= 0 && first <= 1 && second >= 0 && second <= 2 && third >= 0 && third <= 3) return [first, second, third]
-  throw new InvalidArgumentError('not three numbers with commas between, at most 1, 2 and 3')
+  throw new InvalidArgumentError('give three numbers with commas between, at most 1, 2 and 3')
 }

@@ -8,7 +8,7 @@ import { BLANKS, normalizations, type TextRule, textPreparer } from '../ngram/te
 import { trainNgram } from '../ngram/train.ts'
 import { numbersIn, parseNumber, size, wholeNumber } from './numbers.ts'
 import { ProgressLine } from './progress-line.ts'
-import { checkFolderOf, jsonLines, print, textLine, textsOf } from './text-input.ts'
+import { checkFolderOf, jsonLines, lastLineEnd, print, textLine, textsOf } from './text-input.ts'
 
 export const command = new Command('ngram').addHelpText(
   'after',
@@ -93,11 +93,6 @@ Examples:
     })
     progress.done(`${tokens} words gave ${ngrams.map((n, i) => `${n} ${i + 1}-grams`).join(', ')}; written to ${flags.output}`)
   })
-
-/** Offset behind the last line feed; 0 where there is none. */
-function lastLineEnd(text: string): number {
-  return text.lastIndexOf('\n') + 1
-}
 
 // ---- score and query ----
 

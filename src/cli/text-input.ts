@@ -27,6 +27,18 @@ export async function* textsOf(files: readonly string[], cutAt: (text: string) =
   }
 }
 
+/** Where a text is cut into lines: offset behind the last line feed; 0 where there is none. */
+export function lastLineEnd(text: string): number {
+  return text.lastIndexOf('\n') + 1
+}
+
+/** Where every pattern of a tokenizer cuts: offset of the last blank that follows a letter; 0 where there is none. */
+export function lastWordEnd(text: string): number {
+  let at = text.length - 1
+  while (at > 0 && !(/\s/.test(text[at]) && /\p{L}/u.test(text[at - 1]))) at--
+  return Math.max(0, at)
+}
+
 export function isJsonLines(file: string): boolean {
   return /\.jsonl(\.gz|\.zst)?$/.test(file)
 }

@@ -1,14 +1,12 @@
 // `sluice tokenizer`: trains a tokenizer on files or JSON lines, encodes and decodes JSON lines, renders conversations, describes
 // and compares tokenizers.
 
-import { basename } from 'node:path'
 import { Command, Option } from 'commander'
 import { z } from 'zod'
 import { trainTokenizerOptions } from '../../stages/train-tokenizer.ts'
 import { SluiceError } from '../core/errors.ts'
 import { writeWhole } from '../io/write-whole.ts'
 import { applyChatTemplate, assistantMask, loadChatTemplate, messageSchema } from '../tokenizer/chat.ts'
-import { type ComparisonRow, type LabelledText, TokenizerComparison } from '../tokenizer/comparison.ts'
 import type { TokenizerDefinition } from '../tokenizer/definition.ts'
 import { serializeRanks, serializeTokenizerJson } from '../tokenizer/formats.ts'
 import { type PatternName, PieceBuffer, patternName, patternNames, patternSources, preTokenizer } from '../tokenizer/pretokenize.ts'
@@ -17,7 +15,8 @@ import { trainTokenizerOn } from '../tokenizer/train.ts'
 import { WordCounter } from '../tokenizer/words.ts'
 import { wholeNumber } from './numbers.ts'
 import { ProgressLine } from './progress-line.ts'
-import { checkFolderOf, isJsonLines, jsonLines, jsonLinesOf, lineId, print, textLine, textsOf } from './text-input.ts'
+import { checkFolderOf, jsonLines, lastWordEnd, lineId, print, textLine, textsOf } from './text-input.ts'
+import { compareCommand } from './tokenizer-compare.ts'
 
 export const command = new Command('tokenizer').addHelpText(
   'after',
@@ -34,7 +33,7 @@ const patternOption = () => new Option('--pattern <name>', 'where text is cut be
 
 // ---- train ----
 
-interface TrainOptions {
+interface TrainFlags {
   vocabSize: number
   output: string
   pattern: PatternName
@@ -58,30 +57,30 @@ Examples:
   sluice tokenizer train --vocab-size 8192 -o tokenizer.json book.txt notes.md
   $ zcat part-0.jsonl.gz | sluice tokenizer train -n 32768 -o tokenizer.json`,
   )
-  .action(async (files: string[], options: TrainOptions) => {
-    await checkTrainOptions(options)
-    const words = await countWords(files, options.pattern)
+  .action(async (files: string[], flags: TrainFlags) => {
+    await checkTrainOptions(flags)
+    const words = await countWords(files, flags.pattern)
     if (words.size === 0)
       throw new SluiceError('SLUICE_TOKENIZER_NO_TEXT', 'there is no text to train on', {
         fix: 'name files, or pipe JSON lines with "text"',
       })
-    const { vocabSize: vocabularySize, minFrequency, pattern, special: specialTokens } = options
+    const { vocabSize: vocabularySize, minFrequency, pattern, special: specialTokens } = flags
     const progress = new ProgressLine()
     const definition = trainTokenizerOn(words.words(), { vocabularySize, minFrequency, specialTokens, pattern }, (merges) =>
       progress.show(() => `${merges} merges`),
     )
     const merges = definition.model.merges.length / 3
     await writeWhole(
-      options.output,
-      options.output.endsWith('.tiktoken') ? serializeRanks(definition.model) : serializeTokenizerJson(definition),
+      flags.output,
+      flags.output.endsWith('.tiktoken') ? serializeRanks(definition.model) : serializeTokenizerJson(definition),
     )
-    progress.done(`${specialTokens.length + 256 + merges} tokens from ${words.size} distinct words, written to ${options.output}`)
+    progress.done(`${specialTokens.length + 256 + merges} tokens from ${words.size} distinct words, written to ${flags.output}`)
     if (specialTokens.length + 256 + merges < vocabularySize)
       process.stderr.write(`fewer than the ${vocabularySize} asked for: no other pair occurs ${minFrequency} times\n`)
   })
 
 /** Before hours of counting, what would make them useless. The rules are those of the stage. */
-async function checkTrainOptions({ vocabSize, special: specialTokens, pattern, minFrequency, output }: TrainOptions): Promise<void> {
+async function checkTrainOptions({ vocabSize, special: specialTokens, pattern, minFrequency, output }: TrainFlags): Promise<void> {
   const { error } = trainTokenizerOptions.safeParse({ vocabSize, specialTokens, pattern, minFrequency })
   if (error)
     throw new SluiceError('SLUICE_TOKENIZER_OPTIONS', `the options do not fit:\n${z.prettifyError(error)}`, {
@@ -107,13 +106,6 @@ async function countWords(files: readonly string[], pattern: PatternName): Promi
   return words
 }
 
-/** Where every pattern cuts: offset of the last blank that follows a letter; 0 where there is none. */
-function lastWordEnd(text: string): number {
-  let at = text.length - 1
-  while (at > 0 && !(/\s/.test(text[at]) && /\p{L}/u.test(text[at - 1]))) at--
-  return Math.max(0, at)
-}
-
 // ---- encode and decode ----
 
 command
@@ -131,14 +123,16 @@ Example:
   $ echo '{"id":"a","text":"Hello world"}' | sluice tokenizer encode -t gpt2
   {"id":"a","tokens":[15496,995]}`,
   )
-  .action(async (options: { tokenizer: string; pattern: PatternName; allowSpecial: boolean; appendEnd: boolean; modelFrame: boolean }) => {
-    const tokenizer = await loadTokenizer(options.tokenizer, options.pattern)
-    const { before, after } = frameFor(tokenizer, options)
+  .action(async (flags: { tokenizer: string; pattern: PatternName; allowSpecial: boolean; appendEnd: boolean; modelFrame: boolean }) => {
+    const tokenizer = await loadTokenizer(flags.tokenizer, flags.pattern)
+    const { before, after } = frameFor(tokenizer, flags)
     for await (const { value } of jsonLines(process.stdin, 'standard input', textLine)) {
-      const ids = options.allowSpecial ? tokenizer.encodeWithSpecials(value.text) : tokenizer.encode(value.text)
+      const ids = flags.allowSpecial ? tokenizer.encodeWithSpecials(value.text) : tokenizer.encode(value.text)
       await print({ id: value.id, tokens: [...before, ...ids, ...after] })
     }
   })
+
+const tokensLine = z.object({ id: lineId, tokens: z.array(z.int().min(0)) })
 
 command
   .command('decode')
@@ -151,8 +145,8 @@ Example:
   $ echo '{"tokens":[15496,995]}' | sluice tokenizer decode -t gpt2
   {"text":"Hello world"}`,
   )
-  .action(async (options: { tokenizer: string }) => {
-    const tokenizer = await loadTokenizer(options.tokenizer)
+  .action(async (flags: { tokenizer: string }) => {
+    const tokenizer = await loadTokenizer(flags.tokenizer)
     for await (const { value, line } of jsonLines(process.stdin, 'standard input', tokensLine)) {
       await print({ id: value.id, text: atLine(line, () => tokenizer.decode(value.tokens)) })
     }
@@ -179,75 +173,21 @@ command
   .option('--generation-prompt', 'end where the assistant begins to speak', false)
   .option('--mask', 'say which tokens are the assistant’s: 1, or 0', false)
   .addHelpText('after', '\nExample:\n  sluice tokenizer chat -t model/tokenizer.json --mask < conversations.jsonl')
-  .action(async (options: { tokenizer: string; generationPrompt: boolean; mask: boolean }) => {
-    const tokenizer = await loadTokenizer(options.tokenizer)
-    const template = await loadChatTemplate(options.tokenizer)
+  .action(async (flags: { tokenizer: string; generationPrompt: boolean; mask: boolean }) => {
+    const tokenizer = await loadTokenizer(flags.tokenizer)
+    const template = await loadChatTemplate(flags.tokenizer)
     for await (const { value, line } of jsonLines(process.stdin, 'standard input', chatLine)) {
       const { id, messages, tools } = value
-      const settings = { addGenerationPrompt: options.generationPrompt, tools }
+      const settings = { addGenerationPrompt: flags.generationPrompt, tools }
       await print(
         atLine(line, () => {
           const { text, tokens } = applyChatTemplate(tokenizer, template, messages, settings)
-          const mask = options.mask ? [...assistantMask(tokenizer, template, messages, tokens, settings)] : undefined
+          const mask = flags.mask ? [...assistantMask(tokenizer, template, messages, tokens, settings)] : undefined
           return { id, text, tokens: [...tokens], mask }
         }),
       )
     }
   })
-
-// ---- compare ----
-
-command
-  .command('compare')
-  .description('how many tokens the same texts take, by language and by domain')
-  .argument('<name|path...>', 'gpt2, cl100k, o200k, or tokenizer.json or .tiktoken files')
-  .addOption(
-    new Option(
-      '--texts <file...>',
-      'text files, or .jsonl files (.gz, .zst) of {"text", "language"?, "subset"?}; else the file names the domain',
-    ).makeOptionMandatory(),
-  )
-  .option('--json', 'as JSON', false)
-  .addHelpText('after', '\nExample:\n  sluice tokenizer compare gpt2 o200k own.json --texts corpus/*.jsonl.gz')
-  .action(async (names: string[], options: { texts: string[]; json: boolean }) => {
-    const tokenizers = await Promise.all(names.map((name) => loadTokenizer(name)))
-    const comparison = new TokenizerComparison(tokenizers)
-    const progress = new ProgressLine()
-    let texts = 0
-    for await (const text of labelledTexts(options.texts)) {
-      comparison.add(text)
-      texts++
-      progress.show(() => `${texts} texts`)
-    }
-    const rows = comparison.rows()
-    if (options.json) return print({ tokenizers: names, rows })
-    process.stdout.write(comparisonTable(names, rows))
-  })
-
-const labelledLine = z.object({ text: z.string(), language: z.string().nullish(), subset: z.string().nullish() })
-
-async function* labelledTexts(files: readonly string[]): AsyncGenerator<LabelledText> {
-  for (const file of files) {
-    const domain = basename(file).replace(/(\.(jsonl|txt|md|gz|zst))+$/, '')
-    if (isJsonLines(file)) {
-      for await (const { value } of jsonLinesOf(file, labelledLine))
-        yield { text: value.text, language: value.language ?? undefined, domain: value.subset ?? domain }
-    } else for await (const text of textsOf([file], lastWordEnd)) yield { text, domain }
-  }
-}
-
-function comparisonTable(names: readonly string[], rows: readonly ComparisonRow[]): string {
-  const header = ['', 'texts', 'bytes', ...names.flatMap((name) => [`${basename(name)} bytes/token`, 'tokens/word', 'unknown %'])]
-  const lines = rows.map(({ label, texts, bytes, tokenizers }) => [
-    label,
-    String(texts),
-    String(bytes),
-    ...tokenizers.flatMap((t) => [t.bytesPerToken.toFixed(2), t.tokensPerWord.toFixed(2), (100 * t.unknownShare).toFixed(2)]),
-  ])
-  const widths = header.map((_, i) => Math.max(...[header, ...lines].map((line) => line[i].length)))
-  const format = (line: string[]) => line.map((cell, i) => (i === 0 ? cell.padEnd(widths[i]) : cell.padStart(widths[i]))).join('  ')
-  return [header, ...lines].map((line) => `${format(line)}\n`).join('')
-}
 
 // ---- info ----
 
@@ -257,7 +197,7 @@ command
   .argument('<name|path>', 'gpt2, cl100k, o200k, or a tokenizer.json or .tiktoken file')
   .option('--json', 'as JSON', false)
   .addHelpText('after', '\nExample:\n  sluice tokenizer info cl100k')
-  .action(async (nameOrPath: string, options: { json: boolean }) => {
+  .action(async (nameOrPath: string, flags: { json: boolean }) => {
     const { name, vocabularySize, endOfText, frame, hash, definition } = await loadTokenizer(nameOrPath)
     const facts = {
       name,
@@ -274,7 +214,7 @@ command
           : definition.splitters.map(({ type }) => type),
       hash,
     }
-    if (options.json) return print(facts)
+    if (flags.json) return print(facts)
     for (const [key, value] of Object.entries(facts))
       process.stdout.write(`${key.padEnd(15)} ${Array.isArray(value) ? value.join(', ') || '-' : value}\n`)
   })
@@ -284,6 +224,4 @@ function modelName(definition: TokenizerDefinition): string {
   return definition.model.type === 'BPE' ? 'BPE over characters' : definition.model.type
 }
 
-// ---- lines in and out ----
-
-const tokensLine = z.object({ id: lineId, tokens: z.array(z.int().min(0)) })
+command.addCommand(compareCommand)

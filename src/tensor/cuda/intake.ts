@@ -6,7 +6,7 @@
 //   copies       └ send A   └ send B                └ send A, when it was taken
 //   step            └ take A, run … └ take B, run …
 
-import type { Intake } from '../device.ts'
+import type { InputArrays, Intake } from '../device.ts'
 import { elements } from '../shape.ts'
 import type { Operands } from '../tensor.ts'
 import type { Driver, Handle } from './driver.ts'
@@ -16,6 +16,7 @@ const ALIGNMENT = 256
 
 interface Slot {
   readonly host: ArrayBuffer
+  readonly arrays: InputArrays
   readonly onDevice: Handle
   /** Passes when the host's memory was read, and when the GPU's was. */
   readonly sent: Handle
@@ -34,14 +35,11 @@ export function openIntake(driver: Driver, copies: Handle, inputs: Operands, add
     slotBytes += Math.ceil((count * 4) / ALIGNMENT) * ALIGNMENT
     return { name, offset, count, address: addressOf(name) }
   })
-  const slots = [0, 1].map(
-    (): Slot => ({
-      host: driver.allocateHost(slotBytes),
-      onDevice: driver.allocate(slotBytes),
-      sent: driver.createEvent(),
-      taken: driver.createEvent(),
-    }),
-  )
+  const slots = [0, 1].map((): Slot => {
+    const host = driver.allocateHost(slotBytes)
+    const arrays = Object.fromEntries(places.map(({ name, offset, count }) => [name, new Int32Array(host, offset, count)]))
+    return { host, arrays, onDevice: driver.allocate(slotBytes), sent: driver.createEvent(), taken: driver.createEvent() }
+  })
   const free = [...slots]
 
   return {
@@ -49,9 +47,9 @@ export function openIntake(driver: Driver, copies: Handle, inputs: Operands, add
     send(fill) {
       const [slot] = free
       if (!slot) throw new RangeError('two fillings wait to be taken')
-      const { host, onDevice, sent, taken } = slot
+      const { host, arrays, onDevice, sent, taken } = slot
       driver.waitOnHost(sent)
-      fill(Object.fromEntries(places.map(({ name, offset, count }) => [name, new Int32Array(host, offset, count)])))
+      fill(arrays)
       free.shift()
       driver.waitFor(taken, copies)
       driver.upload(onDevice, new Uint8Array(host), copies)

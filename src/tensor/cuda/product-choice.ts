@@ -46,7 +46,8 @@ export function createChooser(driver: Driver, version: number, onNotice: (line: 
     if (contenders.length < 2) return ways.at(0)
     const time = fill && (() => fastest(contenders, { product, apart, fill }))
     const kept = decided([driver.name, `cublasLt ${version}`, product.key], time)
-    if (!kept || (kept.length === 0 ? apart : product.isTaken(kept))) return kept ?? ways[0]
+    if (!kept) return ways[0]
+    if (kept.length === 0 ? apart : product.isTaken(kept)) return kept
     if (!hasTold) onNotice('cuBLASLt refuses how matrix products were computed on this machine before: sums may round otherwise')
     hasTold = true
     return ways[0]

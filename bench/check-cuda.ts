@@ -1,10 +1,18 @@
 // Compiles every CUDA kernel with the real compiler (bench/peers/cuda.sh installs it) for every architecture that we say we run
-// on, and holds each to a budget of registers and of bytes spilled. Needs no GPU.
+// on, and holds each to a budget of registers and of bytes spilled. Where the real cuBLASLt is there too (pip's nvidia-cublas beside
+// it, or SLUICE_CUBLASLT), it must take the descriptors of all products of training steps. Needs no GPU.
 
 import { existsSync, globSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
+import { preset } from '../src/model/presets.ts'
+import { traceTraining } from '../src/model/trace.ts'
+import { openCublasLt } from '../src/tensor/cuda/cublaslt.ts'
+import { fuse } from '../src/tensor/cuda/fusion.ts'
+import { precisions } from '../src/tensor/cuda/launch.ts'
+import { createLowering } from '../src/tensor/cuda/launches.ts'
 import { definitionsOf, kernelsOf, modules, sourceOf } from '../src/tensor/cuda/modules.ts'
 import { openNvrtc } from '../src/tensor/cuda/nvrtc.ts'
+import { differentiate } from '../src/tensor/differentiate.ts'
 
 /** Ampere, Hopper, Blackwell. */
 const architectures = ['sm_80', 'sm_90a', 'sm_100']
@@ -33,13 +41,32 @@ function usageIn(log: string): Usage[] {
     }))
 }
 
-function findLibrary(): string | undefined {
+function findLibrary(name: string, given: string | undefined): string | undefined {
   const installed = fileURLToPath(new URL('peers/installed/cuda/', import.meta.url))
-  if (process.env.SLUICE_NVRTC) return process.env.SLUICE_NVRTC
-  return existsSync(installed) ? globSync(`${installed}lib/*/site-packages/nvidia/*/lib/libnvrtc.so.*`)[0] : undefined
+  if (given) return given
+  return existsSync(installed) ? globSync(`${installed}lib/*/site-packages/nvidia/*/lib/${name}.so.*`)[0] : undefined
 }
 
-const path = findLibrary()
+/** Products of training steps of GPT-2 and of a Llama, forward and backward; returns how many. */
+function describeProducts(path: string): number {
+  const library = openCublasLt(path, 0n, 0n)
+  let products = 0
+  for (const name of ['gpt2-124m', 'llama-1b'] as const)
+    for (const precision of precisions) {
+      const config = preset(name, { vocabularySize: 50_304, contextLength: 1024 })
+      const records = fuse(differentiate(traceTraining(config, { rows: 8, length: 1024 }).graph).records)
+      for (const launch of records.flatMap(createLowering(records, precision).launchesOf)) {
+        if (launch.kind !== 'product') continue
+        library.prepare(launch, () => 4096n)
+        products++
+      }
+    }
+  console.log(`cuBLASLt ${library.version}: descriptors of ${products} products made`)
+  library.dispose()
+  return products
+}
+
+const path = findLibrary('libnvrtc', process.env.SLUICE_NVRTC)
 if (!path) {
   console.error('no NVRTC here: run bench/peers/cuda.sh, or name the library in SLUICE_NVRTC')
   process.exit(1)
@@ -70,5 +97,8 @@ for (const architecture of architectures)
       for (const problem of problems) console.error(`  ${problem}`)
     }
 console.log(`NVRTC ${nvrtc.version}`)
+const products = findLibrary('libcublasLt', process.env.SLUICE_CUBLASLT)
+if (products) passes += describeProducts(products)
+else console.log('no cuBLASLt here: the descriptors of products are not checked')
 console.log(`${passes} passed, ${failures} failed`)
 process.exit(failures > 0 ? 1 : 0)

@@ -9,7 +9,7 @@ import type { ElementType, Matrix, Operand, ProductLaunch } from './launch.ts'
 export interface CublasLt {
   /** Of cublasLtGetVersion. */
   readonly version: number
-  /** Everything that can be done once. */
+  /** Everything that can be done once; needs no GPU. */
   prepare(launch: ProductLaunch, addressOf: (operand: Operand) => Handle): Product
   dispose(): void
 }
@@ -91,9 +91,8 @@ export function openCublasLt(path: string, workspace: Handle, stream: Handle): C
     'cublasLtMatmul',
     'uint64_t, uint64_t, void *, uint64_t, uint64_t, uint64_t, uint64_t, void *, uint64_t, uint64_t, uint64_t, uint64_t, void *, uint64_t, size_t, uint64_t',
   )
+  const create = declare('cublasLtCreate', 'void *')
   const out = new BigUint64Array(1)
-  declare('cublasLtCreate', 'void *')(out)
-  const handle = out[0]
   declare('cublasLtMatmulPreferenceCreate', 'void *')(out)
   const preference = out[0]
   const prefer = declare('cublasLtMatmulPreferenceSetAttribute', 'uint64_t, int, void *, size_t')
@@ -103,6 +102,15 @@ export function openCublasLt(path: string, workspace: Handle, stream: Handle): C
   const betas = [Float32Array.of(0), one] as const
 
   const layouts = new Map<string, Handle>()
+  let handle: Handle | undefined
+
+  /** Made when the GPU is asked for something for the first time. */
+  function handleOf(): Handle {
+    if (handle !== undefined) return handle
+    create(out)
+    handle = out[0]
+    return handle
+  }
 
   function layoutOf(type: ElementType, rows: number, columns: number, stride: number): Handle {
     const key = [type, rows, columns, stride].join()
@@ -154,20 +162,22 @@ export function openCublasLt(path: string, workspace: Handle, stream: Handle): C
           })
           const found = new Uint8Array(RESULT_BYTES * most)
           const count = new Int32Array(1)
-          heuristic(handle, descriptor, left, right, result, result, preference, most, found, count)
+          heuristic(handleOf(), descriptor, left, right, result, result, preference, most, found, count)
           const results = Array.from({ length: count[0] }, (_, index) => found.subarray(index * RESULT_BYTES, (index + 1) * RESULT_BYTES))
           return results.filter((each) => each[STATE_OFFSET] === 0).map((each) => each.slice(0, WAY_BYTES))
         },
         isTaken: (way) =>
-          way.length === WAY_BYTES && check(handle, descriptor, left, right, result, result, way, new Uint8Array(RESULT_BYTES)) === 0,
+          way.length === WAY_BYTES && check(handleOf(), descriptor, left, right, result, result, way, new Uint8Array(RESULT_BYTES)) === 0,
         requestOf(way) {
           const operands = [one, from, left, with_, right, betas[beta], to, result, to, result]
-          const values: unknown[] = [handle, descriptor, ...operands, way, workspace, LT_WORKSPACE_BYTES, stream]
+          const values: unknown[] = [handleOf(), descriptor, ...operands, way, workspace, LT_WORKSPACE_BYTES, stream]
           return () => multiply(...values)
         },
       }
     },
-    dispose: () => destroy(handle),
+    dispose() {
+      if (handle !== undefined) destroy(handle)
+    },
   }
 }
 

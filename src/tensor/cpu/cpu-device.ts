@@ -25,8 +25,8 @@ import { CONTROL_WORDS, COUNT, FIRST, joinTeam, LAUNCH_WORDS, RUN, type TeamSetu
 
 /** Below this the kernels keep data of their own. */
 const LAUNCH_START = 65536
-/** Launches of all programs together: 100 bytes each. */
-const LAUNCH_CAPACITY = 16384
+/** Launches of all programs together, 96 bytes each: a thousand layers have some 50,000. */
+const LAUNCH_CAPACITY = 65536
 const ARENA_START = LAUNCH_START + LAUNCH_CAPACITY * LAUNCH_WORDS * 4
 
 export interface CpuProgram extends Program {
@@ -107,7 +107,7 @@ export async function createCpuDevice({
     })
     if (nextLaunch + launches.length > LAUNCH_CAPACITY)
       throw new SluiceError('SLUICE_TENSOR_PROGRAM', `a program of ${launches.length} launches does not fit ${LAUNCH_CAPACITY}`, {
-        fix: 'take fewer rows a step',
+        fix: 'take fewer rows a pass, or a model of fewer layers',
       })
     const first = LAUNCH_START / 4 + nextLaunch * LAUNCH_WORDS
     writeLaunches(words, first, launches)

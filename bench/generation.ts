@@ -6,13 +6,10 @@ import { parseArgs } from 'node:util'
 import type { ModelConfig } from '../src/model/config.ts'
 import { sample } from '../src/model/generate.ts'
 import { createInference } from '../src/model/inference.ts'
-import { initialValues } from '../src/model/init.ts'
 import { type PresetName, preset } from '../src/model/presets.ts'
 import { createSequenceInference } from '../src/model/sequence.ts'
-import { traceReading } from '../src/model/trace.ts'
-import type { Weights } from '../src/model/weights.ts'
-import { elements } from '../src/tensor/shape.ts'
 import { saveResult } from './lib/harness.ts'
+import { newWeights } from './lib/new-weights.ts'
 
 const { values: options } = parseArgs({ options: { threads: { type: 'string', default: '2' }, only: { type: 'string' } } })
 const threads = Number(options.threads)
@@ -26,20 +23,9 @@ for (const name of models)
     if (options.only === undefined || options.only === name) rates.push({ model: name, rows, ...(await measure(preset(name, {}), rows)) })
 saveResult('generation', { threads, promptTokens: PROMPT, rates })
 
-/** As the model begins: what it writes means nothing and takes as long. */
-function beginning(config: ModelConfig): Weights {
-  const { parameters } = traceReading(config, { rows: 1, length: 1 })
-  const weights = new Map<string, Float32Array>()
-  parameters.forEach((block, index) => {
-    const values = initialValues(block, index, 1)
-    for (const { name, shape, offset } of block.parts) weights.set(name, values.subarray(offset, offset + elements(shape)))
-  })
-  return { config, weights }
-}
-
 async function measure(config: ModelConfig, rows: number) {
   const size = { rows, threads, context: PROMPT + WRITTEN }
-  const weights = beginning(config)
+  const weights = newWeights(config)
   const isPair = config.architecture === 'encoder-decoder'
   const inference = isPair ? await createSequenceInference(weights, { ...size, length: PROMPT }) : await createInference(weights, size)
   const V = config.vocabularySize

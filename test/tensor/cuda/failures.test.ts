@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import koffi from 'koffi'
 import { SluiceError } from '../../../src/core/errors.ts'
-import { createTrainable } from '../../../src/model/trainable.ts'
+import { createTrainable, type Trainable } from '../../../src/model/trainable.ts'
 import { type CudaOptions, openCuda } from '../../../src/tensor/cuda/cuda-device.ts'
 import { openDriver } from '../../../src/tensor/cuda/driver.ts'
 import { findLibraries, findLibrary } from '../../../src/tensor/cuda/libraries.ts'
@@ -21,7 +21,7 @@ import { buildStub, stubOptions } from './stub.ts'
 import { config, data, facts } from './tiny-run.ts'
 
 const { settings } = resolveSettings(
-  { steps: 9, batchTokens: 64, learningRate: 0.01, saveEvery: 3, validationShare: 0.1, threads: 1 },
+  { steps: 9, batchTokens: 64, learningRate: 0.01, saveEvery: 3, validationShare: 0.1, threads: 1, rollbackAfter: 2 },
   facts,
 )
 
@@ -30,12 +30,19 @@ interface Part {
   /** The last of its steps. */
   readonly until?: number
   readonly onReport?: (report: TrainReport) => void
+  /** Of the steps taken in this part, counted from 1, those that are left out. */
+  readonly leftOut?: readonly number[]
 }
 
 /** Goes on with the run in the folder, as sluice train does; returns the weights after it. */
-async function goOn(folder: string, { device, until = settings.steps, onReport }: Part): Promise<Float32Array> {
+async function goOn(folder: string, { device, until = settings.steps, onReport, leftOut = [] }: Part): Promise<Float32Array> {
   const { rows, length } = settings
-  const model = await createTrainable(config, { rows, length, threads: 1, seed: settings.seed, device })
+  const whole = await createTrainable(config, { rows, length, threads: 1, seed: settings.seed, device })
+  let steps = 0
+  const model: Trainable = {
+    ...whole,
+    step: (options) => whole.step(leftOut.includes(++steps) ? { ...options, largestNorm: 0 } : options),
+  }
   const controller = new AbortController()
   try {
     const { checkpoint } = await findCheckpoint(folder)
@@ -96,6 +103,26 @@ test('a GPU lost in mid-run ends it with the last checkpoint intact, says how to
   assert.deepEqual([checkpoint?.state.step, refused], [3, []])
   assert.deepEqual(await goOn(broken.path, { device: stubOptions('f32') }), expected)
   assert.ok((await readdir(broken.path)).includes('step-9'))
+})
+
+test('a run that goes back to its checkpoint on a GPU, with a batch on its way, ends with the same bits stopped or not', {
+  skip: noEmulator,
+}, async () => {
+  await using whole = await temporaryFolder()
+  await using parts = await temporaryFolder()
+  const device = stubOptions('bf16')
+  const rollbacks: number[] = []
+  const onReport = (report: TrainReport) => {
+    if (report.event === 'rollback') rollbacks.push(report.to)
+  }
+  const expected = await goOn(whole.path, { device, leftOut: [5, 6], onReport })
+  await goOn(parts.path, { device, leftOut: [5, 6], until: 7, onReport })
+  assert.deepEqual(await goOn(parts.path, { device }), expected)
+  assert.deepEqual(rollbacks, [3, 3])
+  const states = await Promise.all([whole, parts].map(async ({ path }) => (await findCheckpoint(path)).checkpoint?.state))
+  assert.deepEqual(states[1], states[0])
+  // nine steps, and the three that were gone back
+  assert.equal(states[0]?.cursors[0].rows, 12 * settings.rows * settings.passes)
 })
 
 for (const [result, code, words] of [

@@ -8,11 +8,11 @@ import { preset } from '../src/model/presets.ts'
 import { traceTraining } from '../src/model/trace.ts'
 import { openCublasLt } from '../src/tensor/cuda/cublaslt.ts'
 import { fuse } from '../src/tensor/cuda/fusion.ts'
-import { precisions } from '../src/tensor/cuda/launch.ts'
 import { createLowering } from '../src/tensor/cuda/launches.ts'
 import { definitionsOf, kernelsOf, modules, sourceOf } from '../src/tensor/cuda/modules.ts'
 import { openNvrtc } from '../src/tensor/cuda/nvrtc.ts'
 import { differentiate } from '../src/tensor/differentiate.ts'
+import { precisions } from '../src/tensor/precision.ts'
 
 /** Ampere, Hopper, Blackwell. */
 const architectures = ['sm_80', 'sm_90a', 'sm_100']

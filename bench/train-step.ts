@@ -11,11 +11,11 @@ import { preset } from '../src/model/presets.ts'
 import { traceTraining } from '../src/model/trace.ts'
 import { createTrainable } from '../src/model/trainable.ts'
 import { createCpuDevice } from '../src/tensor/cpu/cpu-device.ts'
-import { precisions } from '../src/tensor/cpu/native/gemm-code.ts'
 import { differentiate } from '../src/tensor/differentiate.ts'
 import type { OpRecord } from '../src/tensor/graph.ts'
 import { type OpName, operations } from '../src/tensor/operations.ts'
 import { addresses, placeActivations, placePersistent } from '../src/tensor/plan.ts'
+import { cpuPrecisions } from '../src/tensor/precision.ts'
 import { uniform } from '../src/tensor/rng.ts'
 
 const { values: options } = parseArgs({
@@ -27,7 +27,7 @@ const { values: options } = parseArgs({
   },
 })
 const threads = Number(options.threads)
-const precision = z.enum(precisions).parse(options.precision)
+const precision = z.enum(cpuPrecisions).parse(options.precision)
 
 interface Shape {
   readonly config: DecoderConfig

@@ -13,8 +13,8 @@ import { z } from 'zod'
 import type { TokenBatch } from '../src/model/batch.ts'
 import { preset } from '../src/model/presets.ts'
 import { createTrainable } from '../src/model/trainable.ts'
-import type { Precision } from '../src/tensor/cpu/native/gemm-code.ts'
 import { hasBf16 } from '../src/tensor/cpu/native/tier.ts'
+import type { CpuPrecision } from '../src/tensor/precision.ts'
 import { median, saveResult } from './lib/harness.ts'
 import { writeCheckpoint, writeTokens } from './lib/llmc-files.ts'
 import { oneBatch, randomBatch, type Shape, type StepTimes, takeSteps } from './lib/training-step.ts'
@@ -102,7 +102,12 @@ async function compare(name: string, shape: Shape) {
   }
 }
 
-async function runOwn({ config, rows, length }: Shape, batch: TokenBatch, precision: Precision, checkpoint?: string): Promise<StepTimes> {
+async function runOwn(
+  { config, rows, length }: Shape,
+  batch: TokenBatch,
+  precision: CpuPrecision,
+  checkpoint?: string,
+): Promise<StepTimes> {
   const model = await createTrainable(config, { rows, length, threads, precision, seed: 1 })
   if (checkpoint) await writeCheckpoint(checkpoint, model)
   const times = takeSteps(model, batch, steps)

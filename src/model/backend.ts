@@ -1,12 +1,12 @@
 // What a model runs on, before its memory plan is made: what tensors occupy there, and how much there is.
 
 import { cpuArenaStart, createCpuDevice, largestArenaBytes } from '../tensor/cpu/cpu-device.ts'
-import type { Precision } from '../tensor/cpu/native/gemm-code.ts'
 import { type CudaOptions, openCuda } from '../tensor/cuda/cuda-device.ts'
 import { fuse } from '../tensor/cuda/fusion.ts'
 import type { Device } from '../tensor/device.ts'
 import type { OpRecord } from '../tensor/graph.ts'
 import type { BytesOf } from '../tensor/plan.ts'
+import type { CpuPrecision } from '../tensor/precision.ts'
 import { paddedBytes } from '../tensor/shape.ts'
 
 export interface Backend {
@@ -24,7 +24,7 @@ export interface Backend {
 export interface BackendOptions {
   readonly threads: number
   /** Of the CPU; that of a GPU is among its options. */
-  readonly precision?: Precision
+  readonly precision?: CpuPrecision
   readonly device?: 'cpu' | CudaOptions
 }
 

@@ -3,11 +3,11 @@
 
 import { SluiceError } from '../core/errors.ts'
 import { formatCount } from '../core/format.ts'
-import type { Precision } from '../tensor/cpu/native/gemm-code.ts'
 import type { CudaOptions } from '../tensor/cuda/cuda-device.ts'
 import { accumulating, differentiate } from '../tensor/differentiate.ts'
 import type { OpRecord } from '../tensor/graph.ts'
 import { addresses, placeActivations, placePersistent } from '../tensor/plan.ts'
+import type { CpuPrecision } from '../tensor/precision.ts'
 import { fitActivations } from '../tensor/recompute.ts'
 import { elements } from '../tensor/shape.ts'
 import { openBackend } from './backend.ts'
@@ -85,7 +85,7 @@ export interface TrainableOptions extends BatchShape {
   /** What computes; default: the CPU. */
   readonly device?: 'cpu' | CudaOptions
   /** What operands of matrix products are rounded to; weights, gradients and sums stay f32. Default f32. */
-  readonly precision?: Precision
+  readonly precision?: CpuPrecision
   /** Bytes for weights, gradients, moments and activations: some of these are computed twice where all would take more. */
   readonly memoryBytes?: number
   readonly loss?: LossOptions

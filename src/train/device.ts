@@ -1,14 +1,14 @@
 // Which device a run computes on: what the user asked for, or the GPU where there is one.
 
 import { SluiceError } from '../core/errors.ts'
-import type { Precision } from '../tensor/cpu/native/gemm-code.ts'
 import type { CudaOptions } from '../tensor/cuda/cuda-device.ts'
 import { openDriver } from '../tensor/cuda/driver.ts'
 import { findLibraries, findLibrary } from '../tensor/cuda/libraries.ts'
+import type { CpuPrecision } from '../tensor/precision.ts'
 import type { TrainSettings } from './settings.ts'
 
 /** What to compute on, as createTrainable takes it. */
-export type ChosenDevice = { readonly device: 'cpu'; readonly precision: Precision } | { readonly device: CudaOptions }
+export type ChosenDevice = { readonly device: 'cpu'; readonly precision: CpuPrecision } | { readonly device: CudaOptions }
 
 /**
  * @param onNotice is told what the GPU does before the first step, and what has changed on the machine

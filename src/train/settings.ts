@@ -3,7 +3,7 @@
 
 import { z } from 'zod'
 import { SluiceError } from '../core/errors.ts'
-import { precisions } from '../tensor/cuda/launch.ts'
+import { precisions } from '../tensor/precision.ts'
 import { objectives } from './objective.ts'
 import { packings } from './pack.ts'
 import { schedules } from './schedule.ts'

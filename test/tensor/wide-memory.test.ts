@@ -11,11 +11,11 @@ import { traceTraining } from '../../src/model/trace.ts'
 import { type CpuProgram, createCpuDevice } from '../../src/tensor/cpu/cpu-device.ts'
 import { KERNELS } from '../../src/tensor/cpu/launch.ts'
 import { createMemory } from '../../src/tensor/cpu/memory.ts'
-import type { Precision } from '../../src/tensor/cpu/native/gemm-code.ts'
 import { type CpuTier, hasBf16, isAvailable } from '../../src/tensor/cpu/native/tier.ts'
 import type { Device } from '../../src/tensor/device.ts'
 import { differentiate } from '../../src/tensor/differentiate.ts'
 import type { Graph, OpRecord } from '../../src/tensor/graph.ts'
+import type { CpuPrecision } from '../../src/tensor/precision.ts'
 import { elements } from '../../src/tensor/shape.ts'
 import { storageOf, type Tensor } from '../../src/tensor/tensor.ts'
 import { families, familyShape } from '../model/families.ts'
@@ -104,7 +104,7 @@ const refusal = await createCpuDevice({ arenaBytes: ARENA, threads: 1, records: 
   (error: unknown) => String(error),
 )
 
-const kinds: readonly (readonly [CpuTier, Precision])[] = [
+const kinds: readonly (readonly [CpuTier, CpuPrecision])[] = [
   ['avx512', 'f32'],
   ['avx2', 'f32'],
   ['wasm', 'f32'],

@@ -10,6 +10,7 @@ import { SluiceError } from '../../core/errors.ts'
 import { loadKernel } from '../../core/kernels.ts'
 import { machineMemoryBytes } from '../../core/machine-memory.ts'
 import type { Device, InputArrays, Intake, Program } from '../device.ts'
+import type { CpuPrecision } from '../precision.ts'
 import { elements, rowCount } from '../shape.ts'
 import type { Launch } from './launch.ts'
 import { launchesOf } from './launches.ts'
@@ -17,7 +18,6 @@ import { createMemory, MOST_MEMORY_BYTES, requireCountable } from './memory.ts'
 import { nativeAttentionScratchBytes } from './native/attention.ts'
 import { accelerate, inColumns } from './native/blas.ts'
 import { nativeScratchFloats } from './native/gemm.ts'
-import type { Precision } from './native/gemm-code.ts'
 import { multiplierName, multipliers } from './native/multiplier.ts'
 import { type CpuTier, chooseTier, hasAmx, isVectors, requirePrecision } from './native/tier.ts'
 import { wasmTile } from './product.ts'
@@ -46,7 +46,7 @@ export interface CpuDeviceOptions {
   /** What multiplies matrices; the fastest that the machine has where left out. */
   readonly tier?: CpuTier
   /** What operands of matrix products are rounded to; default f32: as they are. */
-  readonly precision?: Precision
+  readonly precision?: CpuPrecision
   /** Libraries where the tier accelerate looks for a BLAS; default: macOS's. */
   readonly blas?: readonly string[]
 }

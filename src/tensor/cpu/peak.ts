@@ -3,14 +3,14 @@
 import { Graph } from '../graph.ts'
 import { linear } from '../ops.ts'
 import { addresses, placeActivations, placePersistent } from '../plan.ts'
+import type { CpuPrecision } from '../precision.ts'
 import { cpuArenaStart, createCpuDevice } from './cpu-device.ts'
-import type { Precision } from './native/gemm-code.ts'
 
 const SIDE = 768
 const RUNS = 8
 
 /** Floating-point operations a second: the best of a few runs, some tenths of a second together. */
-export async function measurePeakFlops(threads: number, precision: Precision = 'f32'): Promise<number> {
+export async function measurePeakFlops(threads: number, precision: CpuPrecision = 'f32'): Promise<number> {
   const graph = new Graph()
   const [x, w] = ['x', 'w'].map((name) => graph.tensor(name, [SIDE, SIDE], 'input'))
   const y = linear(graph, x, w)

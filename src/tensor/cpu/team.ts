@@ -2,12 +2,12 @@
 // arena, the launches and each thread's scratch, and a few control words. Every thread walks the same list: it takes blocks
 // of the current launches from a counter until none are left, then waits for the others. One wake-up a program, none a launch.
 
+import type { CpuPrecision } from '../precision.ts'
 import { KERNELS, type Launch, type WasmKernel } from './launch.ts'
 import { nativeAttention } from './native/attention.ts'
 import { blasGemm } from './native/blas.ts'
 import { nativeCurves } from './native/curves.ts'
 import { nativeGemm } from './native/gemm.ts'
-import type { Precision } from './native/gemm-code.ts'
 import { multiplierName } from './native/multiplier.ts'
 import { nativeRows } from './native/rows.ts'
 import { type CpuTier, hasAmx, isVectors } from './native/tier.ts'
@@ -37,7 +37,7 @@ export interface TeamSetup {
   readonly threads: number
   /** What multiplies matrices. */
   readonly tier: CpuTier
-  readonly precision: Precision
+  readonly precision: CpuPrecision
   /** Where the tier accelerate finds a BLAS: the first of these that loads. */
   readonly blas: readonly string[]
   /** Where this thread's scratch is, in words of 4 bytes. */

@@ -1,11 +1,8 @@
 // What the CUDA device is told to do, as data: which kernel or matrix product, on what. The …-launches.ts make it of records; the
 // device turns operands into addresses. Nothing here calls a driver.
 
+import type { Precision } from '../precision.ts'
 import type { Tensor } from '../tensor.ts'
-
-/** f32: everything in f32. bf16, f16: activations and what products read in these; sums, losses, weights and moments in f32. */
-export const precisions = ['f32', 'bf16', 'f16'] as const
-export type Precision = (typeof precisions)[number]
 
 /** f64 and i32 are never operands of products. */
 export type ElementType = Precision

@@ -2,12 +2,13 @@
 // shapes alone and sums have a fixed order, so the results have the same bits every time.
 
 import type { KernelName, OpRecord } from '../graph.ts'
+import type { Precision } from '../precision.ts'
 import { elements } from '../shape.ts'
 import { storageOf, type Tensor } from '../tensor.ts'
 import { attentionLaunches } from './attention-launches.ts'
 import { elementLaunches } from './element-launches.ts'
 import { embeddingLaunches } from './embedding-launches.ts'
-import type { ElementType, Launch, Operand, Precision } from './launch.ts'
+import type { ElementType, Launch, Operand } from './launch.ts'
 import { linearLaunches } from './linear-launches.ts'
 import { normLaunches } from './norm-launches.ts'
 import { type Context, copyOf, elementwise, int, type Lower, whole } from './operands.ts'

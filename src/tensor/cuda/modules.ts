@@ -2,7 +2,7 @@
 // emulator of the tests includes the same.
 
 import { readFileSync } from 'node:fs'
-import { type Precision, precisions } from './launch.ts'
+import { type Precision, precisions } from '../precision.ts'
 
 export interface Module {
   readonly name: string

@@ -3,8 +3,9 @@
 
 import { SluiceError } from '../../core/errors.ts'
 import type { KernelName, OpRecord } from '../graph.ts'
+import type { Precision } from '../precision.ts'
 import type { Tensor } from '../tensor.ts'
-import type { Argument, Dimensions, ElementType, KernelLaunch, Launch, Matrix, Operand, Precision, ProductLaunch } from './launch.ts'
+import type { Argument, Dimensions, ElementType, KernelLaunch, Launch, Matrix, Operand, ProductLaunch } from './launch.ts'
 
 export const THREADS = 256
 /** Rows of a block where a warp has a row. */

@@ -2,10 +2,11 @@
 
 import assert from 'node:assert/strict'
 import koffi from 'koffi'
-import type { Argument, KernelLaunch, Launch, Matrix, Operand, Precision, ProductLaunch } from '../../../src/tensor/cuda/launch.ts'
+import type { Argument, KernelLaunch, Launch, Matrix, Operand, ProductLaunch } from '../../../src/tensor/cuda/launch.ts'
 import { createLowering, type Lowering } from '../../../src/tensor/cuda/launches.ts'
 import { elementBytes } from '../../../src/tensor/cuda/operands.ts'
 import type { Graph, OpRecord } from '../../../src/tensor/graph.ts'
+import type { Precision } from '../../../src/tensor/precision.ts'
 import { elements } from '../../../src/tensor/shape.ts'
 import { storageOf, type Tensor } from '../../../src/tensor/tensor.ts'
 import { type Inputs, noise, type Run } from '../harness.ts'

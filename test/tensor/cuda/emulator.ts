@@ -5,8 +5,9 @@ import { createHash } from 'node:crypto'
 import { existsSync, mkdirSync, readFileSync, renameSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import koffi from 'koffi'
-import type { KernelLaunch, Precision } from '../../../src/tensor/cuda/launch.ts'
+import type { KernelLaunch } from '../../../src/tensor/cuda/launch.ts'
 import { definitionsOf, kernelsOf, type Module, modules, sourceOf } from '../../../src/tensor/cuda/modules.ts'
+import type { Precision } from '../../../src/tensor/precision.ts'
 
 const sources = ['emulator.cpp', 'halves.h'].map((name) => new URL(name, import.meta.url))
 const [source] = sources

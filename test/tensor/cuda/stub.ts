@@ -5,7 +5,7 @@ import { createHash } from 'node:crypto'
 import { existsSync, mkdirSync, readFileSync, renameSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import type { CompileModule, CudaOptions } from '../../../src/tensor/cuda/cuda-device.ts'
-import type { Precision } from '../../../src/tensor/cuda/launch.ts'
+import type { Precision } from '../../../src/tensor/precision.ts'
 import { build } from './emulator.ts'
 
 const [source, header] = ['stub.cpp', 'halves.h'].map((name) => fileURLToPath(new URL(name, import.meta.url)))

@@ -1,6 +1,7 @@
 // Machine code of a matrix product over packed panels: Goto & van de Geijn 2008, with a tile of C in registers. It is called
 // once for a strip of A and a block of B, some 100 µs of work, so that the call costs nothing.
 
+import type { CpuPrecision } from '../../precision.ts'
 import { Assembler, r8, r9, r10, r11, rax, rbp, rbx, rcx, rdi, rdx, rsi, type Vectors, vectorBytes } from './assembler.ts'
 
 export interface Tile {
@@ -44,12 +45,8 @@ export const gemmParameterCount = 10
 /** Values of k without a jump between them. */
 export const depthMultiple = 4
 
-/** What operands are rounded to before they are multiplied; sums are f32 in any case. */
-export const precisions = ['f32', 'bf16'] as const
-export type Precision = (typeof precisions)[number]
-
 /** C (+)= A·B (+ bias) for whole tiles: for each panel of B, for each panel of A, for each k or, of bf16, each pair of them. */
-export function gemmCode(vectors: Vectors, precision: Precision = 'f32'): Uint8Array {
+export function gemmCode(vectors: Vectors, precision: CpuPrecision = 'f32'): Uint8Array {
   const { rows, rowVectors, broadcasts } = layouts[vectors]
   const bytes = vectorBytes(vectors)
   const code = new Assembler(vectors)

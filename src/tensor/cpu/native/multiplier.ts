@@ -1,7 +1,8 @@
 // The kinds of machine code that multiply matrices, and how each wants its operands.
 
+import type { CpuPrecision } from '../../precision.ts'
 import type { Vectors } from './assembler.ts'
-import { depthMultiple, gemmCode, type Precision, type Tile, tileOf } from './gemm-code.ts'
+import { depthMultiple, gemmCode, type Tile, tileOf } from './gemm-code.ts'
 import type { PanelFormat } from './pack.ts'
 import { amxTile, tileCode } from './tile-code.ts'
 
@@ -20,7 +21,7 @@ export interface Multiplier {
 /** AMX multiplies bf16 only. */
 export type MultiplierName = `${Vectors}-f32` | 'avx512-bf16' | 'amx-bf16'
 
-export function multiplierName(vectors: Vectors, precision: Precision, hasAmx: boolean): MultiplierName {
+export function multiplierName(vectors: Vectors, precision: CpuPrecision, hasAmx: boolean): MultiplierName {
   if (precision === 'bf16') return hasAmx ? 'amx-bf16' : 'avx512-bf16'
   return `${vectors}-f32`
 }
@@ -39,7 +40,7 @@ export const multipliers: Readonly<Record<MultiplierName, Multiplier>> = {
   },
 }
 
-function byVectors(vectors: Vectors, precision: Precision): Multiplier {
+function byVectors(vectors: Vectors, precision: CpuPrecision): Multiplier {
   const tile = tileOf(vectors)
   const format = precision === 'f32' ? 'floats' : 'pairs'
   return {

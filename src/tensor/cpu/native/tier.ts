@@ -5,10 +5,11 @@
 import { readFileSync } from 'node:fs'
 import { SluiceError } from '../../../core/errors.ts'
 import { loadKoffi } from '../../../core/native.ts'
+import type { CpuPrecision } from '../../precision.ts'
 import { type Vectors, vectorBytes } from './assembler.ts'
 import { accelerate, hasBlas } from './blas.ts'
 import { makeExecutable } from './executable.ts'
-import { gemmCode, type Precision } from './gemm-code.ts'
+import { gemmCode } from './gemm-code.ts'
 import { allowTiles, tilesMultiply } from './tiles.ts'
 
 export const cpuTiers = ['avx512', 'avx2', 'accelerate', 'wasm'] as const
@@ -69,7 +70,7 @@ export function hasAmx(): boolean {
 }
 
 /** @throws SluiceError SLUICE_CPU_PRECISION where the tier cannot multiply operands of this precision */
-export function requirePrecision(precision: Precision, tier: CpuTier): void {
+export function requirePrecision(precision: CpuPrecision, tier: CpuTier): void {
   if (precision === 'f32' || (tier === 'avx512' && hasBf16())) return
   throw new SluiceError(
     'SLUICE_CPU_PRECISION',

@@ -7,7 +7,7 @@ import { GEMM_SCRATCH_FLOATS } from './tensor/gemm'
 
 export { attention, attentionScratchFloats, attentionSights } from './tensor/attention'
 export { attentionBackward, sumRows } from './tensor/attention-backward'
-export { attentionRow, joinCache } from './tensor/attention-row'
+export { attentionRow, joinCache, weighLine } from './tensor/attention-row'
 export { activation, activationBackward, adamw, add, gated, gatedBackward, scale, squareSum } from './tensor/elements'
 export { columnSums, gemm, rowTimesMatrix } from './tensor/gemm'
 export { headNorm, headNormBackward, relativeBias, relativeBiasBackward } from './tensor/heads'

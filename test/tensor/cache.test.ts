@@ -8,20 +8,22 @@ import { createReferenceDevice } from '../../src/tensor/reference.ts'
 import { elements } from '../../src/tensor/shape.ts'
 import { distance, layOut, noise } from './harness.ts'
 
-const heads = { heads: 4, kvHeads: 2, headSize: 7 }
-const width = 56
 const CONTEXT = 29
 
 interface Features {
+  /** Default 7: of no whole number of vectors. */
+  readonly headSize?: number
   readonly window?: number
   readonly softcap?: number
   readonly hasBias?: boolean
 }
 
 /** One cache of `rows` sequences, which programs for different numbers of tokens at a time share. */
-function cached(rows: number, lengths: readonly number[], { hasBias = false, ...features }: Features) {
+function cached(rows: number, lengths: readonly number[], { hasBias = false, headSize = 7, ...features }: Features) {
   const graph = new Graph()
-  const [keys, values] = ['keys', 'values'].map((name) => graph.tensor(name, [rows * CONTEXT, 14], 'state'))
+  const heads = { heads: 4, kvHeads: 2, headSize }
+  const width = 8 * headSize
+  const [keys, values] = ['keys', 'values'].map((name) => graph.tensor(name, [rows * CONTEXT, 2 * headSize], 'state'))
   const position = graph.tensor('position', [rows], 'input', 'i32')
   const bias = hasBias ? graph.tensor('bias', [4, 2 * CONTEXT - 1], 'constant') : undefined
   const parts = lengths.map((length) => {
@@ -37,6 +39,8 @@ for (const [name, features] of Object.entries({
   'a cache': {},
   'a cache with a window': { window: 5 },
   'a cache with capped scores and a bias': { softcap: 1.5, hasBias: true },
+  'a cache of vectors': { headSize: 32 },
+  'a cache of vectors with a window': { headSize: 16, window: 18 },
 }))
   test(`attention to ${name} gives on the CPU device what the reference gives: many tokens at once, then one after another`, async () => {
     const rows = 3

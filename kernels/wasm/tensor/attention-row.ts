@@ -37,6 +37,13 @@ export function attentionRow(p: u32, block: i32, scratch: u32): void {
   }
 }
 
+/** For machine code, which makes the products: turns n scores at a word into weights of a sum of 1; returns ln Σ e^score. */
+export function weighLine(line: u32, n: i32, scale: f32): f32 {
+  const scores = bytes(line), maximum = shapeLine(scores, n, scale, 0, 0), sum = softmaxLine(scores, n, maximum), factor = f32x4.splat(1 / sum)
+  for (let j = 0; j < n; j += 4) storeRagged(scores + floats(j), n - j, f32x4.mul(loadRagged(scores + floats(j), n - j, 0), factor))
+  return maximum + <f32>ln(sum)
+}
+
 // @ts-ignore: decorator
 @inline
 function dot(a: usize, b: usize, n: i32): f32 {

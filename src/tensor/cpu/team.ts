@@ -5,11 +5,12 @@
 import type { CpuPrecision } from '../precision.ts'
 import { KERNELS, type Launch, type WasmKernel } from './launch.ts'
 import { nativeAttention } from './native/attention.ts'
+import { nativeAttentionRow } from './native/attention-row.ts'
 import { blasGemm } from './native/blas.ts'
 import { nativeCurves } from './native/curves.ts'
 import { nativeGemm } from './native/gemm.ts'
 import { multiplierName } from './native/multiplier.ts'
-import { nativeRows } from './native/rows.ts'
+import { nativeRows, rowsProducts } from './native/rows.ts'
 import { type CpuTier, hasAmx, isVectors } from './native/tier.ts'
 
 /** Control words, an Int32Array over a SharedArrayBuffer. */
@@ -115,7 +116,7 @@ function kernelsOf({ module, memory, tier, precision, blas }: TeamSetup): Kernel
       ? {
           ...nativeAttention(memory, attention),
           ...nativeCurves(memory, curves),
-          rowTimesMatrix: nativeRows(memory, kernelOf(exports, 'rowTimesMatrix')),
+          ...ofFewRows(memory, exports),
         }
       : {}
   if (isVectors(tier)) {
@@ -132,6 +133,18 @@ function kernelsOf({ module, memory, tier, precision, blas }: TeamSetup): Kernel
   }
   if (tier !== 'wasm' && !native.gemm) throw new TypeError(`a thread of the CPU device cannot run code for ${tier}`)
   return KERNELS.map((name) => native[name] ?? kernelOf(exports, name))
+}
+
+function ofFewRows(memory: WebAssembly.Memory, exports: WebAssembly.Exports): Partial<Record<WasmKernel, Kernel>> {
+  const products = rowsProducts(memory)
+  if (!products) return {}
+  const { weighLine } = exports
+  if (typeof weighLine !== 'function') throw new TypeError('the tensor kernels export no weighLine')
+  const rowKernels = { attentionRow: kernelOf(exports, 'attentionRow'), weighLine: (...words: number[]) => Number(weighLine(...words)) }
+  return {
+    rowTimesMatrix: nativeRows(memory, products, kernelOf(exports, 'rowTimesMatrix')),
+    attentionRow: nativeAttentionRow(memory, products, rowKernels),
+  }
 }
 
 function kernelOf(exports: WebAssembly.Exports, name: string): (...words: number[]) => void {

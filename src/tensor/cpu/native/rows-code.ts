@@ -10,12 +10,15 @@ export const rowsParameters = {
   y: 2,
   /** Of the outputs, added to them; 0: none. */
   bias: 3,
-  /** Bytes from row to row of y, and of a matrix [K, M]. */
+  /** Bytes from row to row of y. */
   rowBytes: 4,
-  /** Groups of outputs; of a matrix [M, K] only. */
+  /** Groups of outputs, of `dotsCode`. */
   tiles: 5,
+  /** Rows of w that are added up, of `sumsCode`, and bytes from one to the next. */
+  depth: 6,
+  matrixRowBytes: 7,
 } as const
-export const rowsParameterCount = 6
+export const rowsParameterCount = 8
 
 const LANES = 16
 const VECTOR_BYTES = 64
@@ -31,17 +34,19 @@ export const dotsTile = (rows: number) => Math.floor(LANES / rows)
 export const mostVectors = (rows: number) => (rows === 1 ? 16 : Math.floor(30 / (rows + 1)))
 
 /**
- * Of a matrix [M, K]: each output is a dot product, whose sixteen lanes are added up last. A row of a tile is behind the one
- * before it by K floats, which are part of the code.
+ * Of a matrix [M, K]: each output is a dot product, whose sixteen lanes are added up last. How far rows of x (K) and of w lie
+ * apart is part of the code.
+ *
+ * @param matrixStride floats from row to row of w
  */
-export function dotsCode(rows: number, depth: number): Uint8Array {
+export function dotsCode(rows: number, depth: number, matrixStride: number): Uint8Array {
   const code = new Assembler('avx512')
   const [x, w, y, count, bias, tiles, tile, target] = [rsi, rdx, rcx, rax, r8, r9, r10, r11]
   const outputs = dotsTile(rows)
   const sum = (row: number, output: number) => row * outputs + output
   const ofX = (row: number) => LANES + row
   const [ofW, mask] = [LANES + MOST_ROWS, 1]
-  const stride = 4 * depth
+  const stride = 4 * matrixStride
   const rest = depth % LANES
 
   code.load(tile, rdi, parameter('w'))
@@ -86,7 +91,7 @@ export function dotsCode(rows: number, depth: number): Uint8Array {
   function products(isMasked: boolean): void {
     const load = (to: number, base: number, displacement: number) =>
       isMasked ? code.loadMasked(to, mask, base, displacement) : code.loadVector(to, base, displacement)
-    for (let row = 0; row < rows; row++) load(ofX(row), x, row * stride)
+    for (let row = 0; row < rows; row++) load(ofX(row), x, row * 4 * depth)
     for (let output = 0; output < outputs; output++) {
       load(ofW + (output % 2), w, output * stride)
       code.prefetchLater(w, (outputs + output) * stride)
@@ -131,10 +136,14 @@ export function dotsCode(rows: number, depth: number): Uint8Array {
   }
 }
 
-/** Of a matrix [K, M]: a row of it at a time is added to all outputs of a tile, which stay in registers. */
-export function sumsCode(rows: number, vectors: number, depth: number): Uint8Array {
+/**
+ * Of a matrix [K, M]: a row of it at a time is added to all outputs of a tile, which stay in registers.
+ *
+ * @param inputStride floats from row to row of x
+ */
+export function sumsCode(rows: number, vectors: number, inputStride: number): Uint8Array {
   const code = new Assembler('avx512')
-  const [x, w, y, count, bias, rowBytes, ahead] = [rsi, rdx, rcx, rax, r8, r9, r10]
+  const [x, w, y, count, bias, matrixRowBytes, ahead] = [rsi, rdx, rcx, rax, r8, r9, r10]
   const sum = (row: number, vector: number) => row * vectors + vector
   const ofX = (row: number) => 30 + (row % 2)
   const ofW = (vector: number) => rows * vectors + vector
@@ -143,8 +152,8 @@ export function sumsCode(rows: number, vectors: number, depth: number): Uint8Arr
   code.load(w, rdi, parameter('w'))
   code.load(y, rdi, parameter('y'))
   code.load(bias, rdi, parameter('bias'))
-  code.load(rowBytes, rdi, parameter('rowBytes'))
-  code.copy(ahead, rowBytes)
+  code.load(matrixRowBytes, rdi, parameter('matrixRowBytes'))
+  code.copy(ahead, matrixRowBytes)
   code.multiplyNumber(ahead, ROWS_AHEAD)
   for (let i = 0; i < rows * vectors; i++) code.zero(i)
   code.compareWithZero(rdi, parameter('bias'))
@@ -152,23 +161,23 @@ export function sumsCode(rows: number, vectors: number, depth: number): Uint8Arr
   for (let row = 0; row < rows; row++)
     for (let vector = 0; vector < vectors; vector++) code.loadVector(sum(row, vector), bias, vector * VECTOR_BYTES)
   code.label('sums')
-  code.number(count, depth)
+  code.load(count, rdi, parameter('depth'))
   code.label('k')
   for (let vector = 0; vector < vectors; vector++) code.prefetch(w, ahead, vector * VECTOR_BYTES)
   if (rows > 1) for (let vector = 0; vector < vectors; vector++) code.loadVector(ofW(vector), w, vector * VECTOR_BYTES)
   for (let row = 0; row < rows; row++) {
-    code.broadcast(ofX(row), x, row * 4 * depth)
+    code.broadcast(ofX(row), x, row * 4 * inputStride)
     for (let vector = 0; vector < vectors; vector++)
       if (rows > 1) code.multiplyAdd(sum(row, vector), ofX(row), ofW(vector))
       else code.multiplyAddMemory(vector, ofX(row), w, vector * VECTOR_BYTES)
   }
-  code.add(w, rowBytes)
+  code.add(w, matrixRowBytes)
   code.addNumber(x, 4)
   code.subtractNumber(count, 1)
   code.jumpIfNotZero('k')
   for (let row = 0; row < rows; row++) {
     for (let vector = 0; vector < vectors; vector++) code.storeVector(sum(row, vector), y, vector * VECTOR_BYTES)
-    code.add(y, rowBytes)
+    code.addLoaded(y, rdi, parameter('rowBytes'))
   }
   code.zeroUpper()
   code.return()

@@ -47,7 +47,7 @@ export interface InferenceOptions {
 }
 
 /** Tokens a row that join at once: the fewest that are enough, or the most there is. */
-const LENGTHS = [1, 16, 128]
+const LENGTHS = [1, 4, 8, 16, 32, 64, 96, 128]
 
 /** @throws SluiceError SLUICE_MODEL_ARCHITECTURE where the model is no decoder, SLUICE_MODEL_PARAMETER where a weight is missing or has another size */
 export async function createInference(source: Trainable | Weights, options: InferenceOptions = {}): Promise<Inference> {

@@ -122,8 +122,13 @@ export function parseLogLine(text: string): TrainingLogLine | undefined {
   }
 }
 
-function linesOf(file: string): AsyncIterable<string> {
-  return createInterface({ input: createReadStream(file, 'utf8'), crlfDelay: Number.POSITIVE_INFINITY })
+async function* linesOf(file: string): AsyncGenerator<string> {
+  const input = createReadStream(file, 'utf8')
+  try {
+    yield* createInterface({ input, crlfDelay: Number.POSITIVE_INFINITY })
+  } finally {
+    input.destroy() // who stops before the end leaves readline with an open file
+  }
 }
 
 function noTrainingLog(run: string): SluiceError {

@@ -169,22 +169,52 @@ function leaveOut(weights: Float64Array, { topK, topP, minP }: Omit<Choice, 'tem
 
 /** The weight of the least likely token that may be drawn, and how many of this weight may be. */
 function leastLikely(weights: Float64Array, { topK, topP, minP }: Omit<Choice, 'temperature'>): { least: number; ties: number } {
-  const most = topK === 0 ? weights.length : Math.min(topK, weights.length)
-  const isWhole = most === weights.length
-  const sorted = new Float64Array(weights.length)
-  // Sorting a whole vocabulary would cost more than a small model's token: what is rare is sorted only where it may be drawn.
-  for (const floor of [1e-2, 1e-4, 0]) {
-    let count = 0
-    for (let i = 0; i < weights.length; i++) if (weights[i] >= floor) sorted[count++] = weights[i]
-    const likeliest = sorted.subarray(0, count).sort().reverse().subarray(0, most)
-    const nucleus = topP === 1 ? Number.POSITIVE_INFINITY : topP * sumOf(isWhole ? weights : likeliest)
-    let kept = 0
-    for (let sum = 0; kept < likeliest.length && sum < nucleus && likeliest[kept] >= minP; kept++) sum += likeliest[kept]
-    if (floor > 0 && count < most && !(isWhole && (kept < count || minP >= floor))) continue
-    const least = likeliest[kept - 1]
-    return { least, ties: kept - likeliest.indexOf(least) }
+  const buckets = fillBuckets(weights)
+  const count = topK === 0 ? weights.length : Math.min(topK, weights.length)
+  const counted = likeliest(weights, buckets, { count, sum: Number.POSITIVE_INFINITY })
+  const { least, ties } = topP === 1 ? counted : likeliest(weights, buckets, { count, sum: topP * counted.sum })
+  return least < minP ? { least: minP, ties: weights.length } : { least, ties }
+}
+
+/** 32 for each halving of a weight, from 1 on; the last for all below 2^−64. */
+const BUCKETS = 64 * 32 + 1
+
+interface Buckets {
+  /** Of each weight. */
+  readonly bucketOf: Uint16Array
+  readonly counts: Uint32Array
+  readonly sums: Float64Array
+}
+
+/** Sorting a whole vocabulary would cost more than a small model's token. */
+function fillBuckets(weights: Float64Array): Buckets {
+  const [counts, sums] = [new Uint32Array(BUCKETS), new Float64Array(BUCKETS)]
+  const bucketOf = new Uint16Array(weights.length)
+  const words = new Int32Array(weights.buffer, weights.byteOffset, 2 * weights.length)
+  for (let i = 0; i < weights.length; i++) {
+    // exponent and the upper 20 bits of the mantissa: they fall as the weight does
+    const bucket = Math.min((0x3ff00000 - words[2 * i + 1] + 0x7fff) >> 15, BUCKETS - 1)
+    bucketOf[i] = bucket
+    counts[bucket]++
+    sums[bucket] += weights[i]
   }
-  return { least: 0, ties: weights.length }
+  return { bucketOf, counts, sums }
+}
+
+/** The likeliest tokens until there are `count` or their weights add up to `sum`: the least of these, how many there are of it, their sum. */
+function likeliest(weights: Float64Array, { bucketOf, counts, sums }: Buckets, limits: { count: number; sum: number }) {
+  let [count, sum, bucket] = [0, 0, 0]
+  for (; bucket < BUCKETS - 1 && count + counts[bucket] < limits.count && sum + sums[bucket] < limits.sum; bucket++) {
+    count += counts[bucket]
+    sum += sums[bucket]
+  }
+  const members = new Float64Array(counts[bucket])
+  for (let i = 0, filled = 0; i < weights.length; i++) if (bucketOf[i] === bucket) members[filled++] = weights[i]
+  members.sort().reverse()
+  let kept = 0
+  for (; kept < members.length && count + kept < limits.count && sum < limits.sum; kept++) sum += members[kept]
+  const least = kept > 0 ? members[kept - 1] : 0
+  return { least, ties: kept - members.indexOf(least), sum }
 }
 
 function sumOf(weights: Float64Array): number {

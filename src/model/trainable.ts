@@ -117,13 +117,12 @@ export async function createTrainable(config: ModelConfig, options: TrainableOpt
   }
   const { records: fitted, placement: trainingPlan, repeated: repeatedOperations } = fitActivations(graph, whole, budget)
   const training = gate ? [...fitted, lossSumRecord(losses, gate)] : fitted
-  if (trainingPlan.endBytes > budget.endBytes)
-    throw tooLarge(trainingPlan.endBytes - arenaStart, memoryBytes, options.memoryBytes !== undefined)
   const records = [...training, ...others]
   const size = bytesOf(records)
   const forwardPlan = placeActivations(evaluation.records, new Set([evaluation.losses]), persistent.endBytes, size)
   const updatePlan = placeActivations(updateRecords, new Set(), persistent.endBytes, size)
   const arenaBytes = Math.max(trainingPlan.endBytes, forwardPlan.endBytes, updatePlan.endBytes) - arenaStart
+  if (arenaBytes > memoryBytes) throw tooLarge(arenaBytes, memoryBytes, options.memoryBytes !== undefined)
   const device = await backend.createDevice(arenaBytes, records)
 
   const at = addresses(persistent)

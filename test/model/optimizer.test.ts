@@ -39,6 +39,16 @@ test('a step of Muon has the same bits for any number of threads', async () => {
   assert.deepEqual(await weights(2), await weights(1))
 })
 
+test('no more memory is used than is given, also where an update by Muon needs most of it', async () => {
+  const given = { rows: 1, length: 4, threads: 1, seed: 1, groupOf: muonInside }
+  const { arenaBytes, dispose } = await createTrainable(config, given)
+  await dispose()
+  await assert.rejects(createTrainable(config, { ...given, memoryBytes: arenaBytes - 1 }), {
+    code: 'SLUICE_TENSOR_MEMORY',
+    message: new RegExp(`at least ${arenaBytes.toLocaleString('en')} bytes`),
+  })
+})
+
 test('Muon is refused for what is no matrix', async () => {
   const everything: GroupOf = () => ({ optimizer: 'muon', decays: true, rateFactor: 1 })
   await assert.rejects(createTrainable(config, { ...size, groupOf: everything }), { code: 'SLUICE_MODEL_OPTIMIZER' })

@@ -1,6 +1,6 @@
 // What commands over texts share: text files and JSON lines in, JSON lines out.
 
-import { createReadStream } from 'node:fs'
+import { createReadStream, type Stats } from 'node:fs'
 import { stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -63,8 +63,7 @@ async function* partsOf(file: string, cutAt: (text: string) => number): AsyncGen
 
 /** What a file holds, decompressed. A pipe is read as it comes. */
 async function* bytesOf(file: string): AsyncGenerator<Buffer> {
-  const { isFIFO } = await checkReadable(file)
-  if (isFIFO) return yield* createReadStream(file)
+  if ((await checkReadable(file)).isFIFO()) return yield* createReadStream(file)
   const source = await openFile(file, {})
   const refuse = ({ code, message, offset }: StreamDamage) => {
     throw new SluiceError(code, message, { where: { file, byte: offset }, fix: 'fetch or make the file again' })
@@ -74,13 +73,18 @@ async function* bytesOf(file: string): AsyncGenerator<Buffer> {
 
 /** Before hours of work. @throws SluiceError `SLUICE_FILE_MISSING` where there is no folder for an output */
 export async function checkFolderOf(output: string): Promise<void> {
-  await checkReadable(dirname(output))
+  const folder = dirname(output)
+  if ((await checkReadable(folder)).isDirectory()) return
+  throw new SluiceError('SLUICE_FILE_MISSING', `a folder was expected, this is a file: ${folder}`, {
+    where: { file: output },
+    fix: 'check the path',
+  })
 }
 
 /** @throws SluiceError `SLUICE_FILE_MISSING` */
-export async function checkReadable(file: string): Promise<{ isFIFO: boolean }> {
+export async function checkReadable(file: string): Promise<Stats> {
   try {
-    return { isFIFO: (await stat(file)).isFIFO() }
+    return await stat(file)
   } catch (cause) {
     throw new SluiceError('SLUICE_FILE_MISSING', `no such file or folder: ${file}`, { where: { file }, fix: 'check the path', cause })
   }

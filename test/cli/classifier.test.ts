@@ -89,6 +89,7 @@ test('a user’s mistakes end in a message with a code and no stack', () => {
   const refusals: [words: string[], says: string][] = [
     [['train', 'nowhere.txt', '-o', 'x.bin'], 'SLUICE_FILE_MISSING'],
     [['train', 'train.txt', '-o', 'nowhere/x.bin'], 'SLUICE_FILE_MISSING'],
+    [['train', 'train.txt', '-o', 'test.txt/x.bin'], 'SLUICE_FILE_MISSING'],
     [['train', 'plain.txt', '-o', 'x.bin'], 'SLUICE_LANG_NO_LABELS'],
     [['train', 'train.txt', '-o', 'x.bin', '--lr', '-1'], 'give a number above 0, up to 100'],
     [['train', 'train.txt', '-o', 'x.bin', '--dim', '2.5'], 'give a whole number from 1 to 4096'],

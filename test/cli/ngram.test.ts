@@ -73,6 +73,7 @@ test('a user’s mistakes end in a message and no stack', () => {
     [['train', '-o', 'x.arpa', 'text.txt'], '', /\[SLUICE_NGRAM_DISCOUNT\]/],
     [['train', '-o', 'x.arpa'], '', /\[SLUICE_NGRAM_NO_TEXT\]/],
     [['train', '-o', 'nowhere/x.arpa', 'text.txt'], '', /\[SLUICE_FILE_MISSING\]/],
+    [['train', '-o', 'text.txt/x.arpa', 'text.txt'], '', /a folder was expected.*\[SLUICE_FILE_MISSING\]/],
     [['train', '-o', 'x.arpa', 'missing.txt'], '', /\[SLUICE_FILE_MISSING\]/],
     [['train', '-o', 'x.arpa', '-n', '7', 'text.txt'], '', /from 1 to 6/],
     [['train', '-o', 'x.arpa', '--prune', '0,2,1', ...FALLBACK, 'text.txt'], '', /\[SLUICE_NGRAM_PRUNE\]/],

@@ -201,33 +201,21 @@ interface StepTaken {
   readonly hasOverflown?: boolean
 }
 
+/** What the time left is reckoned from. */
+interface Clock {
+  seconds: number
+  tokens: number
+}
+
 /** One update. Undefined where the signal came before it: then nothing has changed. */
-async function trainStep(
-  run: TrainRun,
-  state: TrainState,
-  source: ReadAhead,
-  clock: { seconds: number; tokens: number },
-): Promise<StepTaken | undefined> {
-  const { model, settings, signal } = run
+async function trainStep(run: TrainRun, state: TrainState, source: ReadAhead, clock: Clock): Promise<StepTaken | undefined> {
+  const { model, settings } = run
   const step = state.step + 1
   const start = performance.now()
-  const batches: Delivery[] = []
-  while (batches.length < settings.passes) {
-    const batch = await source.next()
-    if (!batch) throw nothingToTrainOn(run)
-    if (signal?.aborted) return undefined
-    batches.push(batch)
-  }
-  const denominator = Math.max(
-    1,
-    sum(batches, ({ targetCount }) => targetCount),
-  )
   const scale = state.lossScale?.value ?? 1
-  for (const { batch } of batches) {
-    await setImmediate() // lets a signal or a timer in
-    if (signal?.aborted) return undefined
-    model.backpropagate(batch, denominator / scale)
-  }
+  const gathered = await gatherGradients(run, source, scale)
+  if (!gathered) return undefined
+  const { batches, denominator } = gathered
   if (step < settings.steps) {
     const next = await source.fetch(settings.passes)
     if (next) model.announce(next.batch)
@@ -241,11 +229,10 @@ async function trainStep(
 
   const position = { settings, cursors: [...batches[batches.length - 1].cursors], seenTokens: state.seenTokens + tokens }
   const documents = documentsByShard(batches.flatMap(({ documents }) => documents))
-  const scaled = state.lossScale ? { lossScale: scale } : {}
+  const figures = { learningRate, ...(state.lossScale ? { lossScale: scale } : {}) }
   const leftOut = (reason: string) => {
     run.onReport?.({ event: 'skip', step, reason })
-    const figures = { loss: orNull(loss), gradientNorm: orNull(gradientNorm), learningRate, ...scaled }
-    return { event: 'skip', step, reason, ...figures, documents }
+    return { event: 'skip', step, reason, loss: orNull(loss), gradientNorm: orNull(gradientNorm), ...figures, documents }
   }
   if (skipped !== undefined && Number.isFinite(loss) && isOverflow(state.lossScale, gradientNorm)) {
     const lossScale = afterOverflow(state.lossScale)
@@ -253,34 +240,46 @@ async function trainStep(
     return { state: { ...state, ...position, lossScale }, line, hasOverflown: true }
   }
   const recent = { losses: remember(state.recent.losses, loss), gradientNorms: remember(state.recent.gradientNorms, gradientNorm) }
-  const moved: TrainState = {
-    ...state,
-    ...position,
-    step,
-    recent,
-    ...(state.lossScale ? { lossScale: afterGoodStep(state.lossScale) } : {}),
-  }
+  const lossScale = state.lossScale ? { lossScale: afterGoodStep(state.lossScale) } : {}
+  const moved: TrainState = { ...state, ...position, step, recent, ...lossScale }
   if (skipped !== undefined)
     return { state: { ...moved, skippedInRow: state.skippedInRow + 1, skippedSteps: state.skippedSteps + 1 }, line: leftOut(skipped) }
   const smoothedLoss = state.smoothedLoss === null ? loss : state.smoothedLoss + SMOOTHING * (loss - state.smoothedLoss)
   const next: TrainState = { ...moved, loss, smoothedLoss, skippedInRow: 0 }
-  const tokensPerSecond = tokens / seconds
-  const utilization = run.peakFlops ? { utilization: (tokensPerSecond * model.flopsPerToken) / run.peakFlops } : {}
-  const measured = {
-    step,
-    epoch: Math.max(...next.cursors.map(({ epoch }) => epoch)),
-    seenTokens: next.seenTokens,
-    loss,
-    gradientNorm,
-    learningRate,
-    ...scaled,
-    tokensPerSecond,
-    ...utilization,
-  }
+  const measured = { ...measure(run, next, tokens / seconds), loss, gradientNorm, ...figures }
   const secondsLeft = ((settings.steps - step) * tokens * clock.seconds) / clock.tokens
   const memoryBytes = process.memoryUsage.rss()
   run.onReport?.({ event: 'step', steps: settings.steps, smoothedLoss, ...measured, secondsLeft, memoryBytes })
   return { state: next, line: { event: 'step', ...measured, documents } }
+}
+
+/** The passes of a step. Undefined where the signal came between them. */
+async function gatherGradients(
+  run: TrainRun,
+  source: ReadAhead,
+  lossScale: number,
+): Promise<{ readonly batches: readonly Delivery[]; readonly denominator: number } | undefined> {
+  const { model, settings, signal } = run
+  const batches: Delivery[] = []
+  while (batches.length < settings.passes) {
+    const batch = await source.next()
+    if (!batch) throw nothingToTrainOn(run)
+    if (signal?.aborted) return undefined
+    batches.push(batch)
+  }
+  const targets = batches.reduce((sum, { targetCount }) => sum + targetCount, 0)
+  const denominator = Math.max(1, targets)
+  for (const { batch } of batches) {
+    await setImmediate() // lets a signal or a timer in
+    if (signal?.aborted) return undefined
+    model.backpropagate(batch, denominator / lossScale)
+  }
+  return { batches, denominator }
+}
+
+function measure({ model, peakFlops }: TrainRun, { step, cursors, seenTokens }: TrainState, tokensPerSecond: number) {
+  const utilization = peakFlops ? { utilization: (tokensPerSecond * model.flopsPerToken) / peakFlops } : {}
+  return { step, epoch: Math.max(...cursors.map(({ epoch }) => epoch)), seenTokens, tokensPerSecond, ...utilization }
 }
 
 function nothingToTrainOn({ data, folder }: TrainRun): SluiceError {
@@ -328,5 +327,3 @@ async function rollBack({ model, folder, settings }: TrainRun, state: TrainState
   await restoreCheckpoint(checkpoint.folder, model)
   return { ...checkpoint.state, settings, cursors: state.cursors, skippedSteps: state.skippedSteps, rollbacks: state.rollbacks + 1 }
 }
-
-const sum = <T>(items: readonly T[], value: (item: T) => number) => items.reduce((total, item) => total + value(item), 0)

@@ -21,17 +21,19 @@ export function formatShare(part: number, whole: number): string {
 }
 
 export function formatBytes(bytes: number): string {
-  if (bytes < 1000) return `${formatCount(bytes)} B`
-  const power = Math.min(5, Math.floor(Math.log10(bytes) / 3))
-  const value = bytes / 1000 ** power
+  const rounded = Number(bytes.toPrecision(3)) // first, or 999,950 would be 1000 kB
+  if (rounded < 1000) return `${formatCount(bytes)} B`
+  const power = Math.min(5, Math.floor(Math.log10(rounded) / 3))
+  const value = rounded / 1000 ** power
   return `${value.toFixed(value < 10 ? 2 : value < 100 ? 1 : 0)} ${['B', 'kB', 'MB', 'GB', 'TB', 'PB'][power]}`
 }
 
 export function formatSeconds(seconds: number): string {
   if (seconds < 0.1) return `${(seconds * 1000).toFixed(seconds < 0.01 ? 1 : 0)} ms`
-  if (seconds < 60) return `${seconds.toFixed(seconds < 10 ? 2 : 1)} s`
-  if (seconds < 3600) return `${Math.floor(seconds / 60)} min ${Math.round(seconds % 60)} s`
-  return `${Math.floor(seconds / 3600)} h ${Math.round((seconds % 3600) / 60)} min`
+  if (seconds < 59.95) return `${seconds.toFixed(seconds < 9.995 ? 2 : 1)} s`
+  const [whole, minutes] = [Math.round(seconds), Math.round(seconds / 60)] // first, or 119.6 s would be 1 min 60 s
+  if (whole < 3600) return `${Math.floor(whole / 60)} min ${whole % 60} s`
+  return `${Math.floor(minutes / 60)} h ${minutes % 60} min`
 }
 
 /** A statistic or a threshold: three digits that count, whole numbers whole. */

@@ -30,6 +30,11 @@ test('sizes, times, rates and measurements have three digits that count', () => 
   )
 })
 
+test('what is rounded up to the next unit is told in it', () => {
+  assert.deepEqual([999.6, 9999, 999_950].map(formatBytes), ['1.00 kB', '10.0 kB', '1.00 MB'])
+  assert.deepEqual([9.996, 59.97, 119.6, 3599.7, 7199].map(formatSeconds), ['10.0 s', '1 min 0 s', '2 min 0 s', '1 h 0 min', '2 h 0 min'])
+})
+
 test('things are counted in the singular and in the plural', () => {
   assert.deepEqual([counted(0, 'row'), counted(1, 'row'), counted(12_345, 'row')], ['0 rows', '1 row', '12,345 rows'])
 })

@@ -19,6 +19,7 @@ const property = z.looseObject({
   minimum: z.number().optional(),
   exclusiveMinimum: z.number().optional(),
   maximum: z.number().optional(),
+  exclusiveMaximum: z.number().optional(),
 })
 const schemaShape = z.looseObject({ properties: z.record(z.string(), property).optional() })
 
@@ -62,6 +63,12 @@ function kindOf({ type, enum: choices, anyOf }: Record<string, unknown>): string
   return parts.success ? [...new Set(parts.data.map((part) => kindOf(part)))].join('|') : 'value'
 }
 
-function range({ type, minimum: from, exclusiveMinimum: above, maximum: to }: z.output<typeof property>): NumberRange {
-  return { isWhole: type === 'integer', from, above, to }
+function range({
+  type,
+  minimum: from,
+  exclusiveMinimum: above,
+  maximum: to,
+  exclusiveMaximum: below,
+}: z.output<typeof property>): NumberRange {
+  return { isWhole: type === 'integer', from, above, to, below }
 }

@@ -47,7 +47,9 @@ command
       `parameters      ${formatCount(facts.parameters)}`,
       `training costs  ${formatCount(facts.flopsPerToken)} floating-point operations a token, in rows of ${formatCount(length)}`,
       ...(facts.labels.length > 0 ? [`labels          ${facts.labels.join(', ')}`] : []),
-      ...Object.entries(config).map(([name, value]) => `${name.padEnd(15)} ${typeof value === 'string' ? value : JSON.stringify(value)}`),
+      ...Object.entries(config).map(
+        ([name, value]) => `${name.padEnd(16)}${name.length < 16 ? '' : ' '}${typeof value === 'string' ? value : JSON.stringify(value)}`,
+      ),
     ]
     process.stdout.write(`${lines.join('\n')}\n`)
   })

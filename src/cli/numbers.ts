@@ -10,6 +10,8 @@ export interface NumberRange {
   /** In place of from: itself left out. */
   readonly above?: number
   readonly to?: number
+  /** In place of to: itself left out. */
+  readonly below?: number
 }
 
 type Read<T> = (text: string) => T
@@ -74,16 +76,18 @@ export function parseNumber(text: string, units = amountUnits): number {
   return Number.isInteger(exact) ? exact : Number(exact.toPrecision(15)) // 1.1k is 1100, 0.1% is 0.001
 }
 
-function isIn(value: number, { isWhole, from, above, to }: NumberRange): boolean {
+function isIn(value: number, { isWhole, from, above, to, below }: NumberRange): boolean {
   if (!Number.isFinite(value) || (isWhole && !Number.isSafeInteger(value))) return false
-  return !((from !== undefined && value < from) || (above !== undefined && value <= above) || (to !== undefined && value > to))
+  if ((from !== undefined && value < from) || (above !== undefined && value <= above)) return false
+  return !((to !== undefined && value > to) || (below !== undefined && value >= below))
 }
 
 /** `a whole number from 1, such as 3000, 3k or 2.5M`. */
-function describeRange({ isWhole, from, above, to }: NumberRange): string {
+function describeRange({ isWhole, from, above, to, below }: NumberRange): string {
   const last = to !== undefined && to < Number.MAX_SAFE_INTEGER ? to : undefined
   const lower = above === undefined ? (from === undefined ? '' : ` from ${from}`) : ` above ${above}`
-  const upper = last === undefined ? '' : above === undefined ? ` to ${last}` : `, up to ${last}`
+  const end = last === undefined ? '' : above === undefined ? ` to ${last}` : `, up to ${last}`
+  const upper = below === undefined ? end : `, below ${below}`
   const isLarge = (isWhole || (from ?? 0) >= 1000) && (last === undefined || last >= 1e6)
   return `a ${isWhole ? 'whole ' : ''}number${lower}${upper}${isLarge ? ', such as 3000, 3k or 2.5M' : ''}`
 }

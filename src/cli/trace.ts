@@ -48,7 +48,12 @@ Examples:
         fix: 'give --step with a number, or --document with an id or URL',
       })
     await using meter = losses ? await createDocumentMeter(run, step ?? Number.POSITIVE_INFINITY) : undefined
-    if (meter) process.stderr.write(`measured with step-${meter.step}\n`)
+    if (meter) {
+      const isLate = step !== undefined && meter.step >= step
+      process.stderr.write(
+        `measured with step-${meter.step}${isLate ? ': no checkpoint from before the step is left, this one may have learnt its documents' : ''}\n`,
+      )
+    }
     const options = { inputs: shards, characters, decode: await decoderOf(run), measure: meter?.measure }
     if (step !== undefined) print((await traceStep(run, step, options)).map(dearestFirst), stepText, json)
     else if (document !== undefined) print(await traceDocument(run, document, options), useText, json)

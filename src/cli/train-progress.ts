@@ -65,7 +65,8 @@ function bar(): TrainProgress {
     report: (report) => {
       if (report.event === 'evaluation') evaluation = report
       if (report.event === 'skip') notice(`step ${report.step} left out: ${report.reason}`)
-      if (report.event === 'rollback') notice(`back to step ${report.to}, on with the documents after step ${report.step}`)
+      if (report.event === 'rollback')
+        notice(`${report.reason ? `${report.reason}: ` : ''}back to step ${report.to}, on with the documents after step ${report.step}`)
       if (report.event !== 'step') return
       const { step, steps, smoothedLoss, tokensPerSecond, utilization, secondsLeft, memoryBytes } = report
       const values = {

@@ -66,6 +66,8 @@ export interface RollbackReport {
   readonly step: number
   /** The checkpoint's step, from which the run goes on with new documents. */
   readonly to: number
+  /** Where no step had been left out: what else shows that the weights are broken. */
+  readonly reason?: string
 }
 export type TrainReport = StepReport | EvaluationReport | SaveReport | SkipReport | RollbackReport
 
@@ -118,6 +120,14 @@ export async function runLoop(run: TrainRun): Promise<TrainOutcome> {
       () => {}, // the writer gives the failure to who waits for it
     )
   }
+  const goBack = async (why: string, told: { readonly reason?: string } = {}) => {
+    const { step } = state
+    await writer.settled()
+    state = await rollBack(run, state, why)
+    const report = { event: 'rollback', step, to: state.step, ...told } as const
+    await log.write(report)
+    run.onReport?.(report)
+  }
   try {
     await log.write(openingLine(run))
     while (state.step < settings.steps) {
@@ -128,15 +138,16 @@ export async function runLoop(run: TrainRun): Promise<TrainOutcome> {
       if (next.hasOverflown) continue
       if (state.skippedInRow > 0) {
         if (state.skippedInRow < settings.rollbackAfter) continue
-        const { step } = state
-        await writer.settled()
-        state = await rollBack(run, state)
-        await log.write({ event: 'rollback', step, to: state.step })
-        run.onReport?.({ event: 'rollback', step, to: state.step })
+        await goBack(`${state.skippedInRow} steps in a row up to step ${state.step} had to be left out`)
         continue
       }
       if (isDue(state.step, settings.evaluateEvery, settings) && validation.length > 0) {
         const evaluation = await evaluateAverage(model, validation, state.step, run)
+        if (!Number.isFinite(evaluation.loss)) {
+          const reason = `the validation loss at step ${state.step} is no number`
+          await goBack(reason, { reason })
+          continue
+        }
         state = { ...state, evaluation }
         await log.write({ event: 'evaluation', ...evaluation })
         run.onReport?.({ event: 'evaluation', ...evaluation })
@@ -313,17 +324,13 @@ function update(
 }
 
 /** The last checkpoint's weights, and the documents after those that led here. Killed and started again, a run does the same. */
-async function rollBack({ model, folder, settings }: TrainRun, state: TrainState): Promise<TrainState> {
+async function rollBack({ model, folder, settings }: TrainRun, state: TrainState, why: string): Promise<TrainState> {
   const { checkpoint } = await findCheckpoint(folder)
   if (!checkpoint || settings.rollbackAfter === 0 || state.rollbacks - checkpoint.state.rollbacks >= MOST_ROLLBACKS)
-    throw new SluiceError(
-      'SLUICE_TRAIN_DIVERGED',
-      `${state.skippedInRow} steps in a row up to step ${state.step} had to be left out: training has diverged`,
-      {
-        where: { folder, step: state.step, learningRate: learningRateAt(settings, state.step).toPrecision(3) },
-        fix: `the checkpoints before it are kept; start anew with a lower --lr than ${settings.learningRate} or a longer --warmup-steps`,
-      },
-    )
+    throw new SluiceError('SLUICE_TRAIN_DIVERGED', `${why}: training has diverged`, {
+      where: { folder, step: state.step, learningRate: learningRateAt(settings, state.step).toPrecision(3) },
+      fix: `the checkpoints before it are kept; start anew with a lower --lr than ${settings.learningRate} or a longer --warmup-steps`,
+    })
   await restoreCheckpoint(checkpoint.folder, model)
   return { ...checkpoint.state, settings, cursors: state.cursors, skippedSteps: state.skippedSteps, rollbacks: state.rollbacks + 1 }
 }

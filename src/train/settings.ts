@@ -29,12 +29,12 @@ export const trainSettings = z.strictObject({
   warmupSteps: z.int().min(0).describe('steps over which the rate rises from 0'),
   finalShare: z.number().min(0).max(1).describe('where the rate ends, as a share of the highest'),
   decayShare: z.number().min(0).max(1).describe('last share of the steps over which wsd decays'),
-  beta1: z.number().min(0).max(1).describe('AdamW: memory of the gradient'),
-  beta2: z.number().min(0).max(1).describe('AdamW: memory of its square'),
+  beta1: z.number().min(0).lt(1).describe('AdamW: memory of the gradient'),
+  beta2: z.number().min(0).lt(1).describe('AdamW: memory of its square'),
   epsilon: z.number().positive().describe('AdamW: added to the root of the second moment'),
   weightDecay: z.number().min(0).describe('decoupled decay of matrices and tables; norms and biases have none'),
   optimizer: z.enum(['adamw', 'muon']).describe('of the matrices inside blocks; all else has AdamW'),
-  momentum: z.number().min(0).max(1).describe('Muon: memory of the gradient'),
+  momentum: z.number().min(0).lt(1).describe('Muon: memory of the gradient'),
   matrixRate: z.number().min(0).describe('what the rate of matrices inside blocks is multiplied with'),
   embeddingRate: z.number().min(0).describe('the same of embeddings'),
   vectorRate: z.number().min(0).describe('the same of norms and biases'),
@@ -45,7 +45,7 @@ export const trainSettings = z.strictObject({
   averageDecay: z
     .number()
     .min(0)
-    .max(1)
+    .lt(1)
     .describe('what an average of the weights keeps at each step, 0: none is kept; evaluation then measures the average'),
   spikeDeviations: z
     .number()
@@ -147,7 +147,7 @@ export function assertSameRun(stored: TrainSettings, asked: TrainSettings, folde
       `the run in this folder has ${flagOf(name)} ${before.get(name)}, now it is ${now}: it cannot go on from its checkpoint`,
       {
         where: { folder },
-        fix: `give the options it was started with, or another --out for a new run`,
+        fix: `give the options it was started with, or another --out for a new run; --init ${folder} starts that from its weights`,
       },
     )
   }

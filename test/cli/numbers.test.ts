@@ -28,6 +28,7 @@ test('a refusal names the range', () => {
     [numberIn({ above: 0 }), '0', 'give a number above 0'],
     [numberIn({ above: 0, to: 1 }), '1.1', 'give a number above 0, up to 1'],
     [numberIn({ from: 0, to: 0.5 }), '-1', 'give a number from 0 to 0.5'],
+    [numberIn({ from: 0, below: 1 }), '1', 'give a number from 0, below 1'],
     [numbersIn({ isWhole: true, from: 0, to: 9 }), '1,,2', 'give a whole number from 0 to 9, or several with commas between'],
     [share, '101%', 'give a share from 0 to 1, or a percentage such as 0.1%'],
     [size(256e6), '1MB', 'give a size from 256 MB such as 512MB or 4GiB'],
@@ -36,6 +37,7 @@ test('a refusal names the range', () => {
 })
 
 test('the range of an option is that of its schema', () => {
-  assert.deepEqual(rangeOf(z.int().min(1).max(6).default(5)), { isWhole: true, from: 1, above: undefined, to: 6 })
-  assert.deepEqual(rangeOf(z.number().positive()), { isWhole: false, from: undefined, above: 0, to: undefined })
+  assert.deepEqual(rangeOf(z.int().min(1).max(6).default(5)), { isWhole: true, from: 1, above: undefined, to: 6, below: undefined })
+  assert.deepEqual(rangeOf(z.number().positive()), { isWhole: false, from: undefined, above: 0, to: undefined, below: undefined })
+  assert.deepEqual(rangeOf(z.number().min(0).lt(1)), { isWhole: false, from: 0, above: undefined, to: undefined, below: 1 })
 })

@@ -218,6 +218,34 @@ test('steps left out in a row take the run back to its checkpoint, and on with o
   assert.equal(state.cursors[0].rows, (30 * 512) / 32)
 })
 
+test('a validation loss that is no number takes the run back too, and ends it the third time', async () => {
+  const brokenAt = (isBroken: (evaluation: number) => boolean): Trainable => {
+    const model = bigramModel(tinyConfig(VOCABULARY), VOCABULARY)
+    let evaluations = 0
+    const evaluate: Trainable['evaluate'] = (batch) => {
+      const result = model.evaluate(batch)
+      return isBroken(++evaluations) ? { ...result, loss: Number.NaN } : result
+    }
+    return { ...model, evaluate }
+  }
+  await using once = await temporaryFolder()
+  const reports: TrainReport[] = []
+  const { settings } = resolveSettings(options, facts)
+  const validation = (await data.validation(settings, tinyConfig(VOCABULARY))).slice(0, 1)
+  const model = brokenAt((evaluation) => evaluation === 2)
+  const { state } = await runIn(once.path, { model, validation, onReport: (report) => reports.push(report) })
+  assert.deepEqual(
+    reports.filter(({ event }) => event === 'rollback'),
+    [{ event: 'rollback', step: 16, to: 15, reason: 'the validation loss at step 16 is no number' }],
+  )
+  assert.deepEqual([state.step, state.rollbacks, Number.isFinite(state.evaluation?.loss)], [24, 1, true])
+  await using always = await temporaryFolder()
+  await assert.rejects(runIn(always.path, { model: brokenAt((evaluation) => evaluation > 1), validation }), {
+    code: 'SLUICE_TRAIN_DIVERGED',
+    message: 'the validation loss at step 16 is no number: training has diverged',
+  })
+})
+
 test('a run stopped after it went back goes on to the log and the bytes of one that did not stop', async () => {
   await using whole = await temporaryFolder()
   await using parts = await temporaryFolder()

@@ -1,8 +1,8 @@
 // Writes greedily with llama.cpp, by node-llama-cpp: what bench/generation-peers.ts sets beside sluice.
 // usage: generation_llama.mjs MODEL.gguf PROMPTS THREADS WRITTEN PASSES
-// PROMPTS is a JSON list of lists of token ids. Prints one line of JSON: the tokens of each text, and seconds of the fastest
-// reading of the prompts, up to the last text's first token, and of the fastest step that writes a token of each text; and of the
-// processor for a reading and, in the mean, for a step, in the pass with the fewest.
+// PROMPTS is a JSON list of lists of token ids. Prints one line of JSON: the tokens of each text, and seconds of the fastest pass:
+// of reading the prompts, up to the last text's first token, and, in the mean, of a step that writes a token of each text; by the
+// clock and of the processor.
 
 import { readFileSync } from 'node:fs'
 import { getLlama } from './installed/llama/node_modules/node-llama-cpp/dist/index.js'
@@ -17,6 +17,8 @@ const context = await model.createContext({
   contextSize: prompts[0].length + written,
   batchSize: prompts.length * prompts[0].length,
   threads: { ideal: threads, min: threads },
+  // what the texts ask for comes one after another: left alone, the first one's token would be computed by itself
+  batching: prompts.length > 1 ? { dispatchSchedule: (dispatch) => setTimeout(dispatch, 2) } : {},
   experimentalKvCacheKeyType: 'F32',
   experimentalKvCacheValueType: 'F32',
 })
@@ -31,7 +33,7 @@ for (let pass = 0; pass < passes; pass++) {
   const [first, last] = [arrivals[0], arrivals[written - 1]]
   keep('read', first.clock - start.clock)
   keep('readCpu', first.cpu - start.cpu)
-  for (let i = 1; i < written; i++) keep('step', arrivals[i].clock - arrivals[i - 1].clock)
+  keep('step', (last.clock - first.clock) / (written - 1))
   keep('stepCpu', (last.cpu - first.cpu) / (written - 1))
 }
 const versions = { nodeLlamaCpp: JSON.parse(readFileSync(new URL('installed/llama/node_modules/node-llama-cpp/package.json', import.meta.url), 'utf8')).version, llamaCpp: llama.llamaCppRelease.release }

@@ -44,14 +44,13 @@ command
     }
     if (json) return void process.stdout.write(`${JSON.stringify(facts)}\n`)
     const lines = [
-      `parameters      ${formatCount(facts.parameters)}`,
-      `training costs  ${formatCount(facts.flopsPerToken)} floating-point operations a token, in rows of ${formatCount(length)}`,
-      ...(facts.labels.length > 0 ? [`labels          ${facts.labels.join(', ')}`] : []),
-      ...Object.entries(config).map(
-        ([name, value]) => `${name.padEnd(16)}${name.length < 16 ? '' : ' '}${typeof value === 'string' ? value : JSON.stringify(value)}`,
-      ),
+      ['parameters', formatCount(facts.parameters)],
+      ['training costs', `${formatCount(facts.flopsPerToken)} floating-point operations a token, in rows of ${formatCount(length)}`],
+      ...(facts.labels.length > 0 ? [['labels', facts.labels.join(', ')]] : []),
+      ...Object.entries(config).map(([name, value]) => [name, typeof value === 'string' ? value : JSON.stringify(value)]),
     ]
-    process.stdout.write(`${lines.join('\n')}\n`)
+    const width = Math.max(...lines.map(([name]) => name.length))
+    process.stdout.write(lines.map(([name, value]) => `${name.padEnd(width)}  ${value}\n`).join(''))
   })
 
 command

@@ -7,6 +7,7 @@ import fc from 'fast-check'
 import { createCpuDevice } from '../../src/tensor/cpu/cpu-device.ts'
 import { Assembler, r9, r11, rax, rcx, rdi, rsi } from '../../src/tensor/cpu/native/assembler.ts'
 import { type CpuTier, cpuTiers, hasBf16, isAvailable, isVectors } from '../../src/tensor/cpu/native/tier.ts'
+import { CONTROL_WORDS, joinTeam } from '../../src/tensor/cpu/team.ts'
 import type { Device } from '../../src/tensor/device.ts'
 import type { OpRecord } from '../../src/tensor/graph.ts'
 import type { Tensor } from '../../src/tensor/tensor.ts'
@@ -16,6 +17,16 @@ import { noiseOf, productsOf, resultsOn, size } from './products.ts'
 const tiers = cpuTiers.filter(isVectors)
 
 const hex = (assembler: Assembler) => Buffer.from(assembler.finish()).toString('hex')
+
+test('kernels of another version are refused in a sentence', () => {
+  const memory = new WebAssembly.Memory({ initial: 1, maximum: 1, shared: true })
+  const control = new Int32Array(new SharedArrayBuffer(4 * CONTROL_WORDS))
+  const module = new WebAssembly.Module(Uint8Array.of(0, 0x61, 0x73, 0x6d, 1, 0, 0, 0)) // exports nothing
+  for (const tier of ['wasm', ...tiers.filter(isAvailable)] as const)
+    assert.throws(() => joinTeam({ module, memory, control, threads: 1, tier, precision: 'f32', blas: [], scratch: 0 }), {
+      code: 'SLUICE_KERNEL_MISSING',
+    })
+})
 
 test('instructions are encoded as other assemblers encode them', () => {
   const avx512 = new Assembler('avx512')

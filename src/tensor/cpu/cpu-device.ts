@@ -89,8 +89,8 @@ export async function createCpuDevice({
     blas,
     scratch: (scratchStart + thread * scratchBytes) / 4,
   })
+  const main = joinTeam(setupOf(0)) // first: what it refuses is told as it is, a worker's errors come as bare text
   const workers = await Promise.all(Array.from({ length: threads - 1 }, (_, i) => startWorker(setupOf(i + 1))))
-  const main = joinTeam(setupOf(0))
   const words = new Int32Array(memory.buffer)
   const tile = isVectors(tier) ? multipliers[multiplierName(tier, precision, hasAmx())].tile : wasmTile
   const cut = (launch: Launch) => (tier === 'accelerate' && launch.kernel === 'gemm' ? inColumns(launch, threads) : launch)

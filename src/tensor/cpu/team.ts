@@ -2,6 +2,7 @@
 // arena, the launches and each thread's scratch, and a few control words. Every thread walks the same list: it takes blocks
 // of the current launches from a counter until none are left, then waits for the others. One wake-up a program, none a launch.
 
+import { SluiceError } from '../../core/errors.ts'
 import type { CpuPrecision } from '../precision.ts'
 import { KERNELS, type Launch, type WasmKernel } from './launch.ts'
 import { nativeAttention } from './native/attention.ts'
@@ -139,7 +140,7 @@ function ofFewRows(memory: WebAssembly.Memory, exports: WebAssembly.Exports): Pa
   const products = rowsProducts(memory)
   if (!products) return {}
   const { weighLine } = exports
-  if (typeof weighLine !== 'function') throw new TypeError('the tensor kernels export no weighLine')
+  if (typeof weighLine !== 'function') throw otherKernels('weighLine')
   const rowKernels = { attentionRow: kernelOf(exports, 'attentionRow'), weighLine: (...words: number[]) => Number(weighLine(...words)) }
   return {
     rowTimesMatrix: nativeRows(memory, products, kernelOf(exports, 'rowTimesMatrix')),
@@ -149,8 +150,15 @@ function ofFewRows(memory: WebAssembly.Memory, exports: WebAssembly.Exports): Pa
 
 function kernelOf(exports: WebAssembly.Exports, name: string): (...words: number[]) => void {
   const exported = exports[name]
-  if (typeof exported !== 'function') throw new TypeError(`the tensor kernels export no ${name}`)
+  if (typeof exported !== 'function') throw otherKernels(name)
   return (...words) => exported(...words)
+}
+
+/** A checkout that was brought up to date and not built again. */
+function otherKernels(missing: string): SluiceError {
+  return new SluiceError('SLUICE_KERNEL_MISSING', `the WASM kernel tensor is of another version: it has no ${missing}`, {
+    fix: 'run npm run build:kernels',
+  })
 }
 
 /** Writes launches to shared memory from a word on. */

@@ -57,7 +57,13 @@ const skip = z.looseObject({
   documents,
 })
 /** The run went back to the checkpoint of step `to` and left out the documents since. */
-const rollback = z.looseObject({ event: z.literal('rollback'), step: z.int(), to: z.int() })
+const rollback = z.looseObject({
+  event: z.literal('rollback'),
+  step: z.int(),
+  to: z.int(),
+  /** Where no step had been left out. */
+  reason: z.string().optional(),
+})
 
 export const trainingLogLine = z.discriminatedUnion('event', [start, resume, step, evaluation, skip, rollback])
 export type TrainingLogLine = z.output<typeof trainingLogLine>

@@ -63,7 +63,7 @@ ${marks.map((step) => html`<line class="mark" x1="${x(step)}" x2="${x(step)}" y1
 ${drawn.map(({ name, kind, columns, hasDots }) => [
   columns.some(({ low, high }) => high > low) && html`<polygon class="band ${kind}" points="${bandOf(columns, x, y)}"/>`,
   html`<polyline class="line ${kind}" points="${columns.map(({ at, mean }) => `${x(at)},${y(mean)}`).join(' ')}"/>`,
-  hasDots &&
+  (hasDots || columns.length === 1) && // a line of one point is none
     columns.map(
       ({ at, mean }) =>
         html`<circle class="dot ${kind}" cx="${x(at)}" cy="${y(mean)}" r="3"><title>${`${name} ${formatNumber(mean)} at step ${formatNumber(at)}`}</title></circle>`,

@@ -10,6 +10,8 @@ import type { TrainingHistory } from './training-log.ts'
 
 /** Weight of the newest value in a smoothed curve of many. */
 const SMOOTHING = 1 / 20
+/** From this share of the planned steps on, curves are drawn over all of them: before, they would be a stroke at the edge. */
+const WHOLE_FROM = 1 / 4
 /** Seconds after which an unfinished run's page is loaded again. */
 const RELOAD_SECONDS = 30
 
@@ -45,12 +47,12 @@ ${!isFinished && html`<meta http-equiv="refresh" content="${RELOAD_SECONDS}">`}
 <header>
 <p class="kicker">Training run</p>
 <h1>${name}</h1>
-<p>${start && `${formatCount(start.parameters)} parameters, ${counted(start.shards.length, 'shard')} of tokens.`}</p>
+<p>${start && `${formatCount(start.parameters)} parameters, ${inputsOf(start)}.`}</p>
 ${trouble(history)}
 <dl class="numbers">${numbers(history, planned).map(([term, value, note]) => html`<div><dt>${term}</dt><dd>${value}${note && html`<small>${note}</small>`}</dd></div>`)}</dl>
 </header>
 <main>
-<section aria-label="Curves"><div class="charts">${charts(history, Math.max(planned, last?.step ?? 0))}</div></section>
+<section aria-label="Curves"><div class="charts">${charts(history, endOf(history, planned))}</div></section>
 </main>
 <footer>Made by sluice ${packageVersion} from the run's log.jsonl. Across: steps.${!isFinished && ` Loads itself again every ${RELOAD_SECONDS} seconds.`}</footer>
 </div>
@@ -90,9 +92,21 @@ function secondsLeft(steps: TrainingHistory['steps'], planned: number): number {
   return Math.max(0, planned - step) * (seenTokens / step) * pace
 }
 
+/** Where the axis of steps ends. */
+function endOf({ steps, skips }: TrainingHistory, planned: number): number {
+  const last = Math.max(steps.at(-1)?.step ?? 0, skips.at(-1)?.step ?? 0)
+  return last < WHOLE_FROM * planned ? last : Math.max(planned, last)
+}
+
+function inputsOf({ shards, settings: { objective } }: NonNullable<TrainingHistory['start']>): string {
+  const isOfExamples = objective === 'classify' || objective === 'pairs'
+  return isOfExamples ? `${counted(shards.length, 'file')} of examples` : `${counted(shards.length, 'shard')} of tokens`
+}
+
 function trouble({ skips, rollbacks }: TrainingHistory): Html | undefined {
-  if (skips.length === 0) return undefined
-  const newest = skips.slice(-5).reverse()
+  if (skips.length + rollbacks.length === 0) return undefined
+  const reasons = [...skips, ...rollbacks].flatMap(({ step, reason }) => (reason === undefined ? [] : [{ step, reason }]))
+  const newest = reasons.toSorted((a, b) => b.step - a.step).slice(0, 5)
   return html`<div class="notice">${formatCount(skips.length)} ${skips.length === 1 ? 'step was' : 'steps were'} left out${rollbacks.length > 0 && `, ${formatCount(rollbacks.length)} ${rollbacks.length === 1 ? 'time' : 'times'} the run went back to a checkpoint`}. <code>sluice trace --step N</code> names the pages of a step.
 <ul>${newest.map(({ step, reason }) => html`<li>step ${formatCount(step)}: ${reason}</li>`)}</ul></div>`
 }

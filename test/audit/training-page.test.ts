@@ -109,6 +109,25 @@ test('a log without a step makes a page without curves, a finished one no longer
   assert.match(finished, /<svg/)
 })
 
+test('curves of a run that has just begun fill their frame, one point is a dot, and why it went back is said', () => {
+  const stepAt = (step: number) => ({
+    ...{ event: 'step' as const, step, seenTokens: 9 * step, loss: 4 / step, gradientNorm: 1, learningRate: 1, tokensPerSecond: 5 },
+    documents: {},
+  })
+  const settings = { steps: 100_000, objective: 'classify' }
+  const start = { event: 'start' as const, step: 0 as const, shards: ['a'], parameters: 9, settings }
+  const rollback = { event: 'rollback' as const, step: 40, to: 20, reason: 'the validation loss at step 40 is no number' }
+  const history = { start, steps: [1, 2, 50].map(stepAt), evaluations: [], skips: [], rollbacks: [rollback] }
+  const page = trainingPage('x', history)
+  assert.match(page, /text-anchor="end">50</)
+  assert.doesNotMatch(page, />100,000</)
+  assert.match(page, /1 file of examples/)
+  assert.match(page, /step 40: the validation loss at step 40 is no number/)
+  assert.doesNotMatch(page, /<circle/)
+  assert.match(trainingPage('x', { ...history, steps: [stepAt(1)] }), /<circle/)
+  assert.match(trainingPage('x', { ...history, steps: [1, 30_000].map(stepAt) }), />100,000</)
+})
+
 test('the page shows its curves within their frames, loads nothing and fits a telephone', { skip }, async () => {
   const folder = await mkdtemp(join(tmpdir(), 'sluice-page-'))
   await writeFile(join(folder, 'log.jsonl'), inventLog())

@@ -62,11 +62,16 @@ export async function createInference(source: Trainable | Weights, options: Infe
   const { rows = 1, threads = 1 } = options
   assertRows(rows)
   const context = Math.min(options.context ?? config.contextLength, config.contextLength)
-  const { graph, parameters, constants, parts } = traceDecoding(config, { rows, context, lengths: config.layers > DEEP ? FEW_LENGTHS : LENGTHS })
+  const { graph, parameters, constants, parts } = traceDecoding(config, {
+    rows,
+    context,
+    lengths: config.layers > DEEP ? FEW_LENGTHS : LENGTHS,
+  })
   const persistent = placePersistent(graph.tensors, cpuArenaStart)
   const plans = parts.map(({ records, logits }) => placeActivations(records, new Set([logits]), persistent.endBytes))
   const arenaBytes = Math.max(...plans.map(({ endBytes }) => endBytes)) - cpuArenaStart
-  const device = await createCpuDevice({ arenaBytes, threads, records: graph.records })
+  await using unfinished = new AsyncDisposableStack() // what a refusal from here on takes down
+  const device = unfinished.adopt(await createCpuDevice({ arenaBytes, threads, records: graph.records }), (made) => made.dispose())
   const kept = addresses(persistent)
   uploadWeights(device, parameters, kept, source)
   for (const { tensor, values } of constants) device.upload(kept(tensor), values())
@@ -110,6 +115,7 @@ export async function createInference(source: Trainable | Weights, options: Infe
     })
   }
 
+  unfinished.move()
   return {
     config,
     rows,

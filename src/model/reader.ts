@@ -38,7 +38,10 @@ export async function createReader(source: Trainable | Weights, shape: BatchShap
   const persistent = placePersistent(graph.tensors, cpuArenaStart)
   const activations = placeActivations(graph.records, new Set([hidden, logits]), persistent.endBytes)
   const arenaBytes = activations.endBytes - cpuArenaStart
-  const device = await createCpuDevice({ arenaBytes, threads: shape.threads ?? 1, records: graph.records })
+  await using unfinished = new AsyncDisposableStack() // what a refusal from here on takes down
+  const device = unfinished.adopt(await createCpuDevice({ arenaBytes, threads: shape.threads ?? 1, records: graph.records }), (made) =>
+    made.dispose(),
+  )
   const at = addresses(persistent, activations)
   const program = device.compile(graph.records, at)
   uploadWeights(device, tape.parameters, at, source)
@@ -67,6 +70,7 @@ export async function createReader(source: Trainable | Weights, shape: BatchShap
     return out
   }
 
+  unfinished.move()
   return {
     config,
     logits(batch) {

@@ -34,7 +34,8 @@ export async function createSequenceInference(source: Trainable | Weights, optio
   const readPlan = placeActivations(read.records, new Set(handedOver.map(({ made }) => made)), persistent.endBytes)
   const writePlan = placeActivations(write.records, new Set([write.logits]), persistent.endBytes)
   const arenaBytes = Math.max(readPlan.endBytes, writePlan.endBytes) - cpuArenaStart
-  const device = await createCpuDevice({ arenaBytes, threads, records: graph.records })
+  await using unfinished = new AsyncDisposableStack() // what a refusal from here on takes down
+  const device = unfinished.adopt(await createCpuDevice({ arenaBytes, threads, records: graph.records }), (made) => made.dispose())
   const kept = addresses(persistent)
   uploadWeights(device, parameters, kept, source)
 
@@ -74,6 +75,7 @@ export async function createSequenceInference(source: Trainable | Weights, optio
     })
   }
 
+  unfinished.move()
   return {
     config,
     rows,

@@ -123,7 +123,8 @@ export async function createTrainable(config: ModelConfig, options: TrainableOpt
   const updatePlan = placeActivations(updateRecords, new Set(), persistent.endBytes, size)
   const arenaBytes = Math.max(trainingPlan.endBytes, forwardPlan.endBytes, updatePlan.endBytes) - arenaStart
   if (arenaBytes > memoryBytes) throw tooLarge(arenaBytes, memoryBytes, options.memoryBytes !== undefined)
-  const device = await backend.createDevice(arenaBytes, records)
+  await using unfinished = new AsyncDisposableStack() // what a refusal from here on takes down
+  const device = unfinished.adopt(await backend.createDevice(arenaBytes, records), (made) => made.dispose())
 
   const at = addresses(persistent)
   const trainingAt = addresses(persistent, trainingPlan)
@@ -194,6 +195,7 @@ export async function createTrainable(config: ModelConfig, options: TrainableOpt
     return { address: at(tensor) + place.offset * 4, size: place.size }
   }
 
+  unfinished.move()
   return {
     config,
     parameters: states.flatMap(describe),

@@ -70,6 +70,9 @@ interface Flags extends Omit<TrainOptions, 'shards'> {
 async function run(options: TrainOptions, { isJson, peakGflops }: { isJson: boolean; peakGflops?: number }): Promise<TrainResult> {
   using interrupt = stopOnInterrupt()
   using progress = trainProgress(isJson)
+  interrupt.signal.addEventListener('abort', () =>
+    progress.notice('stopping, and saving the last whole step; a second time ends it at once'),
+  )
   let curves: CurvesFile | undefined
   try {
     return await train(options, {

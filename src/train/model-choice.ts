@@ -3,7 +3,7 @@
 import { readFile } from 'node:fs/promises'
 import { z } from 'zod'
 import { SluiceError } from '../core/errors.ts'
-import { counted } from '../core/format.ts'
+import { counted, formatCount } from '../core/format.ts'
 import { type Architecture, type ModelConfig, modelConfig } from '../model/config.ts'
 import { isPreset, preset, presets } from '../model/presets.ts'
 import { modelOfSize, parameterCount } from '../model/size.ts'
@@ -53,8 +53,14 @@ export async function chooseModel(wish: ModelWish, needs: ModelNeeds): Promise<C
   const wanted = params ?? Math.min(LARGEST, Math.max(SMALLEST, needs.tokens / 5))
   const vocabularySize = needs.vocabularySize + OWN_TOKENS[architecture]
   const config = modelOfSize(wanted, { architecture, vocabularySize, contextLength: length ?? CONTEXT_LENGTH })
-  const why = params === undefined ? ` (sized for ${counted(needs.tokens, 'token')})` : ''
+  const why = params === undefined ? ` (sized for ${counted(needs.tokens, 'token')})` : smallestFor(params, config)
   return { config, reason: (config) => `model of ${describeModel(config)}${why}` }
+}
+
+/** Much of a small model is its table of embeddings, which the vocabulary makes as large as it is. */
+function smallestFor(params: number, config: ModelConfig): string {
+  if (parameterCount(config) < 1.5 * params) return ''
+  return ` (nothing nearer to ${formatCount(params)}, with ${counted(config.vocabularySize, 'token')} to know)`
 }
 
 function presetFor(name: keyof typeof presets, length: number | undefined, { vocabularySize }: ModelNeeds): ModelConfig {

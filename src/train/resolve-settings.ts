@@ -62,7 +62,7 @@ export function resolveSettings(options: SettingOptions, facts: RunFacts): Resol
   const targetLength = targetLengthFor(objective, amount.length, options)
   return {
     settings: parseSettings({ ...STANDARDS, ...derived, ...given(options), ...amount, objective, targetLength, validationShare }),
-    reasons: [...describeHeldOut(options, facts, share), ...reasons, ...describeDerived(options, facts, derived)],
+    reasons: [...describeHeldOut(options, facts, share), ...reasons, ...describeDerived(options, facts, { ...derived, ...amount })],
   }
 }
 
@@ -97,11 +97,13 @@ function describeHeldOut(options: SettingOptions, { objective, documents, hasVal
 function describeDerived(
   options: SettingOptions,
   { parameterCount, cores, isFineTuning }: RunFacts,
-  { learningRate: rate }: { readonly learningRate: number },
+  { learningRate: rate, steps }: { readonly learningRate: number; readonly steps: number },
 ): string[] {
   const reasons: string[] = []
   if ((options.threads ?? 0) > cores)
     reasons.push(`threads ${options.threads} on ${counted(cores, 'core')}: more than there are only slow it down`)
+  if ((options.warmupSteps ?? 0) >= steps)
+    reasons.push(`warm-up of ${counted(options.warmupSteps ?? 0, 'step')}, of ${formatCount(steps)} in all: the learning rate only rises`)
   if (options.learningRate === undefined)
     reasons.push(`learning rate ${rate} (for ${counted(parameterCount, 'parameter')}${isFineTuning ? ', fine-tuning' : ''})`)
   if (options.threads === undefined) reasons.push(`threads ${cores} (${cores === 1 ? 'the core' : 'cores'} of this machine)`)

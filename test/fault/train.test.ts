@@ -105,7 +105,7 @@ test('Ctrl-C saves the last whole step and exits with 130; the same command goes
   const child = startTraining(folder.path, 'out')
   const exited = once(child, 'exit')
   assert.ok(child.stdout)
-  const lines: { event: string; step: number; isInterrupted?: boolean }[] = []
+  const lines: { event: string; step: number; text?: string; isInterrupted?: boolean }[] = []
   for await (const line of createInterface(child.stdout)) {
     lines.push(JSON.parse(line))
     if (lines.length === 9) child.kill('SIGINT')
@@ -114,6 +114,7 @@ test('Ctrl-C saves the last whole step and exits with 130; the same command goes
   const result = lines[lines.length - 1]
   assert.equal(result.event, 'result')
   assert.equal(result.isInterrupted, true)
+  assert.ok(lines.some(({ event, text }) => event === 'notice' && text?.startsWith('stopping, and saving')))
   assert.equal(await readFile(join(folder.path, 'out', 'latest'), 'utf8'), `step-${result.step}\n`)
   const again = startTraining(folder.path, 'out')
   again.stdout?.resume()

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
+import { chooseModel } from '../../src/train/model-choice.ts'
 import { type RunFacts, resolveSettings } from '../../src/train/resolve-settings.ts'
 import { assertSameRun, type SettingOptions } from '../../src/train/settings.ts'
 
@@ -84,6 +85,8 @@ test('choices are told in rounded numbers, of what they are, and in the singular
   const told = (asked: SettingOptions, of: RunFacts) => resolveSettings(asked, of).reasons.join('\n')
   assert.match(told({}, few), /about 3\.2 % of 1,550 examples/)
   assert.match(told({}, { ...few, documents: 1 }), /about 10 % of 1 example,/)
+  assert.match(told({ warmupSteps: 50, steps: 20 }, facts), /warm-up of 50 steps, of 20 in all: the learning rate only rises/)
+  assert.doesNotMatch(told({ warmupSteps: 19, steps: 20 }, facts), /warm-up/)
   assert.match(told({ batchTokens: 100 }, { ...facts, contextLength: 64 }), /batch 128 tokens: 2 whole rows of 64, nearest to 100/)
   assert.match(told({ batchTokens: 50 }, { ...facts, contextLength: 64 }), /batch 64 tokens: 1 whole row of 64/)
   assert.match(told({}, few), /threads 1 \(the core of this machine\)/)
@@ -91,4 +94,13 @@ test('choices are told in rounded numbers, of what they are, and in the singular
     const [, rate] = /learning rate (\S+)/.exec(told({}, { ...few, parameterCount: Math.round(parameterCount) })) ?? []
     assert.ok(rate.length <= 8 && Number(rate) > 0, rate)
   }
+})
+
+test('a number of parameters that the vocabulary does not allow is told', async () => {
+  const told = async (params: number) => {
+    const { config, reason } = await chooseModel({ params, architecture: 'decoder' }, { vocabularySize: 4096, tokens: 1e6 })
+    return reason(config)
+  }
+  assert.match(await told(20_000), / \(nothing nearer to 20,000, with 4,096 tokens to know\)$/)
+  assert.match(await told(1e6), /context 256$/)
 })

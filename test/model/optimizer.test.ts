@@ -49,6 +49,15 @@ test('no more memory is used than is given, also where an update by Muon needs m
   })
 })
 
+test('the deepest models that there may be take steps of two passes, by Muon too', async () => {
+  const gpt2 = { norm: 'layernorm', positions: 'learned', activation: 'gelu_tanh', biases: true } as const
+  const deepest = decoderConfig.parse({ ...gpt2, vocabularySize: 61, contextLength: 4, layers: 1000, width: 8, heads: 1 })
+  const model = await createTrainable(deepest, { rows: 1, length: 4, threads: 1, seed: 1, keepsAverage: true, groupOf: muonInside })
+  for (const seed of [1, 2]) model.accumulate(noiseBatch(1, 4, 61, seed), 8)
+  assert.ok(!model.step({ ...adamw, step: 1 }).isSkipped)
+  await model.dispose()
+})
+
 test('Muon is refused for what is no matrix', async () => {
   const everything: GroupOf = () => ({ optimizer: 'muon', decays: true, rateFactor: 1 })
   await assert.rejects(createTrainable(config, { ...size, groupOf: everything }), { code: 'SLUICE_MODEL_OPTIMIZER' })

@@ -7,6 +7,7 @@ import { once } from 'node:events'
 import { extname } from 'node:path'
 import { Worker } from 'node:worker_threads'
 import { SluiceError } from '../../core/errors.ts'
+import { formatCount } from '../../core/format.ts'
 import { loadKernel } from '../../core/kernels.ts'
 import { machineMemoryBytes } from '../../core/machine-memory.ts'
 import type { Device, InputArrays, Intake, Program } from '../device.ts'
@@ -25,8 +26,11 @@ import { CONTROL_WORDS, COUNT, FIRST, joinTeam, LAUNCH_WORDS, RUN, type TeamSetu
 
 /** Below this the kernels keep data of their own. */
 const LAUNCH_START = 65536
-/** Launches of all programs together, 96 bytes each: a thousand layers have some 50,000. */
-const LAUNCH_CAPACITY = 65536
+/**
+ * Launches of all programs together, 96 bytes each, which the system gives when they are first touched. A thousand layers have
+ * some 80,000, and 150,000 more where Muon updates them.
+ */
+const LAUNCH_CAPACITY = 2 ** 18
 const ARENA_START = LAUNCH_START + LAUNCH_CAPACITY * LAUNCH_WORDS * 4
 
 export interface CpuProgram extends Program {
@@ -105,13 +109,18 @@ export async function createCpuDevice({
       // a record joins another of its kind only
       return own.map((launch, i) => (i > 0 || records[index - 1]?.kernel === record.kernel ? launch : { ...launch, joins: false }))
     })
-    if (nextLaunch + launches.length > LAUNCH_CAPACITY)
-      throw new SluiceError('SLUICE_TENSOR_PROGRAM', `a program of ${launches.length} launches does not fit ${LAUNCH_CAPACITY}`, {
-        fix: 'take fewer rows a pass, or a model of fewer layers',
-      })
+    const total = nextLaunch + launches.length
+    if (total > LAUNCH_CAPACITY)
+      throw new SluiceError(
+        'SLUICE_TENSOR_PROGRAM',
+        `programs of ${formatCount(total)} launches do not fit ${formatCount(LAUNCH_CAPACITY)}`,
+        {
+          fix: 'take fewer rows a pass, or a model of fewer layers',
+        },
+      )
     const first = LAUNCH_START / 4 + nextLaunch * LAUNCH_WORDS
     writeLaunches(words, first, launches)
-    nextLaunch += launches.length
+    nextLaunch = total
     return { records, launches, recordOf, first }
   }
 

@@ -48,9 +48,6 @@ export interface InferenceOptions {
 
 /** Tokens a row that join at once: the fewest that are enough, or the most there is. */
 const LENGTHS = [1, 4, 8, 16, 32, 64, 96, 128]
-/** Of models so deep that programs of all lengths would not fit the device's list. */
-const FEW_LENGTHS = [1, 16, 128]
-const DEEP = 400
 
 /** @throws SluiceError SLUICE_MODEL_ARCHITECTURE where the model is no decoder, SLUICE_MODEL_PARAMETER where a weight is missing or has another size */
 export async function createInference(source: Trainable | Weights, options: InferenceOptions = {}): Promise<Inference> {
@@ -62,11 +59,7 @@ export async function createInference(source: Trainable | Weights, options: Infe
   const { rows = 1, threads = 1 } = options
   assertRows(rows)
   const context = Math.min(options.context ?? config.contextLength, config.contextLength)
-  const { graph, parameters, constants, parts } = traceDecoding(config, {
-    rows,
-    context,
-    lengths: config.layers > DEEP ? FEW_LENGTHS : LENGTHS,
-  })
+  const { graph, parameters, constants, parts } = traceDecoding(config, { rows, context, lengths: LENGTHS })
   const persistent = placePersistent(graph.tensors, cpuArenaStart)
   const plans = parts.map(({ records, logits }) => placeActivations(records, new Set([logits]), persistent.endBytes))
   const arenaBytes = Math.max(...plans.map(({ endBytes }) => endBytes)) - cpuArenaStart

@@ -145,6 +145,7 @@ test('task does one partition of a frozen run, says when it is done, and refuses
   assert.equal((await sluice(['task', '--run', join(folder, 'run'), '--phase', '1'], { env: { SLURM_ARRAY_TASK_ID: '0' } })).code, 0)
   assert.equal((await task('--phase', '0', '--index', '9')).code, 64)
   assert.equal((await task('--phase', '7', '--index', '0')).code, 64)
+  assert.match((await task('--index', '0', '--of', '0')).stderr, /--of.*give a whole number from 1/)
   assert.equal((await sluice(['task', '--run', join(folder, 'nowhere'), '--index', '0'])).code, 64)
 })
 

@@ -1,4 +1,4 @@
-// Ctrl-C and SIGTERM for commands that save or clean up before they end.
+// Ctrl-C and SIGTERM for commands that save or clean up before they end, and a reader of their output that goes away.
 
 import { SluiceError } from '../core/errors.ts'
 import { exitCodes } from './exit-codes.ts'
@@ -22,6 +22,11 @@ export function stopOnInterrupt(): Interrupt {
     signal: controller.signal,
     begin: () => {
       hasBegun = true
+      // `… | head` ends other commands at once, as if all were done: here that would lose what is not saved
+      process.stdout.removeAllListeners('error').on('error', (error: NodeJS.ErrnoException) => {
+        if (error.code !== 'EPIPE') throw error
+        controller.abort()
+      })
     },
     [Symbol.dispose]: () => void process.off('SIGINT', interrupt).off('SIGTERM', interrupt),
   }

@@ -354,7 +354,8 @@ function decoded<T>(file: string, decode: () => T, where: Record<string, number>
     return decode()
   } catch (cause) {
     const [reason] = String(cause instanceof Error ? cause.message : cause).split('\n')
-    throw invalid(file, cause instanceof WebAssembly.RuntimeError ? 'its pages are damaged' : reason, where, cause)
+    const isPages = cause instanceof WebAssembly.RuntimeError || reason.includes('Error strings stripped') // libzstd, built small
+    throw invalid(file, isPages ? 'its pages are damaged' : reason, where, cause)
   }
 }
 

@@ -120,3 +120,21 @@ test('Ctrl-C saves the last whole step and exits with 130; the same command goes
   again.stdout?.resume()
   assert.equal((await once(again, 'exit'))[0], 0)
 })
+
+test('a reader of the lines that goes away stops a run as Ctrl-C does: nothing is lost', async () => {
+  await using folder = await temporaryFolder()
+  await prepare(folder.path)
+  const child = startTraining(folder.path, 'out')
+  const exited = once(child, 'exit')
+  assert.ok(child.stdout)
+  let last = 0
+  for await (const line of createInterface(child.stdout)) {
+    const { event, step } = report.parse(JSON.parse(line))
+    if (event === 'step') last = step ?? 0
+    if (last === 3) break
+  }
+  child.stdout.destroy()
+  assert.equal((await exited)[0], 130)
+  const { checkpoint } = await findCheckpoint(join(folder.path, 'out'))
+  assert.ok((checkpoint?.state.step ?? 0) >= last)
+})

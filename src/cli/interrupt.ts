@@ -1,4 +1,5 @@
-// Ctrl-C and SIGTERM for commands that save or clean up before they end, and a reader of their output that goes away.
+// Ctrl-C, SIGTERM and a terminal that is closed, for commands that save or clean up before they end; and a reader of their
+// output that goes away.
 
 import { SluiceError } from '../core/errors.ts'
 import { exitCodes } from './exit-codes.ts'
@@ -17,20 +18,30 @@ export function stopOnInterrupt(): Interrupt {
     if (!hasBegun || controller.signal.aborted) process.exit(exitCodes.interrupted)
     controller.abort()
   }
-  process.on('SIGINT', interrupt).on('SIGTERM', interrupt)
+  // Node undoes what nohup has set: without a terminal, the one that goes away is none of this command's
+  const hangUp = () => {
+    if (process.stdout.isTTY || process.stderr.isTTY) interrupt()
+  }
+  process.on('SIGINT', interrupt).on('SIGTERM', interrupt).on('SIGHUP', hangUp)
   return {
     signal: controller.signal,
     begin: () => {
       hasBegun = true
       // `… | head` ends other commands at once, as if all were done: here that would lose what is not saved
       process.stdout.removeAllListeners('error').on('error', (error: NodeJS.ErrnoException) => {
-        if (error.code !== 'EPIPE') throw error
+        if (!isGone(error)) throw error
         controller.abort()
       })
+      process.stderr.removeAllListeners('error').on('error', (error: NodeJS.ErrnoException) => {
+        if (!isGone(error)) throw error
+      })
     },
-    [Symbol.dispose]: () => void process.off('SIGINT', interrupt).off('SIGTERM', interrupt),
+    [Symbol.dispose]: () => void process.off('SIGINT', interrupt).off('SIGTERM', interrupt).off('SIGHUP', hangUp),
   }
 }
+
+/** A pipe's reader, or a terminal. */
+const isGone = ({ code }: NodeJS.ErrnoException) => code === 'EPIPE' || code === 'EIO'
 
 /** For commands that leave nothing half done: the first Ctrl-C ends the work with this error, the second the process. */
 export function failOnInterrupt(message: string): AbortSignal {

@@ -138,3 +138,15 @@ test('a reader of the lines that goes away stops a run as Ctrl-C does: nothing i
   const { checkpoint } = await findCheckpoint(join(folder.path, 'out'))
   assert.ok((checkpoint?.state.step ?? 0) >= last)
 })
+
+test('a run without a terminal goes on where the one it was started from is closed, as nohup wants it', async () => {
+  await using folder = await temporaryFolder()
+  await prepare(folder.path)
+  const child = startTraining(folder.path, 'out')
+  const exited = once(child, 'exit')
+  assert.ok(child.stdout)
+  let lines = 0
+  for await (const _ of createInterface(child.stdout)) if (++lines === 9) child.kill('SIGHUP')
+  assert.equal((await exited)[0], 0)
+  assert.equal((await findCheckpoint(join(folder.path, 'out'))).checkpoint?.state.step, STEPS)
+})

@@ -15,8 +15,13 @@ export interface Backend {
   readonly decidesOnUpdates: boolean
   /** The records as the device runs them, some of them joined. */
   fuse(records: readonly OpRecord[]): readonly OpRecord[]
-  /** @param records all that the device will run */
-  largestArenaBytes(records: readonly OpRecord[]): number
+  /**
+   * What a plan may count on.
+   *
+   * @param records all that the device will run
+   * @param askedBytes given as far as they are there; where left out, what may be taken without asking
+   */
+  largestArenaBytes(records: readonly OpRecord[], askedBytes?: number): number
   bytesOf(records: readonly OpRecord[]): BytesOf
   createDevice(arenaBytes: number, records: readonly OpRecord[]): Promise<Device>
 }
@@ -34,7 +39,7 @@ export function openBackend({ threads, precision, device = 'cpu' }: BackendOptio
       arenaStart: cpuArenaStart,
       decidesOnUpdates: false,
       fuse: (records) => records,
-      largestArenaBytes: () => largestArenaBytes(threads),
+      largestArenaBytes: (_records, askedBytes) => largestArenaBytes(threads, askedBytes),
       bytesOf: () => (tensor) => paddedBytes(tensor.shape),
       createDevice: (arenaBytes, records) => createCpuDevice({ arenaBytes, threads, records, precision }),
     }
@@ -43,7 +48,7 @@ export function openBackend({ threads, precision, device = 'cpu' }: BackendOptio
     arenaStart: 0,
     decidesOnUpdates: true,
     fuse,
-    largestArenaBytes: cuda.largestArenaBytes,
+    largestArenaBytes: (records, askedBytes = Number.POSITIVE_INFINITY) => Math.min(askedBytes, cuda.largestArenaBytes(records)),
     bytesOf: cuda.bytesOf,
     createDevice: async (arenaBytes, records) => cuda.createDevice(arenaBytes, records),
   }

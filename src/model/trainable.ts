@@ -110,7 +110,7 @@ export async function createTrainable(config: ModelConfig, options: TrainableOpt
   const { states, updateRecords } = optimizer
   const others = [...evaluation.records, ...optimizer.normRecords, ...updateRecords]
   const persistent = placePersistent(graph.tensors, arenaStart)
-  const { memoryBytes = backend.largestArenaBytes([...whole, ...others]) } = options
+  const memoryBytes = backend.largestArenaBytes([...whole, ...others], options.memoryBytes)
   const budget = {
     ...{ kept: new Set([losses]), startBytes: persistent.endBytes, endBytes: arenaStart + memoryBytes },
     bytesOf: (program: readonly OpRecord[]) => bytesOf([...program, ...others]),
@@ -122,7 +122,7 @@ export async function createTrainable(config: ModelConfig, options: TrainableOpt
   const forwardPlan = placeActivations(evaluation.records, new Set([evaluation.losses]), persistent.endBytes, size)
   const updatePlan = placeActivations(updateRecords, new Set(), persistent.endBytes, size)
   const arenaBytes = Math.max(trainingPlan.endBytes, forwardPlan.endBytes, updatePlan.endBytes) - arenaStart
-  if (arenaBytes > memoryBytes) throw tooLarge(arenaBytes, memoryBytes, options.memoryBytes !== undefined)
+  if (arenaBytes > memoryBytes) throw tooLarge(arenaBytes, memoryBytes, memoryBytes === options.memoryBytes)
   await using unfinished = new AsyncDisposableStack() // what a refusal from here on takes down
   const device = unfinished.adopt(await backend.createDevice(arenaBytes, records), (made) => made.dispose())
 

@@ -2,13 +2,14 @@
 // few pages are ever touched.
 
 import assert from 'node:assert/strict'
+import { totalmem } from 'node:os'
 import { test } from 'node:test'
 import { SluiceError } from '../../src/core/errors.ts'
 import { type DecoderConfig, decoderConfig, type ModelConfig } from '../../src/model/config.ts'
 import { traceDecoding } from '../../src/model/decoder.ts'
 import { createOptimizer } from '../../src/model/optimizer.ts'
 import { traceTraining } from '../../src/model/trace.ts'
-import { type CpuProgram, createCpuDevice } from '../../src/tensor/cpu/cpu-device.ts'
+import { type CpuProgram, createCpuDevice, largestArenaBytes } from '../../src/tensor/cpu/cpu-device.ts'
 import { KERNELS } from '../../src/tensor/cpu/launch.ts'
 import { createMemory } from '../../src/tensor/cpu/memory.ts'
 import { type CpuTier, hasBf16, isAvailable } from '../../src/tensor/cpu/native/tier.ts'
@@ -159,6 +160,12 @@ test('what cannot be addressed, or is not in the machine, is refused with what t
     refused(/need 16\.0 GiB, the CPU device has at most 16\.0/),
   )
   assert.throws(() => createMemory(3 * GIB, 2 * GIB), refused(/need 3\.0 GiB, this machine has 2\.0 GiB/))
+})
+
+test('a plan may count on what was asked for, and on no more than can be addressed', () => {
+  assert.equal(largestArenaBytes(2, 2 ** 20), 2 ** 20)
+  const most = largestArenaBytes(2, 2 ** 40)
+  assert.ok(most >= largestArenaBytes(2) && most < 16 * GIB && most < totalmem())
 })
 
 test('a tensor with more elements than kernels count to is refused', async () => {

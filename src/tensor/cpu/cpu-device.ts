@@ -60,9 +60,16 @@ export const cpuArenaStart = ARENA_START
 /** Room for a thread's scratch, more than rows of usual length need. */
 const SCRATCH_BYTES = 2 ** 24
 
-/** What a plan may count on: four fifths of the machine's memory, as far as it can be addressed. */
-export function largestArenaBytes(threads: number): number {
-  return Math.max(0, Math.min(MOST_MEMORY_BYTES, Math.floor(machineMemoryBytes() * 0.8)) - ARENA_START - threads * SCRATCH_BYTES)
+/**
+ * What a plan may count on.
+ *
+ * @param askedBytes given as far as they can be addressed and the machine has them; where left out, four fifths of the machine's
+ */
+export function largestArenaBytes(threads: number, askedBytes?: number): number {
+  const besideBytes = ARENA_START + threads * SCRATCH_BYTES
+  const machineBytes = machineMemoryBytes()
+  const mostBytes = Math.min(MOST_MEMORY_BYTES, machineBytes) - besideBytes
+  return Math.max(0, Math.min(mostBytes, askedBytes ?? Math.floor(machineBytes * 0.8) - besideBytes))
 }
 
 const tierNames: Readonly<Record<CpuTier, string>> = { wasm: 'WASM SIMD', accelerate: 'Accelerate', avx2: 'AVX2', avx512: 'AVX-512' }

@@ -132,6 +132,20 @@ test('a GPU too small for the step is told before anything runs', { skip: noEmul
   )
 })
 
+test('where more memory is asked for than the GPU has, a step is planned for what it has', { skip: noEmulator }, async () => {
+  const deep = decoderConfig.parse({ vocabularySize: 37, contextLength: 12, layers: 12, width: 32, heads: 4 })
+  const options = { rows: 8, length: 12, threads: 1, seed: 5, device: stubOptions('f32'), memoryBytes: 2 ** 40 }
+  const whole = await createTrainable(deep, options)
+  await whole.dispose()
+  assert.equal(whole.repeatedOperations, 0)
+  const beside = (256 + 32) * 2 ** 20 // the driver's, and cuBLASLt's workspace
+  await withEnvironment({ STUB_FREE_BYTES: String(beside + Math.round(0.9 * whole.arenaBytes)) }, async () => {
+    const fitted = await createTrainable(deep, options)
+    await fitted.dispose()
+    assert.ok(fitted.repeatedOperations > 0 && fitted.arenaBytes <= 0.9 * whole.arenaBytes)
+  })
+})
+
 test('a machine without a GPU, and one without the library, are told apart', { skip: noEmulator }, async () => {
   await withEnvironment({ STUB_INIT_RESULT: '100' }, () => assert.throws(() => openDriver(buildStub()), { code: 'SLUICE_CUDA_DEVICE' }))
   const native = process.env.SLUICE_NATIVE

@@ -4,7 +4,8 @@
 import { address, ELEMENTS, blockEnd, float, floats, int, loadRagged, smaller, storeRagged } from './math'
 
 /**
- * Nesterov momentum: m = μ·m + (1 − μ)·g, x = μ·m + (1 − μ)·g; momentum that would become denormal becomes 0. Arguments: gradient, momentum, x, n, hyper: at 5 the scale of the gradient, at 10 μ.
+ * Nesterov momentum: m = μ·m + (1 − μ)·g, x = μ·m + (1 − μ)·g; momentum that would become denormal becomes 0.
+ * Arguments: gradient, momentum, x, n, hyper: at 5 the scale of the gradient, at 10 μ.
  */
 export function muonMomentum(p: u32, block: i32, scratch: u32): void {
   const gradient = address(p, 0), momentum = address(p, 1), x = address(p, 2), hyper = address(p, 4), end = blockEnd(int(p, 3), block)

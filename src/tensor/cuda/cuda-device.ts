@@ -1,5 +1,6 @@
-// The CUDA device: one arena on the GPU with the tape's tensors, behind it the copies of weights that products read and a workspace. A program
-// is launched as it stands the first time, and from the second on as one CUDA graph; nothing waits for the GPU but downloads.
+// The CUDA device: one arena on the GPU with the tape's tensors, behind it the copies of weights that products read and a
+// workspace. A program is launched as it stands the first time, and from the second on as one CUDA graph; nothing waits for the
+// GPU but downloads.
 
 import { SluiceError } from '../../core/errors.ts'
 import { loadKoffi } from '../../core/native.ts'

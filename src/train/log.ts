@@ -11,6 +11,8 @@ import type { Json } from '../core/document.ts'
 import { SluiceError } from '../core/errors.ts'
 import { isRemote } from '../io/inputs.ts'
 
+type LogLine = { readonly [key: string]: Json | undefined }
+
 const loggedLine = z.looseObject({ event: z.string(), step: z.number() })
 
 /** Where a run's data is, as a log keeps it: it can be found from any folder. */
@@ -25,17 +27,23 @@ export class TrainLog {
     this.#file = file
   }
 
-  /** Opens the log for what follows `step` (−1: all of it): later lines of an earlier attempt are dropped. */
-  static async open(path: string, step: number): Promise<TrainLog> {
+  /**
+   * Opens the log for what follows `step` (−1: all of it): later lines of an earlier attempt are dropped.
+   *
+   * @param start its first line, without which the others say little: written where there is none, or no longer
+   */
+  static async open(path: string, step: number, start: LogLine): Promise<TrainLog> {
+    const first = JSON.stringify(start)
     if (existsSync(path)) {
       const kept = linesUpTo((await readFile(path, 'utf8')).split('\n'), step)
-      await writeFile(`${path}.tmp`, kept.map((line) => `${line}\n`).join(''))
+      const isBegun = kept.length > 0 && parseLine(kept[0])?.event === 'start'
+      await writeFile(`${path}.tmp`, (isBegun ? kept : [first, ...kept]).map((line) => `${line}\n`).join(''))
       await rename(`${path}.tmp`, path)
-    }
+    } else await writeFile(path, `${first}\n`)
     return new TrainLog(await open(path, 'a'))
   }
 
-  async write(line: { readonly [key: string]: Json | undefined }): Promise<void> {
+  async write(line: LogLine): Promise<void> {
     await this.#file.appendFile(`${JSON.stringify(line)}\n`)
   }
 

@@ -106,7 +106,7 @@ export async function runLoop(run: TrainRun): Promise<TrainOutcome> {
   await using source = data.train(settings, model.config, run.state?.cursors)
   const batches = readAhead(source)
   await using writer = new CheckpointWriter()
-  const log = await TrainLog.open(join(folder, TRAINING_LOG_FILE), run.state ? state.step : -1)
+  const log = await TrainLog.open(join(folder, TRAINING_LOG_FILE), run.state ? state.step : -1, openingLine(run))
   const clock = { seconds: 0, tokens: 0 }
   let savedStep = run.state ? state.step : -1
   const save = async () => {
@@ -129,7 +129,7 @@ export async function runLoop(run: TrainRun): Promise<TrainOutcome> {
     run.onReport?.(report)
   }
   try {
-    await log.write(openingLine(run))
+    if (run.state) await log.write({ event: 'resume', step: state.step })
     while (state.step < settings.steps) {
       const next = await trainStep(run, state, batches, clock)
       if (!next) break
@@ -196,8 +196,7 @@ function firstState({ model, data, settings }: TrainRun): TrainState {
 }
 
 /** Says what the ordinals in the following lines stand for. */
-function openingLine({ data, settings, model, state }: TrainRun): { [key: string]: Json } {
-  if (state) return { event: 'resume', step: state.step }
+function openingLine({ data, settings, model }: TrainRun): { [key: string]: Json } {
   const { shards, inputs, vocabulary } = data
   return {
     ...{ event: 'start', step: 0, shards, inputs: inputs.map(absoluteInput), vocabulary: vocabulary.hash },

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { readdir, readFile, truncate, writeFile } from 'node:fs/promises'
+import { readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { TRAINING_LOG_FILE } from '../../schemas/training-log.ts'
@@ -216,6 +216,22 @@ test('steps left out in a row take the run back to its checkpoint, and on with o
   assert.deepEqual([state.step, state.skippedSteps, state.rollbacks], [24, 5, 1])
   // 24 steps and the six that were gone back
   assert.equal(state.cursors[0].rows, (30 * 512) / 32)
+})
+
+test('a log that was removed or has lost its first line is begun again where the run goes on', async () => {
+  for (const harm of ['removed', 'damaged']) {
+    await using folder = await temporaryFolder()
+    const file = join(folder.path, TRAINING_LOG_FILE)
+    await runIn(folder.path, stopAfter(10))
+    const before = await readFile(file, 'utf8')
+    if (harm === 'removed') await rm(file)
+    else await writeFile(file, before.slice(5))
+    await runIn(folder.path)
+    const lines = (await readFile(file, 'utf8')).trim().split('\n')
+    assert.equal(lines[0], before.slice(0, before.indexOf('\n')))
+    const steps = lines.map((line) => JSON.parse(line)).filter(({ event }) => event === 'step')
+    assert.equal(steps.length, harm === 'removed' ? 14 : 24)
+  }
 })
 
 test('a validation loss that is no number takes the run back too, and ends it the third time', async () => {

@@ -1,7 +1,7 @@
 // A forecast of `sluice scaling sizes` held against the run that it is about: models of 0.2 to 0.6 million parameters, each with
 // three seeds, foretell one of 3.0 million, which is then trained on as many tokens a parameter. Runs stay in --out: what was
 // stopped goes on, what is there is not made again. 200 TFLOP: a quarter of an hour on two idle cores with AVX-512.
-// node --conditions=source bench/scaling.ts [--tokens quickstart/tokens] [--threads 2] [--seeds 3] [--out scaling/bench]
+// node --conditions=source bench/scaling.ts [--tokens quickstart/tokens] [--threads 2] [--seeds 3] [--out runs/bench-scaling]
 
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
@@ -24,7 +24,7 @@ const { values } = parseArgs({
     tokens: { type: 'string', default: 'quickstart/tokens' },
     threads: { type: 'string', default: '2' },
     seeds: { type: 'string', default: '3' },
-    out: { type: 'string', default: 'scaling/bench' },
+    out: { type: 'string', default: 'runs/bench-scaling' },
   },
 })
 if (!existsSync(values.tokens)) {

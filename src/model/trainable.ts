@@ -1,33 +1,17 @@
-// A model that can be trained: tape, backward pass, memory plan and device put together once, for one shape of batch.
+// A model that can be trained: its plan, with a device, put together once, for one shape of batch.
 // Same seed and batches give the same losses bit for bit on one machine, for any number of threads.
 
 import { SluiceError } from '../core/errors.ts'
-import { formatCount } from '../core/format.ts'
-import type { CudaOptions } from '../tensor/cuda/cuda-device.ts'
-import { accumulating, differentiate } from '../tensor/differentiate.ts'
-import type { OpRecord } from '../tensor/graph.ts'
-import { addresses, placeActivations, placePersistent } from '../tensor/plan.ts'
-import type { CpuPrecision } from '../tensor/precision.ts'
-import { fitActivations } from '../tensor/recompute.ts'
+import { accumulating } from '../tensor/differentiate.ts'
 import { elements } from '../tensor/shape.ts'
-import { openBackend } from './backend.ts'
 import type { Batch } from './batch.ts'
 import { batchLoader } from './batch-loader.ts'
 import type { ModelConfig } from './config.ts'
 import { initialValues } from './init.ts'
-import {
-  type BlockState,
-  createGate,
-  createOptimizer,
-  defaultGroup,
-  type GroupOf,
-  lossSumRecord,
-  type ParameterGroup,
-  type StateKind,
-} from './optimizer.ts'
+import type { BlockState, ParameterGroup, StateKind } from './optimizer.ts'
 import type { ParameterRole } from './parameters.ts'
 import { flopsPerToken, parameterCount } from './size.ts'
-import { type BatchShape, type LossOptions, traceTraining } from './trace.ts'
+import { planTraining, type TrainableOptions } from './training-plan.ts'
 import { gatedUpdater, hostUpdater, type StepOptions, type StepOutcome } from './update.ts'
 
 export interface Parameter extends ParameterGroup {
@@ -78,73 +62,30 @@ interface SentBatch {
   take(): void
 }
 
-/** With the shape of the largest batch: a smaller one is padded to it. */
-export interface TrainableOptions extends BatchShape {
-  readonly threads: number
-  readonly seed: number
-  /** What computes; default: the CPU. */
-  readonly device?: 'cpu' | CudaOptions
-  /** What operands of matrix products are rounded to; weights, gradients and sums stay f32. Default f32. */
-  readonly precision?: CpuPrecision
-  /** Bytes for weights, gradients, moments and activations: some of these are computed twice where all would take more. */
-  readonly memoryBytes?: number
-  readonly loss?: LossOptions
-  /** The group of each parameter; `defaultGroup` where absent. */
-  readonly groupOf?: GroupOf
-  /** Whether an exponential average of the weights is kept; it begins as the weights. */
-  readonly keepsAverage?: boolean
-}
-
 /** @throws SluiceError SLUICE_MODEL_LENGTH where rows are longer than the model's context; SLUICE_TENSOR_MEMORY where it does not fit, activations computed twice */
 export async function createTrainable(config: ModelConfig, options: TrainableOptions): Promise<Trainable> {
-  const { rows, seed, loss, groupOf = defaultGroup, keepsAverage = false } = options
-  const tape = traceTraining(config, options, loss)
-  const { graph, losses } = tape
-  const { records: differentiated, gradients } = differentiate(graph)
-  const backend = openBackend(options)
-  const whole = backend.fuse(differentiated)
-  const evaluation = { ...tape.evaluation, records: backend.fuse(tape.evaluation.records) }
-  const { arenaStart, bytesOf } = backend
-  const gate = backend.decidesOnUpdates ? createGate(graph) : undefined
-  const optimizer = createOptimizer(graph, tape.parameters, gradients, { groupOf, keepsAverage, gate })
-  const { states, updateRecords } = optimizer
-  const others = [...evaluation.records, ...optimizer.normRecords, ...updateRecords]
-  const persistent = placePersistent(graph.tensors, arenaStart)
-  const memoryBytes = backend.largestArenaBytes([...whole, ...others], options.memoryBytes)
-  const budget = {
-    ...{ kept: new Set([losses]), startBytes: persistent.endBytes, endBytes: arenaStart + memoryBytes },
-    bytesOf: (program: readonly OpRecord[]) => bytesOf([...program, ...others]),
-  }
-  const { records: fitted, placement: trainingPlan, repeated: repeatedOperations } = fitActivations(graph, whole, budget)
-  const training = gate ? [...fitted, lossSumRecord(losses, gate)] : fitted
-  const records = [...training, ...others]
-  const size = bytesOf(records)
-  const forwardPlan = placeActivations(evaluation.records, new Set([evaluation.losses]), persistent.endBytes, size)
-  const updatePlan = placeActivations(updateRecords, new Set(), persistent.endBytes, size)
-  const arenaBytes = Math.max(trainingPlan.endBytes, forwardPlan.endBytes, updatePlan.endBytes) - arenaStart
-  if (arenaBytes > memoryBytes) throw tooLarge(arenaBytes, memoryBytes, memoryBytes === options.memoryBytes)
+  const { tape, backend, optimizer, gate, training, evaluation, records, ...plan } = planTraining(config, options)
+  const { at, trainingAt, evaluationAt, updateAt, arenaBytes, repeatedOperations } = plan
+  const { states } = optimizer
   await using unfinished = new AsyncDisposableStack() // what a refusal from here on takes down
   const device = unfinished.adopt(await backend.createDevice(arenaBytes, records), (made) => made.dispose())
 
-  const at = addresses(persistent)
-  const trainingAt = addresses(persistent, trainingPlan)
-  const forwardAt = addresses(persistent, forwardPlan)
   const firstProgram = device.compile(training, trainingAt)
   let nextProgram: typeof firstProgram | undefined
-  const forwardProgram = device.compile(evaluation.records, forwardAt)
-  const parts = { device, optimizer, at, updateAt: addresses(persistent, updatePlan) }
+  const evaluationProgram = device.compile(evaluation, evaluationAt)
+  const parts = { device, optimizer, at, updateAt }
   const updater = gate ? gatedUpdater(parts, gate) : hostUpdater(parts)
 
   states.forEach(({ tensors: { weights, average }, block }, index) => {
-    const values = initialValues(block, index, seed)
+    const values = initialValues(block, index, options.seed)
     device.upload(at(weights), values)
     if (average) device.upload(at(average), values)
   })
   for (const { tensor, values } of tape.constants) device.upload(at(tensor), values())
 
-  const loader = batchLoader(config, tape, rows)
+  const loader = batchLoader(config, tape, options.rows)
   const intake = device.openIntake({ ...tape.inputs, targets: tape.targets }, at)
-  const targetLosses = new Float32Array(elements(losses.shape))
+  const targetLosses = new Float32Array(elements(tape.losses.shape))
   let announced: SentBatch | undefined
   let hasGradients = false
 
@@ -205,19 +146,19 @@ export async function createTrainable(config: ModelConfig, options: TrainableOpt
     repeatedOperations,
     evaluate(batch) {
       const count = load(batch)
-      device.run(forwardProgram)
-      const sum = sumOfLosses(forwardAt(evaluation.losses))
+      device.run(evaluationProgram)
+      const sum = sumOfLosses(evaluationAt(tape.evaluation.losses))
       return { loss: count === 0 ? 0 : sum / count, targets: count }
     },
     accumulate(batch, denominator) {
       const targets = pass(batch, denominator)
-      const lossSum = sumOfLosses(trainingAt(losses))
+      const lossSum = sumOfLosses(trainingAt(tape.losses))
       updater.add(() => lossSum)
       return { lossSum, targets }
     },
     backpropagate(batch, denominator) {
       pass(batch, denominator)
-      updater.add(() => sumOfLosses(trainingAt(losses)))
+      updater.add(() => sumOfLosses(trainingAt(tape.losses)))
     },
     announce(batch) {
       if (!intake.isAhead || announced) return
@@ -257,15 +198,4 @@ export async function createTrainable(config: ModelConfig, options: TrainableOpt
 function describe({ block, group, tensors }: BlockState): Parameter[] {
   const states = (['moment1', 'moment2', 'average'] as const).filter((kind) => tensors[kind])
   return block.parts.map(({ name, shape }) => ({ name, shape, role: block.role, states, ...group }))
-}
-
-function tooLarge(leastBytes: number, memoryBytes: number, isGiven: boolean): SluiceError {
-  const [least, most] = [leastBytes, memoryBytes].map(formatCount)
-  return new SluiceError(
-    'SLUICE_TENSOR_MEMORY',
-    `a step needs at least ${least} bytes, ${most} ${isGiven ? 'are given' : 'may be used here'}`,
-    {
-      fix: `${isGiven ? 'give more, or ' : ''}take fewer rows a pass, shorter rows or a smaller model`,
-    },
-  )
 }

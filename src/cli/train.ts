@@ -134,14 +134,16 @@ function describeResult({ checkpoint, folder, state, tokensPerSecond, settings }
     `curves          ${join(folder, CURVES_FILE)}`,
   ]
   if (step >= settings.steps && settings.objective === 'causal')
-    lines.push(`next            sluice sample ${folder} --prompt "Once"`, `                ${advice(smoothedLoss, evaluation?.loss)}`)
+    lines.push(`next            sluice sample ${folder} --prompt "Once"`, `                ${advice(state)}`)
   return `${lines.filter((line) => line !== undefined).join('\n')}\n`
 }
 
 /** What would help most, read off the gap between the two losses. */
-function advice(trainingLoss: number | null, validationLoss: number | undefined): string {
-  if (trainingLoss === null || validationLoss === undefined)
+function advice({ smoothedLoss, evaluation, cursors }: TrainResult['state']): string {
+  if (smoothedLoss === null || !evaluation)
     return 'more documents or a larger --validation-share: some must be held out to see how well it generalizes'
-  if (validationLoss - trainingLoss > 0.3) return 'it learns its documents by heart: more documents, fewer --epochs or a smaller --params'
+  const isApart = evaluation.loss - smoothedLoss > 0.3
+  if (isApart && cursors.every(({ epoch }) => epoch === 0)) return 'it has read few documents, the last of them easy ones: more --tokens'
+  if (isApart) return 'it learns its documents by heart: more documents, fewer --epochs or a smaller --params'
   return 'the losses are close: a larger --params or more --tokens would still lower them'
 }

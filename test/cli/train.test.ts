@@ -41,6 +41,25 @@ test('sluice train ends with losses, bits per byte, and where everything is', as
   for (const line of stderr.trim().split('\n')) JSON.parse(line) // no terminal: a log
 })
 
+test('a run is told to have learnt by heart only what it has read more than once', async () => {
+  const vocabularyHash = createHash('sha256').update(byteTokenizer()).digest('hex')
+  const shard = async (name: string, count: number, tokenAt: (i: number) => number) => {
+    const documents = Array.from({ length: count }, () => ({ tokens: Array.from({ length: 100 }, (_, i) => tokenAt(i)) }))
+    const file = join(folder.path, name)
+    await writeShard(file, documents, { vocabularyHash, vocabularySize: 257 })
+    return file
+  }
+  const easy = await shard('easy.parquet', 150, (i) => 1 + (i % 4)) // 15,000 tokens: 30 steps
+  const hard = await shard('hard.parquet', 5, (i) => 100 + ((i * 37) % 101))
+  const end = async (steps: number) => {
+    const out = join(folder.path, `apart-${steps}`)
+    const size = ['--model', join(folder.path, 'model.json'), '--batch-tokens', '512', '--lr', '0.01', '--threads', '1']
+    return (await sluice(['train', easy, '--validation', hard, '--steps', `${steps}`, '--out', out, ...size])).stdout
+  }
+  assert.match(await end(20), /it has read few documents/)
+  assert.match(await end(40), /it learns its documents by heart/)
+})
+
 test('sluice train --json tells a program everything, also that nothing is left to do', async () => {
   const { code, stdout } = await sluice(['train', shards, ...options, '--json'])
   assert.equal(code, 0)

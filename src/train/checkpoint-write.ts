@@ -97,12 +97,13 @@ async function writeFiles({ config, files, state }: CheckpointCopy, temporary: s
   await syncFolder(temporary)
 }
 
-/** Keeps the newest ones, the best, and those that the settings name. */
+/** Keeps the newest ones, the newest that was due (a run goes back to it), the best, and those that the settings name. */
 async function removeOthers(modelFolder: string, { best, settings }: TrainState): Promise<void> {
-  const { keep, keepEvery, keepBest } = settings
+  const { keep, keepEvery, keepBest, saveEvery } = settings
   const newest = await listCheckpoints(modelFolder)
+  const lastDue = newest.find(({ step }) => step % saveEvery === 0)?.step
   for (const { path, step } of newest.slice(keep)) {
-    if ((keepEvery > 0 && step % keepEvery === 0) || (keepBest && step === best?.step)) continue
+    if ((keepEvery > 0 && step % keepEvery === 0) || (keepBest && step === best?.step) || step === lastDue) continue
     await rm(path, { recursive: true, force: true })
   }
   const bestFile = join(modelFolder, BEST_FILE)

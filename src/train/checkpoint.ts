@@ -94,10 +94,14 @@ export async function removeCutOffSaves(modelFolder: string): Promise<void> {
 }
 
 /** The newest checkpoint that passes its hashes, and what is wrong with each newer one. */
-export async function findCheckpoint(modelFolder: string): Promise<{ checkpoint?: Checkpoint; refused: SluiceError[] }> {
+export async function findCheckpoint(
+  modelFolder: string,
+  isWanted: (step: number) => boolean = () => true,
+): Promise<{ checkpoint?: Checkpoint; refused: SluiceError[] }> {
   const refused: SluiceError[] = []
   if (!existsSync(modelFolder)) return { refused }
-  for (const { path } of await listCheckpoints(modelFolder)) {
+  for (const { path, step } of await listCheckpoints(modelFolder)) {
+    if (!isWanted(step)) continue
     try {
       return { checkpoint: await verifyCheckpoint(path), refused }
     } catch (error) {

@@ -324,7 +324,9 @@ function update(
 
 /** The last checkpoint's weights, and the documents after those that led here. Killed and started again, a run does the same. */
 async function rollBack({ model, folder, settings }: TrainRun, state: TrainState, why: string): Promise<TrainState> {
-  const { checkpoint } = await findCheckpoint(folder)
+  // an interrupt saves at any step: a run that was not stopped would not go back there
+  const { checkpoint: due } = await findCheckpoint(folder, (step) => step % settings.saveEvery === 0)
+  const checkpoint = due ?? (await findCheckpoint(folder)).checkpoint
   if (!checkpoint || settings.rollbackAfter === 0 || state.rollbacks - checkpoint.state.rollbacks >= MOST_ROLLBACKS)
     throw new SluiceError('SLUICE_TRAIN_DIVERGED', `${why}: training has diverged`, {
       where: { folder, step: state.step, learningRate: learningRateAt(settings, state.step).toPrecision(3) },

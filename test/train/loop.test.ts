@@ -275,6 +275,18 @@ test('a run stopped after it went back goes on to the log and the bytes of one t
   assert.deepEqual(await filesOf(join(parts.path, 'step-24')), await filesOf(join(whole.path, 'step-24')))
 })
 
+test('a run stopped between two checkpoints goes back to the one that it would have gone back to', async () => {
+  await using whole = await temporaryFolder()
+  await using parts = await temporaryFolder()
+  const asked = { ...options, keep: 1 }
+  await runIn(whole.path, { model: failing((pass) => pass >= 13 && pass < 18) }, asked)
+  await runIn(parts.path, stopAfter(11), asked)
+  await runIn(parts.path, stopAfter(12), asked)
+  await runIn(parts.path, { model: failing((pass) => pass < 6) }, asked) // its first pass is the thirteenth
+  assert.deepEqual(await lossLog(parts.path), await lossLog(whole.path))
+  assert.deepEqual(await filesOf(join(parts.path, 'step-24')), await filesOf(join(whole.path, 'step-24')))
+})
+
 test('the batch that is announced in a step is the first of the next, through roll-backs, checkpoints and goings on', async () => {
   await using folder = await temporaryFolder()
   const asked = { ...options, batchTokens: 16384 }

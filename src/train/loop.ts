@@ -25,6 +25,9 @@ const SMOOTHING = 1 / 20
 /** A run that went back so often without a new checkpoint will not get further. */
 const MOST_ROLLBACKS = 3
 
+/** The saves that are due may be hours apart: a kill is to cost no more than this, and what it takes to save once. */
+const MOST_UNSAVED_MS = 15 * 60_000
+
 export interface StepReport {
   readonly event: 'step'
   readonly step: number
@@ -109,12 +112,14 @@ export async function runLoop(run: TrainRun): Promise<TrainOutcome> {
   const log = await TrainLog.open(join(folder, TRAINING_LOG_FILE), run.state ? state.step : -1, openingLine(run))
   const clock = { seconds: 0, tokens: 0 }
   let savedStep = run.state ? state.step : -1
+  let savedAt = performance.now()
   const save = async () => {
     state = withBest(state)
     await log.sync() // a checkpoint stands on the lines before it
     const { step } = state
     const { written } = await writer.start(() => copyCheckpoint(folder, model, state))
     savedStep = step
+    savedAt = performance.now()
     written.then(
       (saved) => run.onReport?.({ event: 'checkpoint', step, folder: saved }),
       () => {}, // the writer gives the failure to who waits for it
@@ -152,7 +157,7 @@ export async function runLoop(run: TrainRun): Promise<TrainOutcome> {
         await log.write({ event: 'evaluation', ...evaluation })
         run.onReport?.({ event: 'evaluation', ...evaluation })
       }
-      if (isDue(state.step, settings.saveEvery, settings)) await save()
+      if (isDue(state.step, settings.saveEvery, settings) || performance.now() - savedAt > MOST_UNSAVED_MS) await save()
     }
     if (savedStep !== state.step) await save()
     await writer.settled()

@@ -287,6 +287,23 @@ test('a run stopped between two checkpoints goes back to the one that it would h
   assert.deepEqual(await filesOf(join(parts.path, 'step-24')), await filesOf(join(whole.path, 'step-24')))
 })
 
+test('a long run is saved every quarter of an hour too, to the same end', async (t) => {
+  await using quick = await temporaryFolder()
+  await using slow = await temporaryFolder()
+  await runIn(quick.path)
+  let now = 0
+  t.mock.method(performance, 'now', () => (now += 100_000))
+  const reports: TrainReport[] = []
+  await runIn(slow.path, { onReport: (report) => reports.push(report) })
+  const saved = reports.filter(({ event }) => event === 'checkpoint').map(({ step }) => step)
+  assert.ok(
+    saved.some((step) => step % 5 > 0 && step < 24),
+    `${saved}`,
+  )
+  for (const due of [5, 10, 15, 20, 24]) assert.ok(saved.includes(due), `${saved}`)
+  assert.deepEqual(await filesOf(join(slow.path, 'step-24')), await filesOf(join(quick.path, 'step-24')))
+})
+
 test('the batch that is announced in a step is the first of the next, through roll-backs, checkpoints and goings on', async () => {
   await using folder = await temporaryFolder()
   const asked = { ...options, batchTokens: 16384 }

@@ -111,7 +111,7 @@ export async function createCpuDevice({
   function compile(records: Program['records'], at: Parameters<Device['compile']>[1]): CpuProgram {
     const recordOf: number[] = []
     const launches = records.flatMap((record, index) => {
-      const own = launchesOf(record, at, tile).map(cut)
+      const own = launchesOf(record, at, tile, threads).map(cut)
       for (let i = 0; i < own.length; i++) recordOf.push(index)
       // a record joins another of its kind only
       return own.map((launch, i) => (i > 0 || records[index - 1]?.kernel === record.kernel ? launch : { ...launch, joins: false }))

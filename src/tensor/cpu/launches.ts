@@ -1,5 +1,5 @@
-// How the CPU device runs each record: which WASM kernels, with which arguments, cut into how many blocks. The cut depends on
-// shapes alone, and no two blocks write the same float, so the results have the same bits for any number of threads.
+// How the CPU device runs each record: which WASM kernels, with which arguments, cut into how many blocks. No two
+// blocks write the same float, and sums are cut by shapes alone, so the results have the same bits for any number of threads.
 
 import { type KernelName, noKernel, type OpRecord } from '../graph.ts'
 import { NEWTON_SCHULZ, NEWTON_SCHULZ_STEPS } from '../muon.ts'
@@ -26,9 +26,9 @@ const ROWS_PER_LOSS_BLOCK = 8
 const FEW_ROWS = 8
 
 /** The launches of one record, in order; each begins when the one before is complete, unless it joins it. */
-export function launchesOf(record: OpRecord, at: Address, tile: Tile): Launch[] {
+export function launchesOf(record: OpRecord, at: Address, tile: Tile, threads: number): Launch[] {
   const launches = lowerings[record.kernel](record, (tensor) => (tensor ? at(tensor) / 4 : 0))
-  return launches.map((launch) => (launch.kernel === 'gemm' ? inBlocks(launch, tile) : launch))
+  return launches.map((launch) => (launch.kernel === 'gemm' ? inBlocks(launch, tile, threads) : launch))
 }
 
 function linear({ reads: { x, w, b }, writes: { y }, attributes: { inOut } }: OpRecord, at: Where): Launch[] {

@@ -27,31 +27,30 @@ export function gemm({ M, N, K, a, b, c, adds, bias = 0 }: Product): Launch {
   return { kernel: 'gemm', blocks: 1, words: [M, N, K, a.address, a.row, a.column, b.address, b.row, b.column, c, N, adds, bias] }
 }
 
-/** The product in blocks that suit the tile of whatever computes it. */
-export function inBlocks(launch: Launch, tile: Tile): Launch {
+/** The product in blocks that suit the tile of whatever computes it. Bits do not depend on them. */
+export function inBlocks(launch: Launch, tile: Tile, threads: number): Launch {
   const [M, N] = launch.words
-  const { rows, columns } = gemmBlock(M, N, tile)
+  const { rows, columns } = gemmBlock(M, N, tile, threads)
   return { ...launch, blocks: blocksOf(M, rows) * blocksOf(N, columns), words: [...launch.words, rows, columns] }
 }
 
 /** Splitting C further than this costs more packing than a few more threads would gain. */
 const SMALLEST_BLOCK = 64 * 64
-/** A block of this size costs no time on one thread, against a larger one. */
-const FREE_BLOCK = 192 * 208
+/** How much longer the last round of blocks, in which threads are idle, may make a product. */
+const MOST_IDLE = 1.1
 
 /**
- * Rows and columns of C, in whole tiles, that one thread computes at a time: at least four blocks where that is not too
- * small, and enough for many threads where it is free.
+ * Rows and columns of C, in whole tiles, that one thread computes at a time: as much as its scratch holds, since every block
+ * packs its operands anew, but in a number that all threads share evenly where blocks do not become too small.
  */
-function gemmBlock(M: number, N: number, tile: Tile): Tile {
+function gemmBlock(M: number, N: number, tile: Tile, threads: number): Tile {
   let rowBlocks = Math.ceil(M / 384)
   let columnBlocks = Math.ceil(N / 512)
   for (;;) {
     const rows = M / rowBlocks
     const columns = N / columnBlocks
-    const blocks = rowBlocks * columnBlocks
-    const half = (rows * columns) / 2
-    if (!((blocks < 4 && half >= SMALLEST_BLOCK) || (blocks < 32 && half >= FREE_BLOCK))) break
+    const rounds = (rowBlocks * columnBlocks) / threads
+    if (Math.ceil(rounds) <= MOST_IDLE * rounds || (rows * columns) / 2 < SMALLEST_BLOCK) break
     // each row of blocks packs B again, the larger operand, and each column of them A
     if (rows >= 4 * columns) rowBlocks++
     else columnBlocks++

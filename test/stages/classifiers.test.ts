@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict'
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
 import type { Document } from '../../src/core/document.ts'
@@ -17,7 +16,9 @@ import { cutAt, documentsOf } from '../dedup/documents.ts'
 import { runBarrier } from '../dedup/run-barrier.ts'
 import { labelledLines } from '../lang/labelled-text.ts'
 
-const folder = mkdtempSync(join(tmpdir(), 'sluice-classifiers-'))
+// inside the checkout, where ids of documents do not depend on its place: they decide which examples are held out
+const folder = join('build', 'classifiers-under-test')
+mkdirSync(folder, { recursive: true })
 after(() => rmSync(folder, { recursive: true }))
 
 const isGood = (text: string) => text.includes('éown')
@@ -42,9 +43,8 @@ test('a quality classifier keeps the share asked for, the documents most like th
   assert.ok(Math.abs(share - 0.1) < 0.01, `kept ${share}`)
   assert.deepEqual(new Set(dropped.values()), new Set(['low_quality_score']))
   const right = kept.flat().filter(({ text }) => isGood(text)).length / kept.flat().length
-  // which examples are held out follows from their ids, and so from this test's folder: 52 of 60 may be right, or 48
   assert.ok(
-    right > 0.7,
+    right > 0.8,
     `${right} of the kept are good, of all are ${documents.filter(({ text }) => isGood(text)).length / documents.length}`,
   )
   assert.ok(kept.flat().every(({ annotations }) => typeof annotations?.quality_score === 'number'))

@@ -17,7 +17,11 @@ export const r10 = 10
 export const r11 = 11
 export const r12 = 12
 
-export const vectorBytes = (vectors: Vectors) => (vectors === 'avx512' ? 64 : 32)
+/** Of an AVX-512 register: floats in it, and its size. */
+export const LANES = 16
+export const VECTOR_BYTES = 64
+
+export const vectorBytes = (vectors: Vectors) => (vectors === 'avx512' ? VECTOR_BYTES : 32)
 
 interface Memory {
   readonly base: number

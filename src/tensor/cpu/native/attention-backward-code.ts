@@ -2,8 +2,8 @@
 // them, without a cap on scores or a bias. Probabilities P and slopes of scores dS exist for sixteen queries at a time, side by
 // side: [key][P of 16 queries, dS of 16 queries].
 
-import { Assembler, r8, r9, r10, r11, rax, rbx, rcx, rdi } from './assembler.ts'
-import { type AttentionParameter, attentionParts, LANES, parameter, pitchOf, seen, sightTiles, VECTOR_BYTES } from './attention-parts.ts'
+import { Assembler, LANES, r8, r9, r10, r11, rax, rbx, rcx, rdi, VECTOR_BYTES } from './assembler.ts'
+import { type AttentionParameter, attentionParts, parameter, pitchOf, seen, sightTiles } from './attention-parts.ts'
 import { transpose16 } from './transpose-code.ts'
 
 /** Bytes from key to key of P and dS. */

@@ -1,8 +1,8 @@
 // Machine code (AVX-512) of attention: one head of one row, as kernels/wasm/tensor/attention.ts describes it, without a cap on
 // scores or a bias. All scores of sixteen queries exist at one time: 64 bytes a key.
 
-import { Assembler, r8, r9, r10, r11, rax, rbx, rdi } from './assembler.ts'
-import { attentionParts, LANES, parameter, pitchOf, seen, sightTiles, VECTOR_BYTES } from './attention-parts.ts'
+import { Assembler, LANES, r8, r9, r10, r11, rax, rbx, rdi, VECTOR_BYTES } from './assembler.ts'
+import { attentionParts, parameter, pitchOf, seen, sightTiles } from './attention-parts.ts'
 
 /** Below any score, and still above what takes the place of an unseen one. */
 const LEAST = -1e30

@@ -4,11 +4,8 @@
 // Sixteen queries at a time are the lanes of a vector, a panel. Scores come out as [key][16 queries]: the softmax goes down the
 // vectors, and a query's weight of a key is one float in memory that can be spread over a vector of v.
 
-import { type Assembler, r9, r10, rax, rbx, rcx, rdi, rdx, rsi } from './assembler.ts'
+import { type Assembler, LANES, r9, r10, rax, rbx, rcx, rdi, rdx, rsi, VECTOR_BYTES } from './assembler.ts'
 import { transpose16 } from './transpose-code.ts'
-
-export const LANES = 16
-export const VECTOR_BYTES = 64
 
 /** Bytes of what a panel of queries sees, see `attentionSights` in kernels/wasm/tensor/attention.ts. */
 export const SIGHT_BYTES = 192

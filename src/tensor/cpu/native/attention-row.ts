@@ -1,7 +1,8 @@
 // Attention of single queries, as when text is written: the kernel attentionRow of a thread, whose products of the heads that
 // share keys and values are those of few rows (native/rows.ts). Capped or biased scores, other head sizes and few keys are WASM's.
 
-import { LANES, type RowsProducts } from './rows.ts'
+import { LANES } from './assembler.ts'
+import type { RowsProducts } from './rows.ts'
 
 type Kernel = (words: number, block: number, scratch: number) => void
 

@@ -2,9 +2,10 @@
 // of sums. Where scores are capped or have a bias, the kernels of WASM do it.
 
 import { loadKoffi } from '../../../core/native.ts'
+import { LANES } from './assembler.ts'
 import { attentionBackwardCode } from './attention-backward-code.ts'
 import { attentionCode } from './attention-code.ts'
-import { type AttentionParameter, attentionParameterCount, attentionParameters, LANES, pitchOf, SIGHT_BYTES } from './attention-parts.ts'
+import { type AttentionParameter, attentionParameterCount, attentionParameters, pitchOf, SIGHT_BYTES } from './attention-parts.ts'
 import { makeExecutable, type NativeFunction } from './executable.ts'
 
 type Kernel = (words: number, block: number, scratch: number) => void

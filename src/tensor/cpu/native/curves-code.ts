@@ -1,7 +1,7 @@
 // Machine code (AVX-512) of activations and gates whose curve is x·σ(x·(L + C·x²)): GELU by tanh (Hendrycks & Gimpel 2016) and
 // SiLU, for which C is 0. What kernels/wasm/tensor/curves.ts does with four lanes, with sixteen.
 
-import { Assembler, r8, r9, r10, r11, rax, rcx, rdi, rdx, rsi } from './assembler.ts'
+import { Assembler, r8, r9, r10, r11, rax, rcx, rdi, rdx, rsi, VECTOR_BYTES } from './assembler.ts'
 
 /** Words of 64 bits that the code is given the address of. */
 export const curveParameters = {
@@ -46,8 +46,6 @@ export function curveConstants({ linear, cubic }: Curve): Float32Array {
   })
   return Float32Array.of(-linear * Math.LOG2E, -cubic * Math.LOG2E, linear, 3 * cubic, 1, ...series, 128, -160)
 }
-
-const VECTOR_BYTES = 64
 
 export interface CurveKind {
   readonly isGated: boolean

@@ -4,13 +4,12 @@
 import { loadKoffi } from '../../../core/native.ts'
 import { ELEMENTS_PER_BLOCK } from '../../shape.ts'
 import type { WasmKernel } from '../launch.ts'
+import { LANES } from './assembler.ts'
 import { type CurveKind, curveCode, curveConstants, curveParameterCount, curveParameters, geluCurve, siluCurve } from './curves-code.ts'
 import { makeExecutable, unmoved } from './executable.ts'
 
 type Kernel = (words: number, block: number, scratch: number) => void
 export type CurveKernels = Readonly<Record<'activation' | 'activationBackward' | 'gated' | 'gatedBackward', Kernel>>
-
-const LANES = 16
 
 export function nativeCurves(memory: WebAssembly.Memory, wasm: CurveKernels): Partial<Record<WasmKernel, Kernel>> {
   const koffi = loadKoffi()

@@ -5,7 +5,7 @@
 // It rounds to the nearest even. It packs whole panels and whole blocks of k; what is left at the edges is packed by WASM
 // (panels.ts). What is read next is fetched while this is packed.
 
-import { Assembler, r8, r9, r10, r11, rax, rbp, rbx, rcx, rdi, rdx, rsi } from './assembler.ts'
+import { Assembler, LANES, r8, r9, r10, r11, rax, rbp, rbx, rcx, rdi, rdx, rsi, VECTOR_BYTES } from './assembler.ts'
 import { transpose16 } from './transpose-code.ts'
 
 /** What lies side by side in memory: the lanes of a panel, or the steps of k. */
@@ -28,8 +28,6 @@ export const packParameters = {
 } as const
 export const packParameterCount = 7
 
-const LANES = 16
-const VECTOR_BYTES = 64
 /** Steps that are read side by side where lanes lie so. */
 const ROWS = 4
 

@@ -1,7 +1,7 @@
 // Machine code (AVX-512) of a few rows times a matrix that is read where it lies, and once: what rowTimesMatrix of
 // kernels/wasm/tensor/gemm.ts does, with the same order of sums, so that results have the same bits.
 
-import { Assembler, r8, r9, r10, r11, rax, rcx, rdi, rdx, rsi } from './assembler.ts'
+import { Assembler, LANES, r8, r9, r10, r11, rax, rcx, rdi, rdx, rsi, VECTOR_BYTES } from './assembler.ts'
 
 /** Words of 64 bits that the code is given the address of. */
 export const rowsParameters = {
@@ -20,8 +20,6 @@ export const rowsParameters = {
 } as const
 export const rowsParameterCount = 8
 
-const LANES = 16
-const VECTOR_BYTES = 64
 const parameter = (name: keyof typeof rowsParameters) => 8 * rowsParameters[name]
 
 /** Rows that the code takes at a time. */

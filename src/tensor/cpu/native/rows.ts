@@ -2,13 +2,11 @@
 // gives, and what attention of single queries is made of. Code is made when a depth and a number of rows are first met.
 
 import { loadKoffi } from '../../../core/native.ts'
+import { LANES } from './assembler.ts'
 import { makeExecutable, type NativeFunction } from './executable.ts'
 import { dotsCode, dotsTile, MOST_ROWS, mostVectors, rowsParameterCount, rowsParameters, sumsCode } from './rows-code.ts'
 
 type Kernel = (words: number, block: number, scratch: number) => void
-
-/** Fewer outputs than this are WASM's matter. */
-export const LANES = 16
 
 /** y = x·w (+ bias), addresses in words of 4 bytes, strides in floats. */
 export interface RowsProduct {

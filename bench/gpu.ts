@@ -16,7 +16,7 @@ import type { CudaOptions } from '../src/tensor/cuda/cuda-device.ts'
 import { openDriver } from '../src/tensor/cuda/driver.ts'
 import { findLibraries } from '../src/tensor/cuda/libraries.ts'
 import { pack } from './lib/gpu-archive.ts'
-import { median, saveResult } from './lib/harness.ts'
+import { lastJson, median, saveResult } from './lib/harness.ts'
 import { randomBatch, type Shape } from './lib/training-step.ts'
 
 const { values } = parseArgs({
@@ -131,7 +131,7 @@ function runPeer({ config: { layers, width, heads, vocabularySize }, rows, lengt
 function lastLine(command: string, words: readonly string[]): Timing | string {
   try {
     const output = execFileSync(command, words, { encoding: 'utf8', maxBuffer: 64e6, stdio: ['ignore', 'pipe', 'pipe'] })
-    return timing.parse(JSON.parse(output.trimEnd().split('\n').at(-1) ?? ''))
+    return timing.parse(lastJson(output))
   } catch (error) {
     return (error instanceof Error ? error.message : String(error)).slice(-2000)
   }

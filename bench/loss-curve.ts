@@ -1,6 +1,6 @@
 // The losses of a training run beside PyTorch's, step by step: GPT-2 of 3.5 million parameters on the quickstart's tokens from
-// the same weights, each step a batch of its own, AdamW with decay, clipping, a warm-up and a cosine. What
-// differs is rounding, and the rate is one at which that does not grow.
+// the same weights, each step a batch of its own, AdamW with decay, clipping, a warm-up and a cosine. What differs
+// is rounding, and the rate is one at which that does not grow.
 // node --conditions=source bench/loss-curve.ts [--steps 200] [--device cpu|cuda] [--threads 2] [--shards quickstart/tokens]
 
 import { execFileSync } from 'node:child_process'
@@ -21,7 +21,7 @@ import { openCorpus } from '../src/tokens/corpus.ts'
 import { deviceOf } from '../src/train/device.ts'
 import { TokenLoader } from '../src/train/loader.ts'
 import { learningRateAt } from '../src/train/schedule.ts'
-import { saveResult } from './lib/harness.ts'
+import { lastJson, modelPython, requirePeers, saveResult } from './lib/harness.ts'
 import { writeCheckpoint } from './lib/llmc-files.ts'
 
 const { values } = parseArgs({
@@ -42,12 +42,8 @@ const course = { schedule: 'cosine', learningRate: 6e-4, finalShare: 0.1, warmup
 const rates = Array.from({ length: steps }, (_, i) => learningRateAt(course, i + 1))
 const update = { beta1: 0.9, beta2: 0.95, epsilon: 1e-8, weightDecay: 0.1, maxNorm: 1 }
 
-const python = fileURLToPath(new URL('peers/installed/models/bin/python', import.meta.url))
 const script = fileURLToPath(new URL('peers/loss_curve_torch.py', import.meta.url))
-if (!existsSync(python)) {
-  console.error('PyTorch is not installed: run bench/peers/install.sh (Python 3.11 or newer)')
-  process.exit(1)
-}
+requirePeers(modelPython)
 if (!existsSync(values.shards))
   throw new SluiceError('SLUICE_BENCH_INPUT', `there are no shards in ${values.shards}`, { fix: 'run make quickstart, or give --shards' })
 
@@ -101,8 +97,8 @@ async function runOwn(stream: Uint16Array, precision: CpuPrecision): Promise<num
 
 function runPeer(precision: CpuPrecision) {
   const words = [script, folder, ...[ROWS, LENGTH, threads].map(String), precision]
-  const output = execFileSync(python, words, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'] })
-  return z.object({ losses: z.array(z.number()), version: z.string() }).parse(JSON.parse(output.trimEnd().split('\n').at(-1) ?? ''))
+  const output = execFileSync(modelPython, words, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'] })
+  return z.object({ losses: z.array(z.number()), version: z.string() }).parse(lastJson(output))
 }
 
 function compared(a: readonly number[], b: readonly number[]) {

@@ -3,7 +3,6 @@
 // npm run bench published-models
 
 import { execFileSync } from 'node:child_process'
-import { existsSync } from 'node:fs'
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -17,15 +16,11 @@ import { parseTokenizerJson } from '../src/tokenizer/formats.ts'
 import { createTokenizer, type LoadedTokenizer, loadTokenizer } from '../src/tokenizer/tokenizer.ts'
 import { parameterShapes, readPretrained } from '../src/train/pretrained.ts'
 import { readGgufModel } from '../src/train/pretrained-gguf.ts'
-import { saveResult } from './lib/harness.ts'
+import { lastJson, modelPython, requirePeers, saveResult } from './lib/harness.ts'
 import { Comparison } from './lib/value-comparison.ts'
 
-const python = fileURLToPath(new URL('peers/installed/models/bin/python', import.meta.url))
 const script = fileURLToPath(new URL('peers/published_models.py', import.meta.url))
-if (!existsSync(python)) {
-  console.error('the peers are not installed: run bench/peers/install.sh (Python 3.11 or newer)')
-  process.exit(1)
-}
+requirePeers(modelPython)
 
 const texts = [
   'Gravity is',
@@ -47,8 +42,8 @@ const folder = await mkdtemp(join(tmpdir(), 'sluice-published-'))
 try {
   const textFile = join(folder, 'texts.json')
   await writeFile(textFile, JSON.stringify(texts))
-  const output = execFileSync(python, [script, textFile, folder], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] })
-  const peer = peerSchema.parse(JSON.parse(output.trimEnd().split('\n').at(-1) ?? ''))
+  const output = execFileSync(modelPython, [script, textFile, folder], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] })
+  const peer = peerSchema.parse(lastJson(output))
   const result = {
     peers: { torch: peer.torch, transformers: peer.transformers },
     texts: texts.length,

@@ -8,7 +8,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { z } from 'zod'
-import { saveResult } from './lib/harness.ts'
+import { lastJson, modelPython, saveResult } from './lib/harness.ts'
 
 const [, , corpus = 'quickstart'] = process.argv
 const python = 'bench/peers/installed/text-dedup/bin/python'
@@ -32,16 +32,12 @@ try {
     encoding: 'utf8',
     stdio: ['ignore', 'pipe', 'ignore'],
   })
-  const read = reading.parse(JSON.parse(output.trimEnd().split('\n').at(-1) ?? ''))
-  const ownReaders = execFileSync(
-    'bench/peers/installed/models/bin/python',
-    ['bench/peers/exported.py', scratch, 'bench/peers/installed/llmc'],
-    {
-      encoding: 'utf8',
-      stdio: ['ignore', 'pipe', 'ignore'],
-    },
-  )
-  const { versions, ...own } = ownReading.parse(JSON.parse(ownReaders.trimEnd().split('\n').at(-1) ?? ''))
+  const read = reading.parse(lastJson(output))
+  const ownReaders = execFileSync(modelPython, ['bench/peers/exported.py', scratch, 'bench/peers/installed/llmc'], {
+    encoding: 'utf8',
+    stdio: ['ignore', 'pipe', 'ignore'],
+  })
+  const { versions, ...own } = ownReading.parse(lastJson(ownReaders))
   const { megatron, datatrove, llmc } = read.exported
   assertEqual('token shards', { ...read.tokens, megatron, datatrove })
   assertEqual('document shards', read.documents)

@@ -3,7 +3,6 @@
 // node --conditions=source bench/train-torch.ts [--only small] [--rounds 3] [--steps 4] [--threads 2] [--compile]
 
 import { execFileSync } from 'node:child_process'
-import { existsSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -15,7 +14,7 @@ import { preset } from '../src/model/presets.ts'
 import { createTrainable } from '../src/model/trainable.ts'
 import { hasBf16 } from '../src/tensor/cpu/native/tier.ts'
 import type { CpuPrecision } from '../src/tensor/precision.ts'
-import { median, saveResult } from './lib/harness.ts'
+import { lastJson, median, modelPython, requirePeers, saveResult } from './lib/harness.ts'
 import { writeCheckpoint, writeTokens } from './lib/llmc-files.ts'
 import { oneBatch, randomBatch, type Shape, type StepTimes, takeSteps } from './lib/training-step.ts'
 
@@ -32,12 +31,8 @@ const roundCount = Number(values.rounds)
 const steps = Number(values.steps)
 const threads = Number(values.threads)
 
-const python = fileURLToPath(new URL('peers/installed/models/bin/python', import.meta.url))
 const script = fileURLToPath(new URL('peers/train_torch.py', import.meta.url))
-if (!existsSync(python)) {
-  console.error('PyTorch is not installed: run bench/peers/install.sh (Python 3.11 or newer)')
-  process.exit(1)
-}
+requirePeers(modelPython)
 
 const shapes: Readonly<Record<string, Shape>> = {
   'gpt2-124m, 4 x 64': { config: preset('gpt2-124m'), rows: 4, length: 64 },
@@ -117,6 +112,8 @@ async function runOwn(
 
 function runPeer(folder: string, { rows, length }: Shape, precision: 'f32' | 'bf16'): Round['torch'] {
   const words = [rows, length, steps, threads].map(String)
-  const output = execFileSync(python, [script, folder, ...words, precision, values.compile ? 'compile' : 'eager'], { encoding: 'utf8' })
-  return timing.parse(JSON.parse(output.trimEnd().split('\n').at(-1) ?? ''))
+  const output = execFileSync(modelPython, [script, folder, ...words, precision, values.compile ? 'compile' : 'eager'], {
+    encoding: 'utf8',
+  })
+  return timing.parse(lastJson(output))
 }

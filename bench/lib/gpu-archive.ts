@@ -25,7 +25,7 @@ const ours = [
     'test/model',
     'test/train/corpora.ts',
   ],
-  ...['bench/gpu.ts', 'bench/lib', 'bench/peers/train_torch_gpu.py'],
+  ...['bench/gpu.ts', 'bench/lib', 'bench/peers/train_torch_gpu.py', 'bench/peers/gpt2_torch.py'],
 ]
 /** With what these depend on. */
 const packages = [

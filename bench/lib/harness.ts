@@ -10,6 +10,11 @@ import { packageVersion } from '../../src/core/version.ts'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 export const peerPython = `${root}bench/peers/installed/python/bin/python`
+/** With PyTorch and transformers. */
+export const modelPython = `${root}bench/peers/installed/models/bin/python`
+
+/** What a program says in the end: the last line of its standard output. */
+export const lastJson = (output: string): unknown => JSON.parse(output.trimEnd().split('\n').at(-1) ?? '')
 
 /** A command's last line of standard output, which is JSON. */
 export function runPinned(command: string, words: readonly string[], cores = '0'): Record<string, number> {
@@ -19,7 +24,7 @@ export function runPinned(command: string, words: readonly string[], cores = '0'
     stdio: ['ignore', 'pipe', 'ignore'],
     cwd: root,
   })
-  return z.record(z.string(), z.number()).parse(JSON.parse(output.trimEnd().split('\n').at(-1) ?? ''))
+  return z.record(z.string(), z.number()).parse(lastJson(output))
 }
 
 /** A part of a benchmark file in a process of its own: `node bench/<file> --only`. */
@@ -27,8 +32,8 @@ export function runSelf(file: string, words: readonly string[], cores = '0'): Re
   return runPinned(process.execPath, ['--conditions=source', fileURLToPath(file), ...words], cores)
 }
 
-export function requirePeers(): void {
-  if (existsSync(peerPython)) return
+export function requirePeers(program = peerPython): void {
+  if (existsSync(program)) return
   console.error('the peers are not installed: run bench/peers/install.sh (Python 3.11 or newer)')
   process.exit(1)
 }

@@ -1,6 +1,5 @@
 """GPT-2 in PyTorch, and its weights from the checkpoint that llm.c reads."""
 
-import numpy
 import torch
 from torch import nn
 from torch.nn import functional
@@ -38,6 +37,8 @@ class Model(nn.Module):
 
 
 def load(path):
+    import numpy  # a machine that only trains does without
+
     header = numpy.fromfile(path, numpy.int32, 256)
     context, vocabulary, layers, heads, width, padded = (int(n) for n in header[2:8])
     values = torch.from_numpy(numpy.fromfile(path, numpy.float32, offset=1024))

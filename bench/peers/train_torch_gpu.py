@@ -10,8 +10,8 @@ import sys
 import time
 
 import torch
+from gpt2_torch import Model
 from torch import nn
-from torch.nn import functional
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 layers, width, heads, vocabulary, rows, length, steps = map(int, sys.argv[1:8])
@@ -19,43 +19,13 @@ device = sys.argv[8]
 torch.manual_seed(1)
 torch.set_float32_matmul_precision("high")
 
-
-class Block(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.ln_1, self.ln_2 = nn.LayerNorm(width), nn.LayerNorm(width)
-        self.qkv, self.projection = nn.Linear(width, 3 * width), nn.Linear(width, width)
-        self.up, self.down = nn.Linear(width, 4 * width), nn.Linear(4 * width, width)
-
-    def forward(self, x):
-        rows, length, width = x.shape
-        qkv = self.qkv(self.ln_1(x)).view(rows, length, 3, heads, width // heads).permute(2, 0, 3, 1, 4)
-        y = functional.scaled_dot_product_attention(*qkv, is_causal=True)
-        x = x + self.projection(y.transpose(1, 2).reshape(rows, length, width))
-        return x + self.down(functional.gelu(self.up(self.ln_2(x)), approximate="tanh"))
-
-
-class Model(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.tokens, self.positions = nn.Embedding(vocabulary, width), nn.Embedding(length, width)
-        self.blocks = nn.ModuleList(Block() for _ in range(layers))
-        self.ln_f = nn.LayerNorm(width)
-        for parameter in self.parameters():
-            if parameter.dim() > 1:
-                nn.init.normal_(parameter, std=0.02)
-
-    def forward(self, ids, targets):
-        x = self.tokens(ids) + self.positions.weight[: ids.shape[1]]
-        for block in self.blocks:
-            x = block(x)
-        logits = functional.linear(self.ln_f(x), self.tokens.weight)
-        return functional.cross_entropy(logits.flatten(0, 1).float(), targets.flatten())
-
-
 stream = torch.randint(vocabulary, (rows * length + 1,)).to(device)
 ids, targets = stream[:-1].view(rows, length), stream[1:].view(rows, length)
-model = Model().to(device)
+model = Model(length, vocabulary, layers, heads, width)
+for parameter in model.parameters():
+    if parameter.dim() > 1:
+        nn.init.normal_(parameter, std=0.02)
+model = model.to(device)
 optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4, betas=(0.9, 0.95), eps=1e-8, weight_decay=0.1, fused=True)
 loss_of = torch.compile(model) if device == "cuda" else model
 warm_up, seconds, losses = min(5, steps), [], []
